@@ -1,0 +1,19 @@
+/**
+ * Assertions of the model's own invariants. A failed assertion is a bug in Pageferry, never an error of its user:
+ * the kernel model answers user errors with errno values and never throws.
+ *
+ * Messages say expected and found: `mapcount 2 != 1 ptes (pfn 7)`.
+ */
+
+export class AssertionError extends Error {
+  override readonly name = 'AssertionError'
+}
+
+export function assert(holds: boolean, message: string): asserts holds {
+  if (!holds) throw new AssertionError(message)
+}
+
+/** The end of a switch over a union: the compiler proves that it cannot be reached. */
+export function unreachable(x: never): never {
+  throw new AssertionError(`unreachable: ${String(x)}`)
+}

@@ -1,0 +1,134 @@
+/**
+ * The consistency check: every load of the guest, and at the end every page, against the shadow.
+ *
+ * What a wrong page is called:
+ * - lost: zeros where something was written.            - stale: an older version of this page.
+ * - torn: one half current, the other older.            - misplaced: another page's content.
+ * - duplicated: another page's content, which is in its own place too.
+ *
+ * A word is a stamp of page and version, so the cause is read off the content; nothing is assumed. It reads, and changes
+ * nothing. Invariants I-DATA, I-LIN and I-ZERO of the race catalogue.
+ */
+import { type Mismatch } from '../guest/vcpu.ts'
+import { type Shadow, stamp } from '../guest/shadow.ts'
+import { ptePfn, ptePresent } from '../hw/pte.ts'
+import type { Process } from '../machine/process.ts'
+import { CHECK_NAME, EventKind, VIOLATION_CAUSE, type ViolationCause } from '../trace/event.ts'
+import type { Recorder } from '../trace/recorder.ts'
+
+export interface ConsistencyViolation {
+  readonly cause: ViolationCause
+  readonly page: number
+  readonly seenBy: string
+  readonly timeNs: number
+  readonly expectedVersion: number
+  readonly foundVersion: number
+  readonly message: string
+}
+
+/** Searching all pages for a stray word costs; after so many the page it came from is no longer named. */
+const SEARCH_LIMIT = 64
+/** How far back an older version of the same page is recognised. */
+const VERSIONS_BACK = 4096
+
+export class ConsistencyCheck {
+  readonly counts: Record<ViolationCause, number> = { lost: 0, stale: 0, torn: 0, duplicated: 0, misplaced: 0, accounting: 0 }
+  mismatches = 0
+  pagesCompared = 0
+  first: ConsistencyViolation | null = null
+  #searches = 0
+
+  constructor(
+    readonly shadow: Shadow,
+    readonly recorder: Recorder,
+  ) {}
+
+  get verdict(): 'consistent' | 'inconsistent' {
+    return this.mismatches === 0 && this.counts.accounting === 0 ? 'consistent' : 'inconsistent'
+  }
+
+  /** A load that did not see the last store. */
+  load(m: Mismatch): void {
+    const { cause, other } = this.#diagnose(m.page, m.found)
+    this.#violation(cause, m.page, `a load of vCPU ${m.vcpu}`, m.timeNs, m.lane, m.foundVersion, other)
+  }
+
+  /** An accounting check failed (checkers/accounting.ts). */
+  accounting(message: string, seenBy: string, timeNs: number, lane: number): void {
+    this.counts.accounting++
+    this.recorder.event(timeNs, EventKind.Violation, lane, -1, VIOLATION_CAUSE.indexOf('accounting'))
+    this.first ??= { cause: 'accounting', page: -1, seenBy, timeNs, expectedVersion: 0, foundVersion: 0, message }
+  }
+
+  /**
+   * Compares the pages of `process`, as its page table maps them, with the shadow. `isHere` says which pages the machine
+   * claims to have (all, after a completed migration).
+   */
+  comparePages(process: Process, ramPage: number, isHere: (page: number) => boolean, timeNs: number, lane: number): void {
+    const { shadow } = this
+    const before = this.mismatches
+    for (let page = 0; page < shadow.pages; page++) {
+      if (!isHere(page)) continue
+      this.pagesCompared++
+      const pfn = frameOf(process, ramPage + page)
+      const { words, version } = process.machine.kernel.phys
+      const word0 = pfn < 0 ? 0 : words[pfn * 2]
+      const word1 = pfn < 0 ? 0 : words[pfn * 2 + 1]
+      const bad0 = word0 !== shadow.words[page * 2]
+      const bad1 = word1 !== shadow.words[page * 2 + 1]
+      if (!bad0 && !bad1) continue
+      const foundVersion = pfn < 0 ? 0 : version[pfn]
+      let { cause, other } = this.#diagnose(page, bad0 ? word0 : word1)
+      if (cause === 'stale' && bad0 !== bad1) cause = 'torn'
+      if (cause === 'misplaced' && other >= 0 && this.#isInPlace(process, ramPage, other)) cause = 'duplicated'
+      this.#violation(cause, page, 'the comparison at the end', timeNs, lane, foundVersion, other)
+    }
+    if (this.mismatches === before) this.recorder.event(timeNs, EventKind.CheckPassed, lane, -1, CHECK_NAME.indexOf('pages compared'))
+  }
+
+  #isInPlace(process: Process, ramPage: number, page: number): boolean {
+    const pfn = frameOf(process, ramPage + page)
+    if (pfn < 0) return false
+    const { words } = process.machine.kernel.phys
+    return words[pfn * 2] === this.shadow.words[page * 2] && words[pfn * 2 + 1] === this.shadow.words[page * 2 + 1]
+  }
+
+  /** What a wrong word of `page` is, and the page it belongs to (-1: unknown). */
+  #diagnose(page: number, found: number): { cause: ViolationCause; other: number } {
+    const { shadow } = this
+    if (found === 0) return { cause: 'lost', other: -1 }
+    const newest = shadow.version[page]
+    for (let v = newest; v > 0 && v > newest - VERSIONS_BACK; v--) {
+      if (stamp(page, v) === found) return { cause: 'stale', other: -1 }
+    }
+    if (this.#searches++ < SEARCH_LIMIT) {
+      for (let other = 0; other < shadow.pages; other++) {
+        if (shadow.words[other * 2] === found || shadow.words[other * 2 + 1] === found) return { cause: 'misplaced', other }
+      }
+    }
+    return { cause: 'misplaced', other: -1 }
+  }
+
+  #violation(
+    cause: ViolationCause, page: number, seenBy: string, timeNs: number, lane: number, foundVersion: number, other: number,
+  ): void {
+    this.mismatches++
+    this.counts[cause]++
+    this.recorder.event(timeNs, EventKind.Violation, lane, page, VIOLATION_CAUSE.indexOf(cause))
+    if (this.first !== null) return
+    const expectedVersion = this.shadow.version[page]
+    const from = other >= 0 ? `; it holds the content of page 0x${other.toString(16)}` : ''
+    const message =
+      `page 0x${page.toString(16)} is ${cause}${from}: expected version ${expectedVersion}, found version ${foundVersion}, ` +
+      `seen by ${seenBy} at ${(timeNs / 1e6).toFixed(3)} ms`
+    this.first = { cause, page, seenBy, timeNs, expectedVersion, foundVersion, message }
+  }
+}
+
+/** The frame that the page table maps, or -1. */
+function frameOf(process: Process, page: number): number {
+  const slot = process.mm.table.walk(page)
+  if (slot < 0) return -1
+  const pte = process.machine.kernel.tables.get(slot)
+  return ptePresent(pte) ? ptePfn(pte) : -1
+}

@@ -1,0 +1,127 @@
+/**
+ * The step gear: one announced access at a time, under a scheduler that a search strategy or a person drives.
+ *
+ * 1. Each task is run up to its first announcement, so that its pending access is known before it is chosen.
+ * 2. The scheduler picks one of the ready tasks; that task performs its pending access and runs to its next one.
+ * 3. Time is the step number. A sleeping task is ready: time may pass at any point.
+ * 4. When no task is ready and not all are done, that is a deadlock; the report names who waits for what.
+ *
+ * The schedule (task ids, in order) is recorded and replays to the same trace. Pairs with core/explore, which supplies
+ * schedulers, and with timeline.ts, which runs the same tasks by time.
+ */
+import { assert } from '../base/assert.ts'
+import type { AccessOp } from './op.ts'
+import type { Engine, Task } from './task.ts'
+
+/** Chooses the index into `ready` of the task to run; `last` is the task that ran before, or null. */
+export interface Scheduler {
+  pick(ready: readonly Task[], last: Task | null, step: number): number
+}
+
+export interface Deadlock {
+  readonly step: number
+  /** One line a task that waits. */
+  readonly waits: readonly string[]
+}
+
+export type Outcome = 'running' | 'done' | 'deadlock' | 'bound'
+
+export class Execution implements Engine {
+  readonly stepping = true
+  readonly schedule: number[] = []
+  step = 0
+  /** The access that the last step performed, or null if it was a wake-up. */
+  performed: AccessOp | null = null
+  readonly #tasks: Task[] = []
+  readonly #pending = new Map<Task, AccessOp | null>()
+  #last: Task | null = null
+
+  constructor(readonly scheduler: Scheduler) {}
+
+  spawn(task: Task): void {
+    assert(task.stepping, `task ${task.name} was not made for the step gear`)
+    task.engine = this
+    this.#tasks.push(task)
+    this.#pending.set(task, null)
+  }
+
+  ready(task: Task): void {
+    task.state = 'ready'
+  }
+
+  get tasks(): readonly Task[] {
+    return this.#tasks
+  }
+
+  /** The access a ready task would perform next. */
+  pending(task: Task): AccessOp | null {
+    return this.#pending.get(task) ?? null
+  }
+
+  /** Runs one step. The run is done when all tasks but the daemons are. */
+  advance(): Outcome {
+    const ready = this.#tasks.filter((t) => t.state === 'ready' || t.state === 'sleeping')
+    const alive = this.#tasks.some((t) => t.state !== 'done' && !t.daemon)
+    if (!alive) return 'done'
+    if (ready.length === 0) return 'deadlock'
+    const i = this.scheduler.pick(ready, this.#last, this.step)
+    assert(i >= 0 && i < ready.length, `scheduler picked ${i} of ${ready.length}`)
+    const task = ready[i]
+    this.schedule.push(task.id)
+    this.#last = task
+    this.step++
+    task.clock.nowNs = this.step
+    task.clock.sliceEndNs = Number.POSITIVE_INFINITY
+    this.performed = this.#pending.get(task) ?? null
+    this.#run(task)
+    return 'running'
+  }
+
+  /** Runs until everything is done, nothing can run, or `maxSteps` are used up. */
+  run(maxSteps: number, afterStep: () => void = () => {}): Outcome {
+    while (this.step < maxSteps) {
+      const outcome = this.advance()
+      if (outcome !== 'running') return outcome
+      afterStep()
+    }
+    return 'bound'
+  }
+
+  #run(task: Task): void {
+    const proc = task.proc
+    assert(proc !== null, `task ${task.name} has no proc`)
+    task.state = 'ready'
+    const result = proc.next()
+    if (result.done === true) {
+      task.state = 'done'
+      this.#pending.set(task, null)
+      return
+    }
+    const op = result.value
+    switch (op.kind) {
+      case 'access':
+        this.#pending.set(task, op)
+        return
+      case 'block':
+        this.#pending.set(task, null)
+        if (task.parked) task.state = 'blocked'
+        return
+      case 'sleep':
+        task.state = 'sleeping'
+        this.#pending.set(task, null)
+        return
+      case 'quantum':
+        this.#pending.set(task, null)
+        return
+      case 'input':
+        throw new Error(`task ${task.name} asked for input in the step gear`)
+    }
+  }
+
+  deadlock(): Deadlock {
+    const waits = this.#tasks
+      .filter((t) => t.state === 'blocked')
+      .map((t) => `${t.name} waits for ${t.waitsFor}${t.waitsForTask ? ` held by ${t.waitsForTask.name}` : ''}`)
+    return { step: this.step, waits }
+  }
+}

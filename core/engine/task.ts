@@ -1,0 +1,80 @@
+/**
+ * A task (one thread of control) and the clock of the CPU it is pinned to.
+ *
+ * Sleeping follows the kernel's own rule, so that a wake-up is never lost: a task first parks itself (set_current_state),
+ * then looks once more at the condition, then yields BLOCK. A wake in between un-parks it, and BLOCK returns at once.
+ * Pairs with timeline.ts and execution.ts, which own the queues of ready tasks.
+ *
+ * @kernel set_current_state, try_to_wake_up
+ */
+import { BLOCK, type Op, type Proc } from './op.ts'
+
+/** The virtual time of one CPU, in ns. In the step gear it is the step number. */
+export class Clock {
+  nowNs = 0
+  /** A running task should yield QUANTUM when nowNs has passed this. */
+  sliceEndNs = 0
+
+  constructor(readonly id: number) {}
+
+  charge(ns: number): void {
+    this.nowNs += ns
+  }
+}
+
+export type TaskState = 'ready' | 'sleeping' | 'blocked' | 'input' | 'done'
+
+/** What the engine in charge does when a task is woken at a time. */
+export interface Engine {
+  readonly stepping: boolean
+  ready(task: Task, atNs: number): void
+}
+
+export class Task {
+  state: TaskState = 'ready'
+  /** A daemon serves others and never ends by itself (an interrupt handler, a fault thread); a run does not wait for it. */
+  daemon = false
+  /** True between park and wake: BLOCK would sleep. */
+  parked = false
+  /** What the task waits for, in words, for deadlock reports. */
+  waitsFor = ''
+  /** The task that holds what this one waits for, where there is one. */
+  waitsForTask: Task | null = null
+  readyAtNs = 0
+  wakeAtNs = 0
+  engine: Engine | null = null
+  proc: Proc<unknown> | null = null
+
+  constructor(
+    readonly id: number,
+    readonly name: string,
+    readonly clock: Clock,
+    /** True in the step gear: accesses are announced. */
+    readonly stepping: boolean,
+  ) {}
+
+  get nowNs(): number {
+    return this.clock.nowNs
+  }
+
+  /** First half of going to sleep; look at the condition after this, then `yield* k.block()`. */
+  park(what: string, holder: Task | null = null): void {
+    this.parked = true
+    this.waitsFor = what
+    this.waitsForTask = holder
+  }
+
+  /** Second half: sleeps unless somebody woke this task since `park`. */
+  *block(): Generator<Op, void, void> {
+    if (this.parked) yield BLOCK
+  }
+
+  /** Lets the task go on at `atNs` (not before its own CPU's clock). Harmless if it is not parked. */
+  wake(atNs: number): void {
+    if (!this.parked) return
+    this.parked = false
+    this.waitsFor = ''
+    this.waitsForTask = null
+    if (this.state === 'blocked' || this.state === 'sleeping') this.engine?.ready(this, atNs)
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * The clock gear: discrete events over one virtual clock a CPU.
+ *
+ * 1. The CPU whose next task can start first runs next (ties: lower CPU number).
+ * 2. Its clock moves to that start; its slice ends one quantum after the earliest start on any other CPU.
+ * 3. The task runs until it yields, charging time to its clock as it goes. What it does in between is atomic.
+ * 4. Sleeping tasks queue on their CPU by wake time; blocked tasks are off the queue until woken.
+ *
+ * A task may run ahead of another CPU by at most one quantum, so contention is exact to that grain. A woken task's CPU
+ * shortens the slice of the one that runs. Same tasks, same order: the queue breaks ties by arrival.
+ */
+import { assert } from '../base/assert.ts'
+import type { Clock, Engine, Task } from './task.ts'
+
+export type TimelineState = 'running' | 'input' | 'idle' | 'stopped'
+
+export class Timeline implements Engine {
+  readonly stepping = false
+  /** Turns taken so far. */
+  turns = 0
+  readonly #quantumNs: number
+  readonly #queues: Task[][] = []
+  readonly #clocks: Clock[] = []
+  #current: Clock | null = null
+  #inputTask: Task | null = null
+  #stopped = false
+
+  constructor(quantumNs: number) {
+    assert(quantumNs > 0, `quantum ${quantumNs} <= 0`)
+    this.#quantumNs = quantumNs
+  }
+
+  /** Adds a task, ready at its CPU's present time. */
+  spawn(task: Task, atNs = task.clock.nowNs): void {
+    task.engine = this
+    const c = task.clock.id
+    while (this.#queues.length <= c) this.#queues.push([])
+    this.#clocks[c] = task.clock
+    this.ready(task, atNs)
+  }
+
+  ready(task: Task, atNs: number): void {
+    const queue = this.#queues[task.clock.id]
+    if (task.state === 'sleeping') {
+      if (atNs >= task.readyAtNs) return
+      queue.splice(queue.indexOf(task), 1)
+    }
+    task.state = 'ready'
+    this.#enqueue(queue, task, atNs)
+    const current = this.#current
+    if (current !== null && current !== task.clock) {
+      const start = Math.max(task.clock.nowNs, queue[0].readyAtNs)
+      const end = start + this.#quantumNs
+      if (end < current.sliceEndNs) current.sliceEndNs = end
+    }
+  }
+
+  #enqueue(queue: Task[], task: Task, atNs: number): void {
+    task.readyAtNs = atNs
+    let i = queue.length
+    while (i > 0 && queue[i - 1].readyAtNs > atNs) i--
+    if (i === queue.length) queue.push(task)
+    else queue.splice(i, 0, task)
+  }
+
+  /** Ends the simulation after the present turn: `run` answers 'stopped' from then on. */
+  stop(): void {
+    this.#stopped = true
+  }
+
+  /** Lets the task that yielded INPUT go on. */
+  resumeInput(): void {
+    const task = this.#inputTask
+    assert(task !== null, 'no task waits for input')
+    this.#inputTask = null
+    task.state = 'ready'
+    this.#enqueue(this.#queues[task.clock.id], task, task.clock.nowNs)
+  }
+
+  /**
+   * Takes at most `turns` turns. `idle` means that no task can ever run again without a wake from outside: everything is
+   * done, or everything waits. `stopped` means that `stop` was called. `input` means that a task waits for the host (resumeInput).
+   */
+  run(turns: number): TimelineState {
+    if (this.#inputTask !== null) return 'input'
+    for (let n = 0; n < turns; n++) {
+      if (this.#stopped) return 'stopped'
+      let best = -1
+      let bestStart = Number.POSITIVE_INFINITY
+      let second = Number.POSITIVE_INFINITY
+      for (let c = 0; c < this.#queues.length; c++) {
+        const queue = this.#queues[c]
+        if (queue === undefined || queue.length === 0) continue
+        const start = Math.max(this.#clocks[c].nowNs, queue[0].readyAtNs)
+        if (start < bestStart) {
+          second = bestStart
+          bestStart = start
+          best = c
+        } else if (start < second) second = start
+      }
+      if (best < 0) return 'idle'
+      this.turns++
+      const queue = this.#queues[best]
+      const task = queue.shift() as Task
+      const clock = task.clock
+      task.state = 'ready'
+      clock.nowNs = bestStart
+      clock.sliceEndNs = second + this.#quantumNs
+      // Another task may be ready on this very CPU: share it by quanta too.
+      if (queue.length > 0) clock.sliceEndNs = Math.min(clock.sliceEndNs, Math.max(bestStart, queue[0].readyAtNs) + this.#quantumNs)
+      this.#current = clock
+      const waits = this.#step(task, queue)
+      this.#current = null
+      if (waits) return 'input'
+    }
+    return 'running'
+  }
+
+  /** One turn of one task; true if it now waits for the host. */
+  #step(task: Task, queue: Task[]): boolean {
+    const proc = task.proc
+    assert(proc !== null, `task ${task.name} has no proc`)
+    const result = proc.next()
+    if (result.done === true) {
+      task.state = 'done'
+      return false
+    }
+    switch (result.value.kind) {
+      case 'quantum':
+        this.#enqueue(queue, task, task.clock.nowNs)
+        return false
+      case 'sleep':
+        task.state = 'sleeping'
+        this.#enqueue(queue, task, Math.max(task.wakeAtNs, task.clock.nowNs))
+        return false
+      case 'block':
+        if (task.parked) task.state = 'blocked'
+        else this.#enqueue(queue, task, task.clock.nowNs)
+        return false
+      case 'input':
+        task.state = 'input'
+        this.#inputTask = task
+        return true
+      case 'access':
+        throw new Error(`task ${task.name} announced ${result.value.label} in the clock gear`)
+    }
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * The schedulers of the step gear that need no search: round robin, random by seed, and replay of a schedule.
+ *
+ * A schedule is the list of task ids in the order they ran. As text it is run-length coded, `0*3 1 0*2`, short enough to
+ * paste. Replay refuses to go on when the recorded task is not ready: then the code is not the code that was recorded.
+ */
+import type { Scheduler } from '../engine/execution.ts'
+import type { Task } from '../engine/task.ts'
+import type { Prng } from '../base/prng.ts'
+
+export function roundRobin(): Scheduler {
+  let next = 0
+  return {
+    pick(ready) {
+      let best = 0
+      let bestDistance = Number.POSITIVE_INFINITY
+      for (let i = 0; i < ready.length; i++) {
+        const distance = ready[i].id >= next ? ready[i].id - next : ready[i].id - next + 1e9
+        if (distance < bestDistance) {
+          bestDistance = distance
+          best = i
+        }
+      }
+      next = ready[best].id + 1
+      return best
+    },
+  }
+}
+
+export function random(prng: Prng): Scheduler {
+  return { pick: (ready) => prng.below(ready.length) }
+}
+
+export class ReplayError extends Error {
+  override readonly name = 'ReplayError'
+}
+
+export function replay(schedule: readonly number[]): Scheduler {
+  return {
+    pick(ready, _last, step) {
+      if (step >= schedule.length) throw new ReplayError(`the schedule ends at step ${step}, but the run goes on`)
+      const i = ready.findIndex((t: Task) => t.id === schedule[step])
+      if (i < 0) throw new ReplayError(`step ${step}: task ${schedule[step]} is not ready; the code differs from what was recorded`)
+      return i
+    },
+  }
+}
+
+/** `[0,0,0,1,0]` as `0*3 1 0`. */
+export function scheduleText(schedule: readonly number[]): string {
+  const parts: string[] = []
+  for (let i = 0; i < schedule.length; ) {
+    let j = i
+    while (j < schedule.length && schedule[j] === schedule[i]) j++
+    parts.push(j - i === 1 ? `${schedule[i]}` : `${schedule[i]}*${j - i}`)
+    i = j
+  }
+  return parts.join(' ')
+}
+
+/** The inverse of scheduleText; null if the text is not a schedule. */
+export function parseSchedule(text: string): number[] | null {
+  const out: number[] = []
+  for (const part of text.trim().split(/\s+/)) {
+    const m = /^(\d{1,6})(?:\*(\d{1,7}))?$/.exec(part)
+    if (m === null) return null
+    const times = m[2] === undefined ? 1 : Number(m[2])
+    if (times < 1 || out.length + times > 10_000_000) return null
+    for (let i = 0; i < times; i++) out.push(Number(m[1]))
+  }
+  return out
+}

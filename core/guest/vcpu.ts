@@ -1,0 +1,159 @@
+/**
+ * A vCPU: runs its workload on whatever machine it is on, and checks every load against the shadow.
+ *
+ * 1. Boot: write each page of its share of the working set once.
+ * 2. Run: take the next access; translate; on a miss fault (and sleep, if the page is elsewhere); load and compare, or
+ *    store to memory and shadow at once; compute for a while; yield at the end of the quantum.
+ * 3. Stop when asked, between two accesses. The same object goes on in a thread of the other machine: what moves is the
+ *    workload and what was not yet done of its block, as a real vCPU's registers would.
+ */
+import { BLOCK, INPUT, type Proc, QUANTUM, read, write } from '../engine/op.ts'
+import type { Thread } from '../hw/cpu.ts'
+import type { Process } from '../machine/process.ts'
+import { EventKind } from '../trace/event.ts'
+import type { Recorder } from '../trace/recorder.ts'
+import type { Shadow } from './shadow.ts'
+import { BLOCK_ACCESSES, type GuestPhase, type Workload } from './workload.ts'
+
+/** A load that did not see what the last store wrote. */
+export interface Mismatch {
+  readonly vcpu: number
+  readonly lane: number
+  readonly page: number
+  readonly word: number
+  readonly expected: number
+  readonly found: number
+  readonly foundVersion: number
+  readonly timeNs: number
+}
+
+/** What all vCPUs of a guest share. */
+export interface GuestContext {
+  readonly shadow: Shadow
+  readonly recorder: Recorder
+  phase: GuestPhase
+  onMismatch(mismatch: Mismatch): void
+}
+
+/** GuestOps events are at least this far apart. */
+const OPS_EVENT_NS = 100_000
+
+export class Vcpu {
+  /** Accesses done, by phase. */
+  readonly accesses: Record<GuestPhase, number> = { boot: 0, before: 0, during: 0, after: 0 }
+  loadsChecked = 0
+  /** Set to stop the vCPU at its next access. */
+  stopRequested = false
+  running = false
+  /** Called when it has stopped. */
+  onStopped: (k: Thread) => void = () => {}
+  readonly #block = new Int32Array(BLOCK_ACCESSES)
+  #cursor = 0
+  #limit = 0
+  #opsReported = 0
+  #opsReportedNs = 0
+
+  constructor(
+    readonly index: number,
+    readonly workload: Workload | null,
+    readonly context: GuestContext,
+  ) {}
+
+  get totalAccesses(): number {
+    const a = this.accesses
+    return a.boot + a.before + a.during + a.after
+  }
+
+  /** Writes guest pages [first, end) once, both words. */
+  *boot(k: Thread, process: Process, ramPage: number, first: number, end: number): Proc<void> {
+    const { shadow } = this.context
+    const phys = process.machine.kernel.phys
+    const clock = k.cpu
+    for (let page = first; page < end; page++) {
+      for (let word = 0; word < 2; word++) {
+        let pfn = clock.mmu.translate(ramPage + page, true)
+        if (pfn < 0) pfn = yield* process.touch(k, ramPage + page, true)
+        phys.words[pfn * 2 + word] = shadow.store(page, word)
+        phys.version[pfn]++
+      }
+      this.accesses.boot += 2
+      if (clock.nowNs >= clock.sliceEndNs) yield QUANTUM
+    }
+  }
+
+  /** Runs until stopRequested. */
+  *run(k: Thread, process: Process, ramPage: number): Proc<void> {
+    const { context } = this
+    const { shadow, recorder } = context
+    const phys = process.machine.kernel.phys
+    const cpu = k.cpu
+    const mmu = cpu.mmu
+    const workload = this.workload
+    this.running = true
+    recorder.event(k.nowNs, EventKind.VcpuRun, k.lane, -1, 1)
+    const accessNs = cpu.preset.accessCycles.value / cpu.preset.clockGHz.value
+    const stepNs = Math.max(accessNs, workload?.thinkNs ?? 0)
+    while (!this.stopRequested) {
+      if (workload === null) {
+        k.park('its workload')
+        if (!this.stopRequested) yield BLOCK
+        continue
+      }
+      if (this.#cursor === this.#limit) {
+        this.#cursor = 0
+        this.#limit = workload.fill(this.#block)
+        if (this.#limit === 0) {
+          yield INPUT
+          continue
+        }
+      }
+      const a = this.#block[this.#cursor]
+      const page = a >>> 2
+      const word = (a >>> 1) & 1
+      const store = (a & 1) !== 0
+      if (k.stepping) yield store ? write(page, 'tlb') : read(page, 'tlb')
+      let pfn = mmu.translate(ramPage + page, store)
+      if (pfn < 0) pfn = yield* process.touch(k, ramPage + page, store)
+      this.#cursor++
+      const at = pfn * 2 + word
+      if (store) {
+        phys.words[at] = shadow.store(page, word)
+        phys.version[pfn]++
+      } else {
+        this.loadsChecked++
+        const found = phys.words[at]
+        const expected = shadow.words[page * 2 + word]
+        if (found !== expected) {
+          context.onMismatch({
+            vcpu: this.index, lane: k.lane, page, word, expected, found, foundVersion: phys.version[pfn], timeNs: k.nowNs,
+          })
+        }
+      }
+      this.accesses[context.phase]++
+      cpu.nowNs += stepNs
+      if (cpu.nowNs >= cpu.sliceEndNs) {
+        if (cpu.nowNs - this.#opsReportedNs >= OPS_EVENT_NS) this.#reportOps(k)
+        yield QUANTUM
+      }
+    }
+    this.#reportOps(k)
+    this.running = false
+    recorder.event(k.nowNs, EventKind.VcpuRun, k.lane, -1, 0)
+    this.onStopped(k)
+  }
+
+  #reportOps(k: Thread): void {
+    const a = this.accesses
+    const done = a.before + a.during + a.after
+    const ops = Math.floor((done - this.#opsReported) / (this.workload?.accessesPerOp ?? 1))
+    this.#opsReportedNs = k.nowNs
+    if (ops === 0) return
+    this.#opsReported += ops * (this.workload?.accessesPerOp ?? 1)
+    this.context.recorder.event(k.nowNs, EventKind.GuestOps, k.lane, -1, ops)
+  }
+
+  /** Operations in a phase. */
+  ops(phase: GuestPhase): number {
+    return Math.floor(this.accesses[phase] / (this.workload?.accessesPerOp ?? 1))
+  }
+}

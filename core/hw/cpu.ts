@@ -1,0 +1,50 @@
+/**
+ * A CPU: a clock, an MMU, an interrupt flag and a queue of interrupts; and a thread, the task that runs on it.
+ *
+ * Pairs with ipi.ts, which sends and handles the interrupts.
+ */
+import { Clock, Task } from '../engine/task.ts'
+import type { CpuPreset } from './preset.ts'
+import { Mmu } from './mmu.ts'
+
+/** An interrupt that waits to be taken: what to do on the target, then the sender's acknowledgement. */
+export interface PendingIpi {
+  readonly handle: () => void
+  readonly acknowledge: () => void
+}
+
+export class Cpu extends Clock {
+  readonly mmu: Mmu
+  /** Depth of interrupt disabling; an IPI is taken at 0 only. @kernel local_irq_disable */
+  irqOff = 0
+  readonly pending: PendingIpi[] = []
+  ipisTaken = 0
+  /** The task that takes this CPU's interrupts in the step gear. */
+  irqThread: Task | null = null
+
+  constructor(
+    id: number,
+    readonly preset: CpuPreset,
+    windowPages: number,
+  ) {
+    super(id)
+    this.mmu = new Mmu(preset, windowPages, this)
+  }
+}
+
+/** A thread of control on a CPU; what kernel code calls `current`. */
+export class Thread extends Task {
+  /** A signal that ends the thread is pending: long loops in the kernel stop. @kernel fatal_signal_pending */
+  fatalSignal = false
+
+  constructor(
+    id: number,
+    name: string,
+    readonly cpu: Cpu,
+    stepping: boolean,
+    /** Index of its lane in the trace. */
+    readonly lane: number,
+  ) {
+    super(id, name, cpu, stepping)
+  }
+}

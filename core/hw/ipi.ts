@@ -1,0 +1,83 @@
+/**
+ * Inter-processor interrupts with acknowledgement: run a function on other CPUs and wait until each has done it.
+ *
+ * Step gear: the interrupt is queued on its target, whose interrupt task (irqTask) takes it when scheduled and interrupts
+ * are on; the sender sleeps until all have acknowledged. So a stale TLB entry lives exactly as long as a scheduler wants.
+ * Clock gear: the function runs at once; the sender pays for sending and for the slowest acknowledgement, each target pays
+ * for handling, on its own clock.
+ *
+ * @kernel smp_call_function_many_cond
+ */
+import { BLOCK, type Proc, read, write } from '../engine/op.ts'
+import type { Cpu, Thread } from './cpu.ts'
+
+/** Runs `handle(cpu)` on every CPU of `targets` but the caller's; returns the number of IPIs sent. */
+export function* callOnCpus(k: Thread, targets: readonly Cpu[], handle: (cpu: Cpu) => void): Proc<number> {
+  let sent = 0
+  const preset = k.cpu.preset
+  if (!k.stepping) {
+    let ackNs = k.cpu.nowNs
+    for (const cpu of targets) {
+      if (cpu === k.cpu) continue
+      sent++
+      handle(cpu)
+      cpu.ipisTaken++
+      cpu.nowNs += preset.ipiHandleNs.value
+      k.cpu.nowNs += preset.ipiSendNs.value
+      ackNs = k.cpu.nowNs + preset.ipiHandleNs.value
+    }
+    if (ackNs > k.cpu.nowNs) k.cpu.nowNs = ackNs
+    return sent
+  }
+  let waiting = 0
+  for (const cpu of targets) {
+    if (cpu === k.cpu) continue
+    sent++
+    waiting++
+    yield write(cpu.id, 'cpu.ipi')
+    cpu.pending.push({
+      handle: () => handle(cpu),
+      acknowledge: () => {
+        waiting--
+        if (waiting === 0) k.wake(k.nowNs)
+      },
+    })
+    cpu.irqThread?.wake(k.nowNs)
+  }
+  while (waiting > 0) {
+    k.park('acknowledgement of an IPI')
+    if (waiting > 0) yield BLOCK
+  }
+  return sent
+}
+
+/** The interrupt task of a CPU for the step gear: takes pending interrupts while they are enabled. */
+export function* irqTask(k: Thread): Proc<void> {
+  const cpu = k.cpu
+  cpu.irqThread = k
+  for (;;) {
+    const ipi = cpu.pending[0]
+    if (ipi === undefined || cpu.irqOff > 0) {
+      k.park(ipi === undefined ? 'an interrupt' : 'interrupts to be enabled')
+      yield BLOCK
+      continue
+    }
+    yield read(cpu.id, 'cpu.ipi')
+    if (cpu.irqOff > 0) continue
+    cpu.pending.shift()
+    ipi.handle()
+    cpu.ipisTaken++
+    ipi.acknowledge()
+  }
+}
+
+/** @kernel local_irq_disable */
+export function irqDisable(cpu: Cpu): void {
+  cpu.irqOff++
+}
+
+/** @kernel local_irq_enable */
+export function irqEnable(cpu: Cpu): void {
+  cpu.irqOff--
+  if (cpu.irqOff === 0 && cpu.pending.length > 0) cpu.irqThread?.wake(cpu.nowNs)
+}

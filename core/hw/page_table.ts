@@ -1,0 +1,143 @@
+/**
+ * Four-level x86-64 page tables in one pool of 512-entry nodes.
+ *
+ * A node is a table page; entry i of node n is `entries[n * 512 + i]`, and that index, a slot, is what kernel code calls
+ * the PTE pointer. An upper entry holds its child's node number where hardware holds a frame number. Addresses are page
+ * numbers of the process's window (machine/process.ts): 512 GiB, one PGD entry, so that a page number is a small integer.
+ *
+ *     page number  | 26..18 PUD index | 17..9 PMD index | 8..0 PTE index |     (PGD index: always the window's)
+ *
+ * Source: Intel SDM 3A 4.5.4. Pairs with mmu.ts, which walks these tables in hardware's way, and with mm/pgtable.ts,
+ * which locks and allocates them.
+ */
+import { assert } from '../base/assert.ts'
+import { makePte, PTE_NONE, PTE_P, PTE_U, PTE_W, ptePfn, type Pte } from './pte.ts'
+
+/** Index of an entry in the pool: node * 512 + index. Stands for a PTE pointer. */
+export type Slot = number
+
+export const ENTRIES = 512
+/** Pages that one process's window can hold: 512 GiB. */
+export const WINDOW_PAGES_MAX = 1 << 27
+
+export class PageTablePool {
+  entries: Float64Array
+  #nodes = 1
+  readonly #free: number[] = []
+
+  constructor(nodes = 64) {
+    this.entries = new Float64Array(nodes * ENTRIES)
+  }
+
+  /** A fresh table, all none. Node 0 is never used. */
+  allocate(): number {
+    const reused = this.#free.pop()
+    if (reused !== undefined) return reused
+    const node = this.#nodes++
+    if ((node + 1) * ENTRIES > this.entries.length) {
+      const grown = new Float64Array(this.entries.length * 2)
+      grown.set(this.entries)
+      this.entries = grown
+    }
+    return node
+  }
+
+  free(node: number): void {
+    this.entries.fill(PTE_NONE, node * ENTRIES, (node + 1) * ENTRIES)
+    this.#free.push(node)
+  }
+
+  get(slot: Slot): Pte {
+    return this.entries[slot]
+  }
+
+  set(slot: Slot, pte: Pte): void {
+    this.entries[slot] = pte
+  }
+
+  /** Tables in use, upper levels included. */
+  get nodesInUse(): number {
+    return this.#nodes - 1 - this.#free.length
+  }
+}
+
+export class PageTable {
+  readonly pgd: number
+
+  constructor(readonly pool: PageTablePool) {
+    this.pgd = pool.allocate()
+  }
+
+  /** The slot of the page's PTE, or -1 where a table on the way is missing. */
+  walk(page: number): Slot {
+    const e = this.pool.entries
+    const pud = e[this.pgd * ENTRIES]
+    if (pud === PTE_NONE) return -1
+    const pmd = e[ptePfn(pud) * ENTRIES + (page >>> 18)]
+    if (pmd === PTE_NONE) return -1
+    const leaf = e[ptePfn(pmd) * ENTRIES + ((page >>> 9) & 511)]
+    if (leaf === PTE_NONE) return -1
+    return ptePfn(leaf) * ENTRIES + (page & 511)
+  }
+
+  /** The slot of the page's PTE; missing tables are allocated. */
+  walkAllocate(page: number): Slot {
+    assert(page >= 0 && page < WINDOW_PAGES_MAX, `page ${page} outside the window`)
+    const pud = this.#child(this.pgd * ENTRIES)
+    const pmd = this.#child(pud * ENTRIES + (page >>> 18))
+    return this.#child(pmd * ENTRIES + ((page >>> 9) & 511)) * ENTRIES + (page & 511)
+  }
+
+  #child(slot: Slot): number {
+    const entry = this.pool.entries[slot]
+    if (entry !== PTE_NONE) return ptePfn(entry)
+    const node = this.pool.allocate()
+    this.pool.entries[slot] = makePte(node, PTE_P | PTE_W | PTE_U)
+    return node
+  }
+
+  /** The node that an upper level names: level 3 is the PUD table, 2 the PMD table, 1 the leaf; 0 if missing. */
+  node(page: number, level: 1 | 2 | 3): number {
+    const e = this.pool.entries
+    const pud = ptePfn(e[this.pgd * ENTRIES])
+    if (level === 3 || pud === 0) return pud
+    const pmd = ptePfn(e[pud * ENTRIES + (page >>> 18)])
+    if (level === 2 || pmd === 0) return pmd
+    return ptePfn(e[pmd * ENTRIES + ((page >>> 9) & 511)])
+  }
+
+  /** Visits each leaf table: its node and its first page number. */
+  forEachLeaf(visit: (node: number, firstPage: number) => void): void {
+    const e = this.pool.entries
+    const pud = ptePfn(e[this.pgd * ENTRIES])
+    if (pud === 0) return
+    for (let i = 0; i < ENTRIES; i++) {
+      const pmd = ptePfn(e[pud * ENTRIES + i])
+      if (pmd === 0) continue
+      for (let j = 0; j < ENTRIES; j++) {
+        const leaf = ptePfn(e[pmd * ENTRIES + j])
+        if (leaf !== 0) visit(leaf, (i << 18) | (j << 9))
+      }
+    }
+  }
+
+  /** Frees all tables. @kernel free_pgtables */
+  destroy(): void {
+    const pool = this.pool
+    const e = pool.entries
+    const pud = ptePfn(e[this.pgd * ENTRIES])
+    if (pud !== 0) {
+      for (let i = 0; i < ENTRIES; i++) {
+        const pmd = ptePfn(e[pud * ENTRIES + i])
+        if (pmd === 0) continue
+        for (let j = 0; j < ENTRIES; j++) {
+          const leaf = ptePfn(e[pmd * ENTRIES + j])
+          if (leaf !== 0) pool.free(leaf)
+        }
+        pool.free(pmd)
+      }
+      pool.free(pud)
+    }
+    pool.free(this.pgd)
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * The two levels of a data TLB, as columns.
+ *
+ * Both are found through a reverse index, `where[page]` = slot (0: not cached), instead of a tag scan: one load and one
+ * well predicted branch, which is the fastest layout known for JavaScript and makes a fully associative level as cheap
+ * as a direct-mapped one. An entry keeps its own copy of frame and permissions, so that a missing flush leaves a stale
+ * entry behind, as in hardware.
+ *
+ * - L1: fully associative, true LRU (a linked list over slots, most recent first; slot 0 is the sentinel).
+ * - L2: set associative, bit-PLRU; set = page & (sets - 1).
+ *
+ * Page numbers are those of the address space that the CPU runs; switching spaces flushes (no PCID).
+ * Source: layouts measured for this project; bit-PLRU as in Intel and AMD documentation of pseudo-LRU.
+ */
+import { assert } from '../base/assert.ts'
+import type { Pfn } from './phys_mem.ts'
+
+/** Permission bits of an entry: a store needs both. */
+export const TLB_W = 1
+export const TLB_D = 2
+export const TLB_STORE = TLB_W | TLB_D
+
+export class L1Tlb {
+  readonly entries: number
+  readonly where: Uint8Array
+  readonly page: Int32Array
+  readonly pfn: Int32Array
+  readonly perm: Uint8Array
+  readonly #next: Uint8Array
+  readonly #prev: Uint8Array
+
+  constructor(entries: number, windowPages: number) {
+    assert(entries >= 1 && entries <= 255, `L1 TLB of ${entries} entries: 1 to 255`)
+    this.entries = entries
+    this.where = new Uint8Array(windowPages)
+    this.page = new Int32Array(entries + 1).fill(-1)
+    this.pfn = new Int32Array(entries + 1)
+    this.perm = new Uint8Array(entries + 1)
+    this.#next = new Uint8Array(entries + 1)
+    this.#prev = new Uint8Array(entries + 1)
+    for (let s = 0; s <= entries; s++) {
+      this.#next[s] = s === entries ? 0 : s + 1
+      this.#prev[s] = s === 0 ? entries : s - 1
+    }
+  }
+
+  /** Makes `slot` the most recently used. */
+  touch(slot: number): void {
+    const next = this.#next
+    const first = next[0]
+    if (first === slot) return
+    const prev = this.#prev
+    const a = prev[slot]
+    const b = next[slot]
+    next[a] = b
+    prev[b] = a
+    next[slot] = first
+    prev[slot] = 0
+    prev[first] = slot
+    next[0] = slot
+  }
+
+  /** Fills the entry of `page`, evicting the least recently used. */
+  fill(page: number, pfn: Pfn, perm: number): void {
+    let slot = this.where[page]
+    if (slot === 0) {
+      slot = this.#prev[0]
+      const victim = this.page[slot]
+      if (victim >= 0) this.where[victim] = 0
+      this.page[slot] = page
+      this.where[page] = slot
+    }
+    this.pfn[slot] = pfn
+    this.perm[slot] = perm
+    this.touch(slot)
+  }
+
+  /** Drops the entry of `page`; true if there was one. The slot becomes the next victim. */
+  flush(page: number): boolean {
+    const slot = this.where[page]
+    if (slot === 0) return false
+    this.where[page] = 0
+    this.page[slot] = -1
+    const next = this.#next
+    const prev = this.#prev
+    const a = prev[slot]
+    const b = next[slot]
+    next[a] = b
+    prev[b] = a
+    const last = prev[0]
+    next[last] = slot
+    prev[slot] = last
+    next[slot] = 0
+    prev[0] = slot
+    return true
+  }
+
+  flushAll(): void {
+    for (let s = 1; s <= this.entries; s++) {
+      const page = this.page[s]
+      if (page >= 0) this.where[page] = 0
+      this.page[s] = -1
+    }
+  }
+}
+
+export class L2Tlb {
+  readonly sets: number
+  readonly ways: number
+  readonly where: Uint16Array
+  readonly page: Int32Array
+  readonly pfn: Int32Array
+  readonly perm: Uint8Array
+  readonly #mru: Uint32Array
+  readonly #full: number
+
+  constructor(entries: number, ways: number, windowPages: number) {
+    this.sets = entries / ways
+    this.ways = ways
+    assert((this.sets & (this.sets - 1)) === 0 && entries < 65_535 && ways <= 31, `L2 TLB of ${entries} entries, ${ways} ways`)
+    this.where = new Uint16Array(windowPages)
+    this.page = new Int32Array(entries + 1).fill(-1)
+    this.pfn = new Int32Array(entries + 1)
+    this.perm = new Uint8Array(entries + 1)
+    this.#mru = new Uint32Array(this.sets)
+    this.#full = 2 ** ways - 1
+  }
+
+  touch(slot: number): void {
+    const index = slot - 1
+    const set = Math.floor(index / this.ways)
+    const bit = 1 << (index - set * this.ways)
+    let mru = this.#mru[set] | bit
+    if (mru === this.#full) mru = bit
+    this.#mru[set] = mru
+  }
+
+  fill(page: number, pfn: Pfn, perm: number): void {
+    let slot = this.where[page]
+    if (slot === 0) {
+      const set = page & (this.sets - 1)
+      const free = ~this.#mru[set] & this.#full
+      const way = 31 - Math.clz32(free & -free)
+      slot = set * this.ways + way + 1
+      const victim = this.page[slot]
+      if (victim >= 0) this.where[victim] = 0
+      this.page[slot] = page
+      this.where[page] = slot
+    }
+    this.pfn[slot] = pfn
+    this.perm[slot] = perm
+    this.touch(slot)
+  }
+
+  flush(page: number): boolean {
+    const slot = this.where[page]
+    if (slot === 0) return false
+    this.where[page] = 0
+    this.page[slot] = -1
+    const index = slot - 1
+    const set = Math.floor(index / this.ways)
+    this.#mru[set] &= ~(1 << (index - set * this.ways))
+    return true
+  }
+
+  flushAll(): void {
+    for (let s = 1; s < this.page.length; s++) {
+      const page = this.page[s]
+      if (page >= 0) this.where[page] = 0
+      this.page[s] = -1
+    }
+    this.#mru.fill(0)
+  }
+}

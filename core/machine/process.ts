@@ -1,0 +1,79 @@
+/**
+ * A process: an address space and user code's way to memory, through the MMU of the CPU it runs on.
+ *
+ * Every access translates first; a miss becomes a page fault, which may sleep. A signal ends what user code was doing
+ * (SignalError): nobody in this model installs a handler.
+ *
+ * A page's content is its two words and its version (hw/phys_mem.ts); readPage and writePage move it as read(2) and
+ * recv(2) do, in one go after both ends were translated.
+ */
+import type { Proc } from '../engine/op.ts'
+import { read, write } from '../engine/op.ts'
+import type { Thread } from '../hw/cpu.ts'
+import type { Pfn } from '../hw/phys_mem.ts'
+import { Mm } from '../mm/mm.ts'
+import { handlePageFault } from '../mm/page_fault.ts'
+import type { Machine } from './machine.ts'
+
+/** User code got a signal. */
+export class SignalError extends Error {
+  override readonly name = 'SignalError'
+  constructor(
+    readonly signal: 'sigsegv' | 'sigbus' | 'oom',
+    readonly page: number,
+    thread: string,
+  ) {
+    super(`${thread} got ${signal.toUpperCase()} at page ${page}`)
+  }
+}
+
+export interface PageContent {
+  word0: number
+  word1: number
+  version: number
+}
+
+export class Process {
+  readonly mm: Mm
+
+  constructor(readonly machine: Machine) {
+    this.mm = new Mm(machine.kernel, machine.windowPages)
+  }
+
+  /** Lets a thread run in this process. */
+  adopt(k: Thread): void {
+    this.mm.runOn(k)
+  }
+
+  /** The frame behind a page after whatever faults it takes. */
+  *touch(k: Thread, page: number, store: boolean): Proc<Pfn> {
+    for (;;) {
+      if (k.stepping) yield store ? write(page, 'tlb') : read(page, 'tlb')
+      const pfn = k.cpu.mmu.translate(page, store)
+      if (pfn >= 0) return pfn
+      const result = yield* handlePageFault(k, this.mm, page, store)
+      this.machine.onFaulted(k, page)
+      if (result !== 'ok') throw new SignalError(result, page, k.name)
+    }
+  }
+
+  /** Reads a page's content into `out`. */
+  *readPage(k: Thread, page: number, out: PageContent): Proc<void> {
+    let pfn = k.stepping ? -1 : k.cpu.mmu.translate(page, false)
+    if (pfn < 0) pfn = yield* this.touch(k, page, false)
+    const phys = this.machine.kernel.phys
+    out.word0 = phys.words[pfn * 2]
+    out.word1 = phys.words[pfn * 2 + 1]
+    out.version = phys.version[pfn]
+  }
+
+  /** Overwrites a page's content. */
+  *writePage(k: Thread, page: number, content: PageContent): Proc<void> {
+    let pfn = k.stepping ? -1 : k.cpu.mmu.translate(page, true)
+    if (pfn < 0) pfn = yield* this.touch(k, page, true)
+    const phys = this.machine.kernel.phys
+    phys.words[pfn * 2] = content.word0
+    phys.words[pfn * 2 + 1] = content.word1
+    phys.version[pfn] = content.version
+  }
+}

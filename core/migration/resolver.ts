@@ -1,0 +1,138 @@
+/**
+ * How the destination puts a received page in its place, by three different kernel interfaces.
+ *
+ * - remap: MADV_USERFAULT memory and the 2014 userfaultfd. The page is received into one temporary page (DONTFORK), which
+ *   remap_anon_pages takes away; the next touch allocates a new one. A zero page gets one zero byte written first, because
+ *   the shared zero page would be EBUSY. The wake-up is an explicit acknowledgement.
+ * - move: UFFDIO_MOVE out of the same kind of temporary page, and UFFDIO_ZEROPAGE; both wake by themselves.
+ * - copy: UFFDIO_COPY out of a buffer that stays, and UFFDIO_ZEROPAGE; both wake by themselves.
+ *
+ * The order place, mark, wake is the caller's for remap (destination.ts); for the ioctls the wake-up comes with the
+ * placing, and whoever wakes looks at the page table, not at the map.
+ */
+import type { Proc } from '../engine/op.ts'
+import type { Thread } from '../hw/cpu.ts'
+import type { PageContent, Process } from '../machine/process.ts'
+import {
+  addressOf, errnoName, MADV_DONTFORK, MADV_DONTNEED, MADV_USERFAULT, pageOfAddress, sys, type Userfaultfd, Userfaultfd2014, USERFAULTFD_PROTOCOL,
+} from '../machine/syscall.ts'
+
+/** The kernel refused to place a page: the migration cannot go on. */
+export class PlaceError extends Error {
+  override readonly name = 'PlaceError'
+}
+
+export interface Resolver {
+  readonly name: string
+  /** Sets up [ramPage, ramPage + pages) so that a touch of a missing page is reported; `k` runs in `process`. */
+  arm(k: Thread, process: Process, ramPage: number, pages: number): Proc<void>
+  /** Next page that somebody misses; null when closed. */
+  nextFault(k: Thread): Proc<number | null>
+  /** Places content, or zeros if `content` is null, at a missing page. */
+  place(k: Thread, page: number, content: PageContent | null): Proc<void>
+  /** Wakes those who wait for the page, where placing did not. */
+  wake(k: Thread, page: number): Proc<void>
+  disarm(k: Thread): Proc<void>
+}
+
+function check(result: number, expected: number, what: string): void {
+  if (result !== expected) throw new PlaceError(`${what} answered ${errnoName(result)} instead of ${expected}`)
+}
+
+/** A page of its own for receiving into. @qemu postcopy_tmp_page */
+function* makeTemporaryPage(k: Thread, process: Process): Proc<number> {
+  const address = yield* sys.mmap(k, process, 4096)
+  check(yield* sys.madvise(k, process, address, 4096, MADV_DONTFORK), 0, 'madvise(MADV_DONTFORK)')
+  return pageOfAddress(address)
+}
+
+const ZEROS: PageContent = { word0: 0, word1: 0, version: 0 }
+
+export class RemapResolver implements Resolver {
+  readonly name = 'remap'
+  readonly #process: Process
+  readonly #uffd: Userfaultfd2014
+  #temporary = -1
+
+  constructor(process: Process) {
+    this.#process = process
+    this.#uffd = sys.userfaultfd2014(process)
+  }
+
+  *arm(k: Thread, process: Process, ramPage: number, pages: number): Proc<void> {
+    check(this.#uffd.writeProtocol(USERFAULTFD_PROTOCOL), 8, 'userfaultfd handshake')
+    check(yield* this.#uffd.readAddress(k), USERFAULTFD_PROTOCOL, 'userfaultfd handshake')
+    // Truly empty first: what is there now would never be reported.
+    check(yield* sys.madvise(k, process, addressOf(ramPage), pages * 4096, MADV_DONTNEED), 0, 'madvise(MADV_DONTNEED)')
+    check(yield* sys.madvise(k, process, addressOf(ramPage), pages * 4096, MADV_USERFAULT), 0, 'madvise(MADV_USERFAULT)')
+    const [start, end] = Userfaultfd2014.range(ramPage, pages, 'register')
+    check(yield* this.#uffd.writeRange(k, start, end), 16, 'userfaultfd registration')
+    this.#temporary = yield* makeTemporaryPage(k, process)
+  }
+
+  *nextFault(k: Thread): Proc<number | null> {
+    const address = yield* this.#uffd.readAddress(k)
+    return address < 0 ? null : pageOfAddress(address)
+  }
+
+  *place(k: Thread, page: number, content: PageContent | null): Proc<void> {
+    yield* this.#process.writePage(k, this.#temporary, content ?? ZEROS)
+    const moved = yield* sys.remapAnonPages(k, this.#process, addressOf(page), addressOf(this.#temporary), 4096, 0)
+    check(moved, 4096, `remap_anon_pages to page ${page}`)
+  }
+
+  *wake(k: Thread, page: number): Proc<void> {
+    const [start, end] = Userfaultfd2014.range(page, 1, 'ack')
+    // ENOENT is fine: nobody whose fault was read waits there. Who reads it later acknowledges then.
+    yield* this.#uffd.writeRange(k, start, end)
+  }
+
+  *disarm(k: Thread): Proc<void> {
+    yield* sys.close(k, this.#uffd)
+  }
+}
+
+export class IoctlResolver implements Resolver {
+  readonly #process: Process
+  readonly #uffd: Userfaultfd
+  #temporary = -1
+
+  constructor(
+    process: Process,
+    readonly name: 'move' | 'copy',
+  ) {
+    this.#process = process
+    this.#uffd = sys.userfaultfd(process)
+  }
+
+  *arm(k: Thread, process: Process, ramPage: number, pages: number): Proc<void> {
+    check(yield* sys.madvise(k, process, addressOf(ramPage), pages * 4096, MADV_DONTNEED), 0, 'madvise(MADV_DONTNEED)')
+    check(yield* sys.uffdRegister(k, this.#uffd, addressOf(ramPage), pages * 4096), 0, 'UFFDIO_REGISTER')
+    this.#temporary = yield* makeTemporaryPage(k, process)
+  }
+
+  *nextFault(k: Thread): Proc<number | null> {
+    const waiter = yield* this.#uffd.read(k)
+    return waiter === null ? null : waiter.page
+  }
+
+  *place(k: Thread, page: number, content: PageContent | null): Proc<void> {
+    if (content === null) {
+      const zeroed = yield* sys.uffdZeropage(k, this.#uffd, addressOf(page), 4096)
+      check(zeroed.result, 0, `UFFDIO_ZEROPAGE at page ${page}`)
+      return
+    }
+    yield* this.#process.writePage(k, this.#temporary, content)
+    const call = this.name === 'move' ? sys.uffdMove : sys.uffdCopy
+    const placed = yield* call(k, this.#uffd, addressOf(page), addressOf(this.#temporary), 4096)
+    check(placed.result, 0, `UFFDIO_${this.name.toUpperCase()} to page ${page}`)
+  }
+
+  *wake(): Proc<void> {
+    // The ioctl woke everybody.
+  }
+
+  *disarm(k: Thread): Proc<void> {
+    yield* sys.close(k, this.#uffd)
+  }
+}

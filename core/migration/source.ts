@@ -1,0 +1,158 @@
+/**
+ * The source side of a post-copy migration: the migration thread and the return path thread.
+ *
+ * migration thread:
+ *  1. setup: the connection; then active.       2. switch over: stop the vCPUs, save the device state, send it packaged.
+ *  3. postcopy-active, until no page is left:
+ *     a requested page goes first, and the background push goes on behind it (the next fault is likely near);
+ *     else the next page of the bitmap. A page's bit is cleared when it is sent, so nothing is sent twice.
+ *  4. end: tell the destination, wait for its word (SHUT): completed, or failed with its reason.
+ *
+ * return path thread: takes requests off the wire into a queue.
+ *
+ * Source: QEMU, migration/ram.c (get_queued_page, ram_find_and_save_block, ram_save_queue_pages) and migration.c.
+ */
+import { Bitmap } from '../base/bitmap.ts'
+import { BLOCK, type Proc } from '../engine/op.ts'
+import type { Thread } from '../hw/cpu.ts'
+import type { Link } from '../hw/link.ts'
+import type { PageContent, Process } from '../machine/process.ts'
+import { EventKind } from '../trace/event.ts'
+import type { Recorder } from '../trace/recorder.ts'
+import type { MigrationState } from './migration_state.ts'
+import {
+  DEVICE_SAVE_NS, DEVICE_STATE_BYTES, END_BYTES, PAGE_RECORD_BYTES, SAVE_PAGE_NS, SETUP_NS, VCPU_STATE_BYTES, ZERO_RECORD_BYTES,
+} from './parameters.ts'
+import { ReturnMessage, StreamMessage } from './ram_stream.ts'
+
+export interface SourceOptions {
+  readonly process: Process
+  readonly ramPage: number
+  readonly pages: number
+  readonly vcpus: number
+  readonly stream: Link
+  readonly returnPath: Link
+  readonly state: MigrationState
+  readonly recorder: Recorder
+  /** Stops all vCPUs of this machine; answers when the last has stopped. @qemu vm_stop_force_state */
+  readonly stopVcpus: (k: Thread) => Proc<void>
+}
+
+export class Source {
+  readonly bitmap: Bitmap
+  readonly #o: SourceOptions
+  readonly #requests: number[] = []
+  #requestHead = 0
+  #shut = -1
+  #thread: Thread | null = null
+
+  constructor(options: SourceOptions) {
+    this.#o = options
+    this.bitmap = new Bitmap(options.pages)
+  }
+
+  /** The migration thread. */
+  *migrate(k: Thread): Proc<void> {
+    const { state, process, stream } = this.#o
+    process.adopt(k)
+    this.#thread = k
+    // 1.
+    state.startNs = k.nowNs
+    state.set(k, 'setup')
+    k.cpu.nowNs += SETUP_NS
+    this.bitmap.fill()
+    state.dirtySyncCount = 1
+    state.remaining = this.#o.pages
+    state.setupNs = k.nowNs - state.startNs
+    state.set(k, 'active')
+    // 2.
+    yield* this.#switchOver(k)
+    // 3.
+    const beforeBytes = stream.bytesSent
+    yield* this.#pushAll(k)
+    state.postcopyBytes = stream.bytesSent - beforeBytes
+    // 4.
+    if (this.#shut < 0) yield* stream.send(k, StreamMessage.End, -1, END_BYTES)
+    while (this.#shut < 0) {
+      k.park('the destination to shut the return path')
+      if (this.#shut < 0) yield BLOCK
+    }
+    state.endNs = k.nowNs
+    state.set(k, this.#shut === 0 ? 'completed' : 'failed')
+  }
+
+  *#switchOver(k: Thread): Proc<void> {
+    const { state, stream, vcpus } = this.#o
+    state.downtimeStartNs = k.nowNs
+    state.set(k, 'device')
+    yield* this.#o.stopVcpus(k)
+    k.cpu.nowNs += DEVICE_SAVE_NS
+    const before = stream.bytesSent
+    yield* stream.send(k, StreamMessage.Packaged, -1, DEVICE_STATE_BYTES + vcpus * VCPU_STATE_BYTES)
+    state.downtimeBytes = stream.bytesSent - before
+    state.set(k, 'postcopy-active')
+  }
+
+  *#pushAll(k: Thread): Proc<void> {
+    const { bitmap } = this
+    let cursor = 0
+    const content: PageContent = { word0: 0, word1: 0, version: 0 }
+    while (bitmap.count > 0 && this.#shut < 0) {
+      let page = this.#nextRequest()
+      if (page < 0) {
+        page = bitmap.nextSet(cursor)
+        if (page < 0) {
+          cursor = 0
+          continue
+        }
+      }
+      cursor = page + 1
+      yield* this.#sendPage(k, page, content)
+    }
+  }
+
+  /** The next requested page that was not sent yet, or -1. */
+  #nextRequest(): number {
+    const queue = this.#requests
+    while (this.#requestHead < queue.length) {
+      const page = queue[this.#requestHead++]
+      if (this.#requestHead === queue.length) {
+        queue.length = 0
+        this.#requestHead = 0
+      }
+      if (this.bitmap.has(page)) return page
+    }
+    return -1
+  }
+
+  *#sendPage(k: Thread, page: number, content: PageContent): Proc<void> {
+    const { process, ramPage, stream, state, recorder } = this.#o
+    this.bitmap.clear(page)
+    yield* process.readPage(k, ramPage + page, content)
+    k.cpu.nowNs += SAVE_PAGE_NS
+    const zero = content.word0 === 0 && content.word1 === 0
+    const bytes = zero ? ZERO_RECORD_BYTES : PAGE_RECORD_BYTES
+    if (zero) state.duplicate++
+    else state.normal++
+    state.remaining--
+    yield* stream.send(k, zero ? StreamMessage.Zero : StreamMessage.Page, page, bytes, content.word0, content.word1, content.version)
+    recorder.event(k.nowNs, EventKind.Send, k.lane, page, bytes)
+  }
+
+  /** The return path thread. Ends with the destination's SHUT. */
+  *returnPath(k: Thread): Proc<void> {
+    const { returnPath, recorder, state } = this.#o
+    for (;;) {
+      yield* returnPath.receive(k)
+      const m = returnPath.message
+      if (m.type === ReturnMessage.Shut) {
+        this.#shut = m.page
+        this.#thread?.wake(k.nowNs)
+        return
+      }
+      state.requests++
+      recorder.event(k.nowNs, EventKind.RequestReceived, k.lane, m.page, 0)
+      this.#requests.push(m.page)
+    }
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * One machine's kernel state: memory, page structs, tables, CPUs, and what was configured.
+ *
+ * Everything in core/mm takes it as its first or second argument. It owns no protocol: it is the place where the columns
+ * and slabs of one machine live, so that two machines in one simulation share nothing.
+ */
+import type { Cpu, Thread } from '../hw/cpu.ts'
+import { PageTablePool, type Slot } from '../hw/page_table.ts'
+import { PhysMem } from '../hw/phys_mem.ts'
+import type { CpuPreset } from '../hw/preset.ts'
+import { PageLocks } from '../sync/page_lock.ts'
+import { Spinlock } from '../sync/spinlock.ts'
+import { AnonVmaSlab } from './anon_vma.ts'
+import type { ProtectionName } from './kconfig.ts'
+import { Pages, PG_LOCKED } from './page.ts'
+
+/** What a kernel tells whoever watches it. Pages are page numbers of the process's window. */
+export interface KernelHooks {
+  populate(k: Thread, page: number, zero: boolean): void
+  shootdown(k: Thread, page: number, cpus: number): void
+  /** Thread `k` is about to sleep on a missing page. */
+  userfault(k: Thread, page: number, store: boolean): void
+}
+
+export interface FaultCounters {
+  total: number
+  minor: number
+  major: number
+  userfault: number
+  classic: number
+}
+
+export class Kernel {
+  readonly phys: PhysMem
+  readonly pages: Pages
+  readonly pageLocks: PageLocks
+  readonly tables = new PageTablePool()
+  readonly anonVmas: AnonVmaSlab
+  readonly cpus: Cpu[] = []
+  readonly faults: FaultCounters = { total: 0, minor: 0, major: 0, userfault: 0, classic: 0 }
+  shootdowns = 0
+  ipis = 0
+  hooks: KernelHooks = { populate: () => {}, shootdown: () => {}, userfault: () => {} }
+  readonly #pteLocks: Spinlock[] = []
+  readonly #without: ReadonlySet<ProtectionName>
+  #nextId = 1
+
+  constructor(
+    readonly name: 'source' | 'destination',
+    readonly preset: CpuPreset,
+    frames: number,
+    without: ReadonlySet<ProtectionName> = new Set(),
+  ) {
+    this.phys = new PhysMem(frames)
+    this.pages = new Pages(this.phys)
+    const flags = this.pages.flags
+    this.pageLocks = new PageLocks({
+      test: (pfn) => (flags[pfn] & PG_LOCKED) !== 0,
+      set: (pfn) => {
+        flags[pfn] |= PG_LOCKED
+      },
+      clear: (pfn) => {
+        flags[pfn] &= ~PG_LOCKED
+      },
+    })
+    this.anonVmas = new AnonVmaSlab(preset.lockNs.value)
+    this.#without = without
+  }
+
+  /** True unless the protection was left out. */
+  has(protection: ProtectionName): boolean {
+    return !this.#without.has(protection)
+  }
+
+  /** A number that no other object of this kernel has; orders locks. */
+  newId(): number {
+    return this.#nextId++
+  }
+
+  /** The lock of the page table page that holds `slot`. @kernel pte_lockptr */
+  pteLock(slot: Slot): Spinlock {
+    const node = slot >>> 9
+    let lock = this.#pteLocks[node]
+    if (lock === undefined) {
+      lock = new Spinlock(node, 'pte_lock', this.preset.lockNs.value)
+      this.#pteLocks[node] = lock
+    }
+    return lock
+  }
+}

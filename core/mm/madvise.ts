@@ -1,0 +1,92 @@
+/**
+ * madvise: DONTNEED, DONTFORK, DOFORK, and the 2014 pair USERFAULT and NOUSERFAULT.
+ *
+ * DONTNEED zaps pages with mmap_lock for reading. The others change flags with mmap_lock for writing: split at the edges,
+ * set, merge again. USERFAULT never changes a PTE: it changes what a *none* PTE means.
+ *
+ * Advice 18 and 19 were the numbers of the 2014 series; on today's kernels they are MADV_WIPEONFORK and KEEPONFORK, so
+ * they must never be sent to a real one. Source: man 2 madvise; "RFC: userfault" 2014. @kernel madvise, madvise_behavior
+ */
+import type { Proc } from '../engine/op.ts'
+import type { Thread } from '../hw/cpu.ts'
+import { ERRNO } from './errno.ts'
+import { type Mm, pageOfAddress } from './mm.ts'
+import { mergeAround, splitAt, zapPageRange } from './mmap.ts'
+import { VM_DONTCOPY, VM_LOCKED, VM_USERFAULT } from './vma.ts'
+
+export const MADV_DONTNEED = 4
+export const MADV_DONTFORK = 10
+export const MADV_DOFORK = 11
+export const MADV_USERFAULT = 18
+export const MADV_NOUSERFAULT = 19
+
+function flagsAfter(flags: number, advice: number): number {
+  switch (advice) {
+    case MADV_DONTFORK:
+      return flags | VM_DONTCOPY
+    case MADV_DOFORK:
+      return flags & ~VM_DONTCOPY
+    case MADV_USERFAULT:
+      return flags | VM_USERFAULT
+    case MADV_NOUSERFAULT:
+      return flags & ~VM_USERFAULT
+    default:
+      return flags
+  }
+}
+
+const KNOWN = new Set([MADV_DONTNEED, MADV_DONTFORK, MADV_DOFORK, MADV_USERFAULT, MADV_NOUSERFAULT])
+
+/** 0, EINVAL, or ENOMEM where part of the range is not mapped (the rest was done). */
+export function* madvise(k: Thread, mm: Mm, address: number, length: number, advice: number): Proc<number> {
+  k.cpu.nowNs += k.cpu.preset.syscallNs.value
+  const start = pageOfAddress(address)
+  if (!(start >= 0) || !KNOWN.has(advice) || length < 0) return ERRNO.EINVAL
+  const end = start + Math.ceil(length / 4096)
+  if (end === start) return 0
+  return advice === MADV_DONTNEED ? yield* dontNeed(k, mm, start, end) : yield* changeFlags(k, mm, start, end, advice)
+}
+
+/** @kernel madvise_dontneed_single_vma */
+function* dontNeed(k: Thread, mm: Mm, start: number, end: number): Proc<number> {
+  yield* mm.mmapLock.downRead(k)
+  const areas = mm.tree.overlapping(start, end)
+  for (const vma of areas) {
+    if ((vma.flags & VM_LOCKED) !== 0) {
+      mm.mmapLock.upRead(k)
+      return ERRNO.EINVAL
+    }
+    yield* zapPageRange(k, mm, Math.max(start, vma.start), Math.min(end, vma.end))
+  }
+  mm.mmapLock.upRead(k)
+  return covers(areas, start, end) ? 0 : ERRNO.ENOMEM
+}
+
+function* changeFlags(k: Thread, mm: Mm, start: number, end: number, advice: number): Proc<number> {
+  yield* mm.mmapLock.downWrite(k)
+  const areas = mm.tree.overlapping(start, end)
+  const covered = covers(areas, start, end)
+  for (const vma of areas) {
+    if ((advice === MADV_USERFAULT || advice === MADV_NOUSERFAULT) && !vma.isAnonymous) {
+      mm.mmapLock.upWrite(k)
+      return ERRNO.EINVAL
+    }
+    const flags = flagsAfter(vma.flags, advice)
+    if (flags === vma.flags) continue
+    const part = yield* splitAt(k, mm, vma, start, end)
+    part.flags = flags
+    yield* mergeAround(k, mm, part)
+  }
+  mm.mmapLock.upWrite(k)
+  return covered ? 0 : ERRNO.ENOMEM
+}
+
+/** Whether the areas leave no hole in [start, end). */
+function covers(areas: readonly { readonly start: number; readonly end: number }[], start: number, end: number): boolean {
+  let at = start
+  for (const area of areas) {
+    if (area.start > at) return false
+    at = area.end
+  }
+  return at >= end
+}

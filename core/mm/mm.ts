@@ -1,0 +1,57 @@
+/**
+ * An address space: its areas, its page tables, its locks, and the CPUs that run it.
+ *
+ * Addresses in core/mm are page numbers of the process's window. The window is the 512 GiB from WINDOW_BASE, one PGD
+ * entry; system calls take byte addresses and convert (pageOfAddress). The size in pages is chosen at creation, because
+ * TLBs keep a reverse index over it.
+ *
+ * @kernel mm_struct
+ */
+import type { Cpu, Thread } from '../hw/cpu.ts'
+import { PageTable } from '../hw/page_table.ts'
+import { Rwsem } from '../sync/rwsem.ts'
+import { Spinlock } from '../sync/spinlock.ts'
+import type { Kernel } from './kernel.ts'
+import { VmaTree } from './vma_tree.ts'
+
+export const WINDOW_BASE = 0x7f0000000000
+
+export class Mm {
+  readonly id: number
+  readonly table: PageTable
+  readonly tree = new VmaTree()
+  readonly mmapLock: Rwsem
+  readonly pageTableLock: Spinlock
+  /** CPUs that have this mm loaded: whom a shootdown must reach. @kernel mm_cpumask */
+  readonly cpus: Cpu[] = []
+  /** Pages mapped. */
+  rss = 0
+
+  constructor(
+    readonly kernel: Kernel,
+    readonly windowPages: number,
+  ) {
+    this.id = kernel.newId()
+    this.table = new PageTable(kernel.tables)
+    const lockNs = kernel.preset.lockNs.value
+    this.mmapLock = new Rwsem(this.id, 'mm.mmap_lock', lockNs)
+    this.pageTableLock = new Spinlock(this.id, 'mm.page_table_lock', lockNs)
+  }
+
+  /** Lets a CPU run this mm. @kernel switch_mm */
+  runOn(k: Thread): void {
+    if (!this.cpus.includes(k.cpu)) this.cpus.push(k.cpu)
+    k.cpu.mmu.load(this.table)
+  }
+}
+
+/** Byte address of a page of the window. */
+export function addressOf(page: number): number {
+  return WINDOW_BASE + page * 4096
+}
+
+/** Page of a byte address; NaN if it is not page aligned or outside any window. */
+export function pageOfAddress(address: number): number {
+  const offset = address - WINDOW_BASE
+  return offset >= 0 && offset % 4096 === 0 ? offset / 4096 : Number.NaN
+}

@@ -1,0 +1,77 @@
+/**
+ * mprotect: new rights for a range.
+ *
+ *  1. mmap_lock for writing; no hole in the range -> else ENOMEM.   2. split at the edges.
+ *  3. new flags, then new PTEs under their locks: W only goes away here; a fault brings it back where it may be.
+ *  4. flush, because rights went down.   5. merge, unlock.
+ *
+ * @kernel do_mprotect_pkey, mprotect_fixup, change_protection
+ */
+import { type Proc, write } from '../engine/op.ts'
+import type { Thread } from '../hw/cpu.ts'
+import { PTE_W, pteFlags, ptePresent, pteWithFlags, pteWritable } from '../hw/pte.ts'
+import { ERRNO } from './errno.ts'
+import { type Mm, pageOfAddress } from './mm.ts'
+import { mergeAround, splitAt } from './mmap.ts'
+import { flushTlbRange } from './tlb_flush.ts'
+import { VM_READ, VM_WRITE } from './vma.ts'
+
+export const PROT_NONE = 0
+export const PROT_READ = 1
+export const PROT_WRITE = 2
+
+export function* mprotect(k: Thread, mm: Mm, address: number, length: number, prot: number): Proc<number> {
+  k.cpu.nowNs += k.cpu.preset.syscallNs.value
+  const start = pageOfAddress(address)
+  if (!(start >= 0) || length < 0 || (prot & ~3) !== 0) return ERRNO.EINVAL
+  const end = start + Math.ceil(length / 4096)
+  if (end === start) return 0
+  // 1.
+  yield* mm.mmapLock.downWrite(k)
+  const areas = mm.tree.overlapping(start, end)
+  let at = start
+  for (const vma of areas) if (vma.start <= at) at = vma.end
+  if (at < end) {
+    mm.mmapLock.upWrite(k)
+    return ERRNO.ENOMEM
+  }
+  // x86 cannot map a page for writing only.
+  const rights = (prot === PROT_NONE ? 0 : VM_READ) | ((prot & PROT_WRITE) !== 0 ? VM_WRITE : 0)
+  for (const vma of areas) {
+    // 2.
+    const part = yield* splitAt(k, mm, vma, start, end)
+    // 3.
+    part.flags = (part.flags & ~(VM_READ | VM_WRITE)) | rights
+    yield* changeProtection(k, mm, part.start, part.end, part.flags)
+    // 5.
+    yield* mergeAround(k, mm, part)
+  }
+  mm.mmapLock.upWrite(k)
+  return 0
+}
+
+function* changeProtection(k: Thread, mm: Mm, start: number, end: number, flags: number): Proc<void> {
+  if ((flags & VM_WRITE) !== 0) return
+  const { tables } = mm.kernel
+  let first = -1
+  let last = -1
+  for (let page = start; page < end; page++) {
+    const slot = mm.table.walk(page)
+    if (slot < 0) {
+      page |= 511
+      continue
+    }
+    const lock = mm.kernel.pteLock(slot)
+    yield* lock.lock(k)
+    const pte = tables.get(slot)
+    if (ptePresent(pte) && pteWritable(pte)) {
+      if (k.stepping) yield write(slot, 'pte')
+      tables.set(slot, pteWithFlags(pte, pteFlags(pte) & ~PTE_W))
+      if (first < 0) first = page
+      last = page
+    }
+    lock.unlock(k)
+  }
+  // 4.
+  if (first >= 0) yield* flushTlbRange(k, mm, first, last + 1)
+}

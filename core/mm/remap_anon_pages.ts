@@ -1,0 +1,192 @@
+/**
+ * remap_anon_pages: moves anonymous pages inside one mm by page-table work only.
+ *
+ * Arguments and areas, in this order:
+ *  1. src, dst, len page aligned, flags known -> EINVAL.   2. empty or wrapping -> EINVAL.   3. mmap_lock for reading.
+ *  4. src: one private area holds it all -> EINVAL.        5. dst likewise.
+ *  6. equal protections -> EINVAL.  7. equally locked -> EINVAL.  8. both anonymous -> EINVAL.  9. anon_vma for dst -> ENOMEM.
+ *
+ * Each page (remapPte), locks from outer to inner: mmap_lock (read), page lock, anon_vma root (write), two PTE locks:
+ *  1. sample dst: not none -> EEXIST.                      2. sample src: hole -> ENOENT, or skip if allowed.
+ *  3. src PTE lock: unchanged, a normal anonymous page, mapcount 1 -> EBUSY; take a reference.
+ *  4. lock the page.   5. its anon_vma, with a reference.   6. write-lock its root.   7. both PTE locks, lower first.
+ *  8. verify again: src, dst, mapcount -> EAGAIN (retry inside).
+ *  9. drop the reference.   10. mapping and index := dst's.
+ * 11. clear src and flush it everywhere.   12. build dst: dirty, writable if the area is.   13. store dst.
+ * 14. unlock all, in reverse.
+ *
+ * Returns bytes moved (> 0), or an errno if the very first page failed; never 0. A stop in the middle returns the bytes so
+ * far. Source: Andrea Arcangeli, remap_anon_pages, 2013 and 2014. @kernel remap_anon_pages, remap_anon_pages_pte
+ */
+import { type Proc, read, write } from '../engine/op.ts'
+import { assert } from '../base/assert.ts'
+import type { Thread } from '../hw/cpu.ts'
+import type { Slot } from '../hw/page_table.ts'
+import { ZERO_PFN } from '../hw/phys_mem.ts'
+import { makePte, PTE_D, PTE_NONE, ptePfn, ptePresent } from '../hw/pte.ts'
+import { lockBoth, unlockBoth } from '../sync/spinlock.ts'
+import { anonVmaPrepare, putAnonVma } from './anon_vma.ts'
+import { ERRNO } from './errno.ts'
+import { type Mm, pageOfAddress } from './mm.ts'
+import { pageAnonVma, pageMoveAnonRmap } from './rmap.ts'
+import { flushTlbPage } from './tlb_flush.ts'
+import { VM_LOCKED, VM_SHARED, type Vma } from './vma.ts'
+
+/** Holes in src are skipped instead of being ENOENT. */
+export const RAP_ALLOW_SRC_HOLES = 1
+
+/** Byte addresses and length; returns bytes moved or an errno. */
+export function* remapAnonPages(k: Thread, mm: Mm, dst: number, src: number, length: number, flags: number): Proc<number> {
+  k.cpu.nowNs += k.cpu.preset.syscallNs.value
+  // 1.
+  const dstStart = pageOfAddress(dst)
+  const srcStart = pageOfAddress(src)
+  const pages = length / 4096
+  if (!(dstStart >= 0) || !(srcStart >= 0) || !Number.isInteger(pages) || (flags & ~RAP_ALLOW_SRC_HOLES) !== 0) return ERRNO.EINVAL
+  // 2.
+  if (pages <= 0) return ERRNO.EINVAL
+  // 3.
+  yield* mm.mmapLock.downRead(k)
+  const srcVma = oneArea(mm, srcStart, pages)
+  const dstVma = oneArea(mm, dstStart, pages)
+  // 4. to 8.
+  if (srcVma === null || dstVma === null || !areAlike(srcVma, dstVma)) {
+    mm.mmapLock.upRead(k)
+    return ERRNO.EINVAL
+  }
+  // 9. A page moved into an area without an anon_vma would get none.
+  if (dstVma.anonVma === null) yield* anonVmaPrepare(k, mm, dstVma)
+  let moved = 0
+  let error = 0
+  while (moved < pages) {
+    error = yield* remapPte(k, mm, dstVma, dstStart + moved, srcVma, srcStart + moved, flags)
+    if (error === ERRNO.EAGAIN) {
+      if (k.fatalSignal) {
+        error = ERRNO.EINTR
+        break
+      }
+      continue
+    }
+    if (error !== 0) break
+    moved++
+    if (k.fatalSignal) break
+  }
+  mm.mmapLock.upRead(k)
+  return moved > 0 ? moved * 4096 : error
+}
+
+/** The private area that holds all of the range, or null. */
+function oneArea(mm: Mm, start: number, pages: number): Vma | null {
+  const vma = mm.tree.find(start)
+  if (vma === null || start < vma.start || start + pages > vma.end || (vma.flags & VM_SHARED) !== 0) return null
+  return vma
+}
+
+function areAlike(a: Vma, b: Vma): boolean {
+  return a.pageProt === b.pageProt && ((a.flags ^ b.flags) & VM_LOCKED) === 0 && a.isAnonymous && b.isAnonymous
+}
+
+function* remapPte(k: Thread, mm: Mm, dstVma: Vma, dstPage: number, srcVma: Vma, srcPage: number, flags: number): Proc<number> {
+  const kernel = mm.kernel
+  const { tables, pages } = kernel
+  const hole = (flags & RAP_ALLOW_SRC_HOLES) !== 0 ? 0 : ERRNO.ENOENT
+  // The source's table is looked at before anything of dst.
+  const srcSlot = mm.table.walk(srcPage)
+  if (srcSlot < 0 && hole !== 0) return hole
+  const dstSlot = mm.table.walkAllocate(dstPage)
+  const dstLock = kernel.pteLock(dstSlot)
+  // 1.
+  yield* dstLock.lock(k)
+  if (k.stepping) yield read(dstSlot, 'pte')
+  const dstPte = tables.get(dstSlot)
+  dstLock.unlock(k)
+  if (dstPte !== PTE_NONE) return ERRNO.EEXIST
+  if (srcSlot < 0) return hole
+  // 2.
+  const srcLock = kernel.pteLock(srcSlot)
+  yield* srcLock.lock(k)
+  if (k.stepping) yield read(srcSlot, 'pte')
+  const srcPte = tables.get(srcSlot)
+  if (srcPte === PTE_NONE) {
+    srcLock.unlock(k)
+    return hole
+  }
+  // 3. (the lock is still the one of step 2: nothing can have changed)
+  if (!ptePresent(srcPte)) {
+    srcLock.unlock(k)
+    return ERRNO.EFAULT
+  }
+  const pfn = ptePfn(srcPte)
+  if (pfn === ZERO_PFN || pages.mapping[pfn] === 0 || pages.mapcount[pfn] !== 1) {
+    srcLock.unlock(k)
+    return ERRNO.EBUSY
+  }
+  pages.get(pfn)
+  srcLock.unlock(k)
+  // 4.
+  yield* kernel.pageLocks.lock(k, pfn)
+  // 5.
+  if (k.stepping) yield read(pfn, 'page.mapping')
+  const anonVma = pages.isMapped(pfn) ? pageAnonVma(kernel, pfn) : null
+  if (anonVma === null) {
+    kernel.pageLocks.unlock(k, pfn)
+    pages.put(pfn)
+    return ERRNO.EAGAIN
+  }
+  anonVma.refcount++
+  // 6.
+  const root = anonVma.root
+  const locksRoot = kernel.has('remap-anon-vma-lock')
+  if (locksRoot) yield* root.rwsem.downWrite(k)
+  // 7.
+  yield* lockBoth(k, srcLock, dstLock)
+  // 8.
+  if (k.stepping) yield read(srcSlot, 'pte')
+  const same = tables.get(srcSlot) === srcPte && tables.get(dstSlot) === dstPte && pages.mapcount[pfn] === 1
+  if (!same && kernel.has('remap-pte-recheck')) {
+    unlockBoth(k, srcLock, dstLock)
+    if (locksRoot) root.rwsem.upWrite(k)
+    putAnonVma(kernel, anonVma)
+    kernel.pageLocks.unlock(k, pfn)
+    pages.put(pfn)
+    return ERRNO.EAGAIN
+  }
+  // 9. The PTE locks keep the page from here on.
+  pages.put(pfn)
+  yield* movePage(k, mm, { dstVma, dstPage, dstSlot, srcPage, srcSlot, pfn })
+  // 14.
+  unlockBoth(k, srcLock, dstLock)
+  if (locksRoot) root.rwsem.upWrite(k)
+  putAnonVma(kernel, anonVma)
+  kernel.pageLocks.unlock(k, pfn)
+  assert(srcVma.contains(srcPage), `page ${srcPage} left its area`)
+  return 0
+}
+
+/** One page on its way, with everything that must be held still. */
+export interface Move {
+  readonly dstVma: Vma
+  readonly dstPage: number
+  readonly dstSlot: Slot
+  readonly srcPage: number
+  readonly srcSlot: Slot
+  readonly pfn: number
+}
+
+/**
+ * Steps 10 to 13, under all locks; UFFDIO_MOVE does the same. Between 11 and 13 the page has no translation: whoever
+ * touches it faults and waits for the locks.
+ */
+export function* movePage(k: Thread, mm: Mm, m: Move): Proc<void> {
+  const kernel = mm.kernel
+  // 10.
+  if (k.stepping) yield write(m.pfn, 'page.mapping')
+  pageMoveAnonRmap(kernel, m.pfn, m.dstVma, m.dstPage)
+  // 11.
+  if (k.stepping) yield write(m.srcSlot, 'pte')
+  kernel.tables.set(m.srcSlot, PTE_NONE)
+  if (kernel.has('remap-tlb-flush')) yield* flushTlbPage(k, mm, m.srcPage)
+  // 12. and 13.
+  if (k.stepping) yield write(m.dstSlot, 'pte')
+  kernel.tables.set(m.dstSlot, makePte(m.pfn, m.dstVma.pageProt | PTE_D))
+}

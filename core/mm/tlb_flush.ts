@@ -1,0 +1,53 @@
+/**
+ * TLB shootdown: which CPUs must forget a translation, and when it is done.
+ *
+ * 1. The caller's own CPU: INVLPG.
+ * 2. Every other CPU that runs the mm: an IPI, and wait for the acknowledgement (hw/ipi.ts).
+ *
+ * A frame may be freed or given away only after this returns. An empty entry needs no flush (it is never cached), and
+ * neither does an upgrade of rights. Above the ceiling one full flush replaces many single ones.
+ *
+ * @kernel flush_tlb_page, flush_tlb_range, tlb_single_page_flush_ceiling
+ */
+import { type Proc, write } from '../engine/op.ts'
+import type { Cpu, Thread } from '../hw/cpu.ts'
+import { callOnCpus } from '../hw/ipi.ts'
+import type { Mm } from './mm.ts'
+
+/** Pages above which everything is flushed. */
+export const FLUSH_CEILING = 33
+
+export function* flushTlbPage(k: Thread, mm: Mm, page: number): Proc<void> {
+  if (k.stepping) yield write(page, 'tlb.flush')
+  invalidate(k.cpu, mm, page, page + 1)
+  k.cpu.nowNs += k.cpu.preset.invlpgCycles.value / k.cpu.preset.clockGHz.value
+  const sent = yield* callOnCpus(k, mm.cpus, (cpu) => invalidate(cpu, mm, page, page + 1))
+  account(k, mm, page, sent)
+}
+
+export function* flushTlbRange(k: Thread, mm: Mm, start: number, end: number): Proc<void> {
+  if (start >= end) return
+  if (k.stepping) yield write(start, 'tlb.flush')
+  invalidate(k.cpu, mm, start, end)
+  const preset = k.cpu.preset
+  k.cpu.nowNs += (Math.min(end - start, FLUSH_CEILING) * preset.invlpgCycles.value) / preset.clockGHz.value
+  const sent = yield* callOnCpus(k, mm.cpus, (cpu) => invalidate(cpu, mm, start, end))
+  account(k, mm, start, sent)
+}
+
+function account(k: Thread, mm: Mm, page: number, sent: number): void {
+  const kernel = mm.kernel
+  kernel.shootdowns++
+  kernel.ipis += sent
+  kernel.hooks.shootdown(k, page, sent)
+}
+
+function invalidate(cpu: Cpu, mm: Mm, start: number, end: number): void {
+  // Another address space is loaded there: its entries are of that space, and loading this one flushes.
+  if (cpu.mmu.space !== mm.table) return
+  if (end - start > FLUSH_CEILING) {
+    cpu.mmu.flushAll()
+    return
+  }
+  for (let page = start; page < end; page++) cpu.mmu.flushPage(page)
+}

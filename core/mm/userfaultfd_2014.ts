@@ -1,0 +1,84 @@
+/**
+ * The userfaultfd protocol of July and October 2014, spoken with read(2) and write(2).
+ *
+ *   handshake  write 8 bytes 0xaa; read 8 bytes: 0xaa, or all ones if the number was wrong (then ask again)
+ *   fault      read 8 bytes: the faulting address
+ *   register   write 16 bytes {start | 1, end}; unregister {start | 2, end}
+ *   ack, wake  write 16 bytes {start, end}: wakes waiters in the range whose message was read; none: ENOENT
+ *
+ * The hazard of this protocol: an acknowledgement ignores faults that were not read yet. Whoever reads such a message
+ * later must notice that the page is already there and acknowledge then (core/migration/destination.ts does).
+ *
+ * Source: "RFC: userfault", 2 July and 3 October 2014. @kernel userfaultfd_read, userfaultfd_write
+ */
+import type { Proc } from '../engine/op.ts'
+import type { Thread } from '../hw/cpu.ts'
+import { ERRNO } from './errno.ts'
+import { addressOf, type Mm, pageOfAddress } from './mm.ts'
+import { Userfaultfd, UFFDIO_REGISTER_MODE_MISSING, userfaultfdRegister, userfaultfdUnregister } from './userfaultfd.ts'
+
+export const USERFAULTFD_PROTOCOL = 0xaa
+/** What a read answers after a wrong protocol number. */
+export const ALL_ONES = 2 ** 53 - 1
+
+const REGISTER_BIT = 1
+const UNREGISTER_BIT = 2
+
+export class Userfaultfd2014 extends Userfaultfd {
+  #state: 'ask' | 'told' | 'refused' | 'running' = 'ask'
+
+  constructor(mm: Mm, id: number) {
+    super(mm, id, '2014')
+  }
+
+  /** write(2) of 8 bytes: the protocol number. */
+  writeProtocol(number: number): number {
+    if (this.#state === 'running') return ERRNO.EINVAL
+    this.#state = number === USERFAULTFD_PROTOCOL ? 'told' : 'refused'
+    return 8
+  }
+
+  /** read(2) of 8 bytes: the protocol number during the handshake, then faulting addresses (sleeps for one). */
+  *readAddress(k: Thread): Proc<number> {
+    switch (this.#state) {
+      case 'ask':
+        return ERRNO.EINVAL
+      case 'refused':
+        this.#state = 'ask'
+        return ALL_ONES
+      case 'told':
+        this.#state = 'running'
+        return USERFAULTFD_PROTOCOL
+      case 'running': {
+        const waiter = yield* this.read(k)
+        return waiter === null ? ERRNO.EINVAL : addressOf(waiter.page)
+      }
+    }
+  }
+
+  /** write(2) of 16 bytes: acknowledge, register or unregister, by the low bits of `start`. */
+  *writeRange(k: Thread, start: number, end: number): Proc<number> {
+    if (this.#state !== 'running') return ERRNO.EINVAL
+    const verb = start % 4096
+    const from = start - verb
+    if (verb > UNREGISTER_BIT || end % 4096 !== 0) return ERRNO.EINVAL
+    if (from >= end) return ERRNO.ERANGE
+    if (verb === REGISTER_BIT) {
+      const areas = this.mm.tree.overlapping(pageOfAddress(from), pageOfAddress(end))
+      if (areas.length === 0) return ERRNO.ENOMEM
+      const result = yield* userfaultfdRegister(k, this, from, end - from, UFFDIO_REGISTER_MODE_MISSING)
+      return result === 0 ? 16 : result
+    }
+    if (verb === UNREGISTER_BIT) {
+      const result = yield* userfaultfdUnregister(k, this, from, end - from)
+      return result === 0 ? 16 : result
+    }
+    k.cpu.nowNs += k.cpu.preset.syscallNs.value
+    return this.wakeRead(k, pageOfAddress(from), pageOfAddress(end)) > 0 ? 16 : ERRNO.ENOENT
+  }
+
+  static range(page: number, pages: number, verb: 'ack' | 'register' | 'unregister'): readonly [number, number] {
+    const bit = verb === 'register' ? REGISTER_BIT : verb === 'unregister' ? UNREGISTER_BIT : 0
+    return [addressOf(page) + bit, addressOf(page + pages)]
+  }
+}

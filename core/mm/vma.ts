@@ -1,0 +1,74 @@
+/**
+ * A virtual memory area: a range of page numbers with one set of rights and one kind of backing.
+ *
+ * Fields are grouped by what guards them. Everything here is written with mmap_lock held for writing, but for
+ * `anonVma`, which anon_vma_prepare sets under the page table lock and the root's lock.
+ *
+ * @kernel vm_area_struct
+ */
+import { PTE_A, PTE_P, PTE_U, PTE_W } from '../hw/pte.ts'
+import type { AnonVma, AnonVmaChain } from './anon_vma.ts'
+import type { Userfaultfd } from './userfaultfd.ts'
+
+export const VM_READ = 1 << 0
+export const VM_WRITE = 1 << 1
+export const VM_SHARED = 1 << 3
+export const VM_UFFD_MISSING = 1 << 9
+export const VM_LOCKED = 1 << 13
+export const VM_DONTCOPY = 1 << 17
+/** MADV_USERFAULT of the 2014 series (bit 32 there). */
+export const VM_USERFAULT = 1 << 28
+
+export class Vma {
+  /** First page, and one past the last. */
+  start: number
+  end: number
+  /** Linear page index of `start`: what page->index counts from. */
+  pgoff: number
+  flags: number
+  /** Where new pages of this area go; null until the first fault. */
+  anonVma: AnonVma | null = null
+  /** Edges to every anon_vma whose pages may be mapped here, newest first. @kernel same_vma list */
+  chain: AnonVmaChain[] = []
+  uffd: Userfaultfd | null = null
+
+  constructor(
+    readonly id: number,
+    start: number,
+    end: number,
+    flags: number,
+    /** A file or device behind it; anonymous areas have none. @kernel vm_ops */
+    readonly ops: 'file' | null = null,
+  ) {
+    this.start = start
+    this.end = end
+    this.pgoff = start
+    this.flags = flags
+  }
+
+  contains(page: number): boolean {
+    return page >= this.start && page < this.end
+  }
+
+  get isAnonymous(): boolean {
+    return this.ops === null
+  }
+
+  /** Linear index of a page of this area. @kernel linear_page_index */
+  indexOf(page: number): number {
+    return page - this.start + this.pgoff
+  }
+
+  /** The inverse, or -1 if that index is not in this area. @kernel vma_address */
+  pageOf(index: number): number {
+    const page = index - this.pgoff + this.start
+    return this.contains(page) ? page : -1
+  }
+
+  /** PTE flags of a page mapped with this area's rights. @kernel vm_page_prot */
+  get pageProt(): number {
+    let prot = PTE_P | PTE_U | PTE_A
+    if ((this.flags & VM_WRITE) !== 0) prot |= PTE_W
+    return prot
+  }
+}

@@ -1,0 +1,416 @@
+/**
+ * One experiment: two machines, a guest, a migration, and the checks, in the clock gear.
+ *
+ * The story, told by the main thread (`*#main`):
+ *  1. RAM is mapped at the source; each vCPU boots: it writes its share of the working set.
+ *  2. The guest runs for a while (before); accounting is checked at the source.
+ *  3. The migration starts (during): source and destination threads do the rest, until completed or failed.
+ *  4. The guest runs on at the destination (after).
+ *  5. The vCPUs stop; every page is compared, accounting is checked, the state is hashed.
+ *
+ * The host calls `advance` until 'done'. Nothing here knows of host time. Pairs with drive.ts, the host's loop.
+ */
+import { Prng } from '../base/prng.ts'
+import { ConsistencyCheck } from '../checkers/consistency.ts'
+import { mapcountEqualsPtes, noFrameLeaks, rmapFindsEveryMapping } from '../checkers/accounting.ts'
+import { BLOCK, type Proc, SLEEP } from '../engine/op.ts'
+import { Timeline } from '../engine/timeline.ts'
+import { GuestError, makeWorkloads, parseGuest } from '../guest/catalog.ts'
+import { LackeyWorkload } from '../guest/lackey.ts'
+import { Shadow } from '../guest/shadow.ts'
+import { type GuestContext, Vcpu } from '../guest/vcpu.ts'
+import type { GuestPhase } from '../guest/workload.ts'
+import type { Thread } from '../hw/cpu.ts'
+import { Link } from '../hw/link.ts'
+import { CPU_PRESETS } from '../hw/presets/zen5.ts'
+import { Identity, Machine } from '../machine/machine.ts'
+import { Process } from '../machine/process.ts'
+import { addressOf, pageOfAddress, sys } from '../machine/syscall.ts'
+import { Blocktime } from '../migration/blocktime.ts'
+import { Destination } from '../migration/destination.ts'
+import { MigrationState } from '../migration/migration_state.ts'
+import { RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES } from '../migration/parameters.ts'
+import { PageMapState } from '../migration/page_map.ts'
+import { IoctlResolver, RemapResolver } from '../migration/resolver.ts'
+import { Source } from '../migration/source.ts'
+import { isProtection, type ProtectionName } from '../mm/kconfig.ts'
+import { CHECK_NAME, EventKind } from '../trace/event.ts'
+import type { Recorder } from '../trace/recorder.ts'
+import type { MigrateOptions } from './options.ts'
+import { paintPages } from './page_states.ts'
+import type { Progress, RunReport } from './report.ts'
+import { makeReport } from './report_maker.ts'
+
+/** Options that cannot go together; one sentence. */
+export class RunError extends Error {
+  override readonly name = 'RunError'
+}
+
+/** How far a CPU may run ahead of another. */
+const QUANTUM_NS = 10_000
+/** How long the guest runs before the migration starts. */
+const BEFORE_NS = 20_000_000
+/** Frames and window pages beyond guest RAM: buffers and page-sized areas of the migrating process. */
+const SPARE_FRAMES = 4096
+const SPARE_WINDOW_PAGES = 64
+
+export type RunState = 'running' | 'input' | 'done'
+
+export class MigrationRun {
+  readonly pages: number
+  readonly source: Machine
+  readonly destination: Machine
+  readonly sourceProcess: Process
+  readonly destinationProcess: Process
+  readonly state: MigrationState
+  readonly stream: Link
+  readonly vcpus: Vcpu[]
+  readonly shadow: Shadow
+  readonly check: ConsistencyCheck
+  readonly blocktime: Blocktime
+  readonly guestName: string
+  readonly guestKind: string
+  outgoing: Source | null = null
+  incoming: Destination | null = null
+  ramPage = 0
+  pagesPopulated = 0
+  /** Simulated times at which the guest's phases began. */
+  readonly phaseNs: Record<GuestPhase | 'end', number> = { boot: 0, before: 0, during: 0, after: 0, end: 0 }
+  timedOut = false
+  finished = false
+  readonly #timeline = new Timeline(QUANTUM_NS)
+  readonly #guest: GuestContext
+  readonly #main: Thread
+  readonly #returnPath: Link
+  readonly #vcpuThreads: Thread[] = []
+  readonly #trace: LackeyWorkload | null
+  #phase: Progress['phase'] = 'boot'
+
+  constructor(
+    readonly options: MigrateOptions,
+    readonly recorder: Recorder,
+  ) {
+    const parsed = parseGuest(options.guest)
+    if (!parsed.ok) throw new RunError(parsed.message)
+    const preset = CPU_PRESETS.find((p) => p.id === options.cpu)
+    if (preset === undefined) throw new RunError(`unknown CPU "${options.cpu}"; known are ${CPU_PRESETS.map((p) => p.id).join(', ')}`)
+    const without = new Set<ProtectionName>()
+    for (const name of options.without) {
+      if (!isProtection(name)) throw new RunError(`unknown protection "${name}"`)
+      without.add(name)
+    }
+    this.guestName = options.guest
+    this.guestKind = parsed.guest.kind
+    this.pages = options.memBytes / 4096
+    const prng = new Prng(options.seed)
+    const identity = new Identity()
+    const make = (name: 'source' | 'destination') =>
+      new Machine(
+        { name, preset, frames: this.pages + SPARE_FRAMES, windowPages: this.pages + SPARE_WINDOW_PAGES, without },
+        this.#timeline, identity, recorder,
+      )
+    this.source = make('source')
+    this.destination = make('destination')
+    this.sourceProcess = new Process(this.source)
+    this.destinationProcess = new Process(this.destination)
+    const link = (name: string) =>
+      new Link({
+        name, bandwidthBitsPerSec: options.bandwidthBitsPerSec, rttNs: options.rttNs,
+        sendBufferBytes: SEND_BUFFER_BYTES, receiveBufferBytes: RECEIVE_BUFFER_BYTES,
+      })
+    this.stream = link('the stream')
+    this.#returnPath = link('the return path')
+    this.state = new MigrationState(recorder)
+    this.shadow = new Shadow(this.pages)
+    this.check = new ConsistencyCheck(this.shadow, recorder)
+    this.blocktime = new Blocktime(options.vcpus)
+    this.#guest = { shadow: this.shadow, recorder, phase: 'boot', onMismatch: (m) => this.check.load(m) }
+    let workloads: ReturnType<typeof makeWorkloads>
+    try {
+      workloads = makeWorkloads(parsed.guest, this.pages, options.vcpus, prng.fork('guest'))
+    } catch (e) {
+      throw e instanceof GuestError ? new RunError(e.message) : e
+    }
+    this.vcpus = workloads.map((w, i) => new Vcpu(i, w, this.#guest))
+    const first = workloads[0]
+    this.#trace = first instanceof LackeyWorkload ? first : null
+    this.#main = this.source.makeThread('main')
+    this.#watch(this.source)
+    this.#watch(this.destination)
+    this.source.start(this.#main, this.#story(this.#main))
+    if (Number.isFinite(options.timeLimitNs)) {
+      const limit = this.source.makeThread('time limit')
+      this.source.start(limit, this.#limit(limit))
+    }
+  }
+
+  /** Runs at most `turns` turns of tasks; 'input': feed the next block of the trace. */
+  advance(turns: number): RunState {
+    if (this.finished) return 'done'
+    switch (this.#timeline.run(turns)) {
+      case 'running':
+        return 'running'
+      case 'input':
+        return 'input'
+      case 'stopped':
+      case 'idle':
+        if (!this.finished && !this.timedOut) {
+          const asleep = [...this.source.threads, ...this.destination.threads].filter((t) => t.state === 'blocked')
+          throw new Error(`everything waits: ${asleep.map((t) => `${t.name} for ${t.waitsFor}`).join('; ')}`)
+        }
+        this.finished = true
+        return 'done'
+    }
+  }
+
+  /** The next bytes of the guest's trace, or null at its end (it starts over). */
+  feed(block: Uint8Array | null): void {
+    this.#trace?.feed(block)
+    this.#timeline.resumeInput()
+  }
+
+  // The story.
+
+  *#story(k: Thread): Proc<void> {
+    const { options } = this
+    // 1.
+    this.sourceProcess.adopt(k)
+    const address = yield* sys.mmap(k, this.sourceProcess, this.pages * 4096)
+    this.ramPage = pageOfAddress(address)
+    yield* this.#bootGuest(k)
+    // 2.
+    this.#enter('before', k)
+    yield* this.#sleep(k, BEFORE_NS)
+    // 3.
+    this.#enter('during', k)
+    this.#startMigration(k)
+    while (!this.state.isOver) {
+      k.park('the migration to end')
+      if (!this.state.isOver) yield BLOCK
+    }
+    // 4.
+    if (this.state.endNs > k.cpu.nowNs) k.cpu.nowNs = this.state.endNs
+    this.#enter('after', k)
+    if (this.state.status === 'completed') {
+      yield* this.#sleep(k, options.durationNs)
+      yield* this.#stopVcpus(k)
+    }
+    // 5.
+    this.phaseNs.end = k.nowNs
+    this.#checkAll(k)
+    this.#phase = 'done'
+    this.finished = true
+    this.#timeline.stop()
+  }
+
+  #enter(phase: GuestPhase, k: Thread): void {
+    this.#phase = phase
+    this.#guest.phase = phase
+    this.phaseNs[phase] = k.nowNs
+  }
+
+  *#sleep(k: Thread, ns: number): Proc<void> {
+    k.wakeAtNs = k.nowNs + ns
+    yield SLEEP
+  }
+
+  *#limit(k: Thread): Proc<void> {
+    yield* this.#sleep(k, this.options.timeLimitNs)
+    this.timedOut = true
+    this.phaseNs.end = k.nowNs
+    this.state.endNs ||= k.nowNs
+    this.#timeline.stop()
+  }
+
+  *#bootGuest(main: Thread): Proc<void> {
+    let booting = this.vcpus.length
+    this.vcpus.forEach((vcpu, i) => {
+      const k = this.source.makeThread(`vCPU ${i}`)
+      this.#vcpuThreads[i] = k
+      const pages = Math.max(...this.vcpus.map((v) => v.workload?.bootPages ?? 0))
+      const edge = (n: number) => Math.floor((pages * n) / this.vcpus.length)
+      const { sourceProcess, ramPage } = this
+      const guest = this.#guest
+      function* life(): Proc<void> {
+        sourceProcess.adopt(k)
+        yield* vcpu.boot(k, sourceProcess, ramPage, edge(i), edge(i + 1))
+        booting--
+        if (booting === 0) main.wake(k.nowNs)
+        while (guest.phase === 'boot') {
+          k.park('the other vCPUs to boot')
+          if (guest.phase === 'boot') yield BLOCK
+        }
+        yield* vcpu.run(k, sourceProcess, ramPage)
+      }
+      this.source.start(k, life())
+    })
+    while (booting > 0) {
+      main.park('the guest to boot')
+      if (booting > 0) yield BLOCK
+    }
+    this.#guest.phase = 'before'
+    for (const k of this.#vcpuThreads) k.wake(main.nowNs)
+  }
+
+  #startMigration(main: Thread): void {
+    const { options, source, destination, stream, state, recorder, pages, ramPage } = this
+    const returnPath = this.#returnPath
+    const resolver =
+      options.resolver === 'remap' ? new RemapResolver(this.destinationProcess) : new IoctlResolver(this.destinationProcess, options.resolver)
+    const outgoing = new Source({
+      process: this.sourceProcess, ramPage, pages, vcpus: this.vcpus.length, stream, returnPath, state, recorder,
+      stopVcpus: (k) => this.#stopVcpus(k),
+    })
+    const incoming = new Destination({
+      process: this.destinationProcess, ramPage, pages, stream, returnPath, resolver, recorder,
+      startVcpus: (k) => this.#startAtDestination(k),
+    })
+    this.outgoing = outgoing
+    this.incoming = incoming
+    state.onChange = () => {
+      if (state.isOver) {
+        state.error = incoming.error
+        main.wake(state.endNs)
+      }
+    }
+    const incomingMain = destination.makeThread('main')
+    const start = (machine: Machine, name: string, life: (k: Thread) => Proc<void>) => {
+      const k = machine.makeThread(name)
+      machine.start(k, life(k), main.nowNs)
+    }
+    destination.start(incomingMain, this.#mapAndRun(incomingMain, incoming), main.nowNs)
+    start(destination, 'listen', (k) => incoming.listen(k))
+    start(destination, 'fault', (k) => incoming.fault(k))
+    start(source, 'return path', (k) => outgoing.returnPath(k))
+    start(source, 'migration', (k) => outgoing.migrate(k))
+  }
+
+  *#mapAndRun(k: Thread, incoming: Destination): Proc<void> {
+    this.destinationProcess.adopt(k)
+    const address = yield* sys.mmap(k, this.destinationProcess, this.pages * 4096)
+    if (address !== addressOf(this.ramPage)) throw new Error(`destination RAM at ${address}, source RAM at ${addressOf(this.ramPage)}`)
+    yield* incoming.main(k)
+  }
+
+  /** Stops every vCPU wherever it runs; sleeps until the last has stopped. */
+  *#stopVcpus(k: Thread): Proc<void> {
+    for (const vcpu of this.vcpus) {
+      vcpu.stopRequested = true
+      vcpu.onStopped = (v) => k.wake(v.nowNs)
+      this.#vcpuThreads[vcpu.index].wake(k.nowNs)
+    }
+    while (this.vcpus.some((v) => v.running)) {
+      k.park('the vCPUs to stop')
+      if (this.vcpus.some((v) => v.running)) yield BLOCK
+    }
+  }
+
+  #startAtDestination(main: Thread): void {
+    this.state.downtimeEndNs = main.nowNs
+    for (const vcpu of this.vcpus) {
+      const k = this.destination.makeThread(`vCPU ${vcpu.index}`)
+      this.#vcpuThreads[vcpu.index] = k
+      vcpu.stopRequested = false
+      this.destinationProcess.adopt(k)
+      this.destination.start(k, vcpu.run(k, this.destinationProcess, this.ramPage), main.nowNs)
+    }
+  }
+
+  // What is watched on the way.
+
+  #watch(machine: Machine): void {
+    const { recorder } = this
+    const guestPage = (page: number) => {
+      const p = page - this.ramPage
+      return p >= 0 && p < this.pages ? p : -1
+    }
+    const isSource = machine === this.source
+    machine.kernel.hooks = {
+      populate: (k, page, zero) => {
+        const p = guestPage(page)
+        if (p < 0) return
+        if (isSource) this.pagesPopulated++
+        recorder.event(k.nowNs, EventKind.Populate, k.lane, p, zero ? 1 : 0)
+      },
+      shootdown: (k, page, cpus) => recorder.event(k.nowNs, EventKind.Shootdown, k.lane, guestPage(page), cpus),
+      userfault: (k, page, store) => this.#sleepsOn(k, guestPage(page), store),
+    }
+    machine.onDirty = (k, page) => {
+      const p = guestPage(page)
+      if (p >= 0) recorder.event(k.nowNs, EventKind.Dirty, k.lane, p, 0)
+    }
+    machine.onFaulted = (k, page) => this.#runsAgain(k, guestPage(page))
+  }
+
+  #sleepsOn(k: Thread, page: number, store: boolean): void {
+    this.recorder.event(k.nowNs, EventKind.Fault, k.lane, page, store ? 1 : 0)
+    const vcpu = this.#vcpuThreads.indexOf(k)
+    if (vcpu >= 0) this.blocktime.begin(vcpu, k.nowNs)
+  }
+
+  #runsAgain(k: Thread, page: number): void {
+    const vcpu = this.#vcpuThreads.indexOf(k)
+    if (vcpu < 0 || !this.blocktime.isBlocked(vcpu)) return
+    const ns = this.blocktime.end(vcpu, k.nowNs)
+    this.recorder.event(k.nowNs, EventKind.Wake, k.lane, page, Math.min(2 ** 31 - 1, Math.round(ns)))
+  }
+
+  #checkAll(k: Thread): void {
+    const { check, incoming } = this
+    const completed = this.state.status === 'completed'
+    // After a failure each side has what it has: the destination answers for the pages it says it received.
+    const isHere = (page: number) => completed || incoming?.map.state(page) === PageMapState.received
+    check.comparePages(this.destinationProcess, this.ramPage, isHere, k.nowNs, k.lane)
+    for (const process of [this.sourceProcess, this.destinationProcess]) this.#account(k, process, completed)
+  }
+
+  #account(k: Thread, process: Process, quiescent: boolean): void {
+    const checks = [
+      [CHECK_NAME.indexOf('mapcount equals PTEs'), mapcountEqualsPtes],
+      [CHECK_NAME.indexOf('rmap finds every mapping'), rmapFindsEveryMapping],
+      [CHECK_NAME.indexOf('no frame leaks'), noFrameLeaks],
+    ] as const
+    for (const [name, run] of checks) {
+      // A run cut short may hold frames in operations that never ended.
+      if (!quiescent && run === noFrameLeaks) continue
+      const wrong = run([process])
+      if (wrong === null) this.recorder.event(k.nowNs, EventKind.CheckPassed, k.lane, -1, name)
+      else this.check.accounting(`${process.machine.name}: ${wrong}`, 'page accounting at the end', k.nowNs, k.lane)
+    }
+  }
+
+  // What is told.
+
+  progress(): Progress {
+    const { state, stream, incoming, blocktime, check } = this
+    const nowNs = this.finished ? this.phaseNs.end : Math.max(...[...this.source.kernel.cpus, ...this.destination.kernel.cpus].map((c) => c.nowNs))
+    const sinceNs = (state.isOver ? state.endNs : nowNs) - state.startNs
+    const [p50, p99] = blocktime.quantiles(0.5, 0.99)
+    return {
+      phase: this.#phase,
+      status: state.status,
+      nowNs,
+      startedNs: state.startNs,
+      pagesTotal: this.pages,
+      pagesReceived: incoming?.map.received ?? 0,
+      transferredBytes: stream.bytesSent,
+      mbps: state.startNs > 0 && sinceNs > 0 ? (stream.bytesSent * 8000) / sinceNs : 0,
+      requests: state.requests,
+      vcpusBlocked: blocktime.blocked,
+      loadsChecked: this.vcpus.reduce((n, v) => n + v.loadsChecked, 0),
+      mismatches: check.mismatches,
+      latencyP50Ns: p50,
+      latencyP99Ns: p99,
+      pagesPopulated: this.pagesPopulated,
+    }
+  }
+
+  /** PageState of every guest page on both machines, for a live map. */
+  pageStates(source: Uint8Array, destination: Uint8Array): void {
+    paintPages(this, source, destination)
+  }
+
+  report(): RunReport {
+    return makeReport(this)
+  }
+}

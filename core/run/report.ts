@@ -1,0 +1,153 @@
+/**
+ * What one migration run answers: the object that `migrate --json` prints (schema pageferry.report/1).
+ *
+ * Everything outside `host` is a function of options and seed alone. Names and units of `migration` are those of QMP's
+ * MigrationInfo (milliseconds for times unless a name says otherwise).
+ */
+import type { MigrationStatus, ViolationCause } from '../trace/event.ts'
+
+export interface RamReport {
+  transferred: number
+  remaining: number
+  total: number
+  duplicate: number
+  normal: number
+  'normal-bytes': number
+  'dirty-pages-rate': number
+  mbps: number
+  'dirty-sync-count': number
+  'postcopy-requests': number
+  'page-size': number
+  'pages-per-second': number
+  'precopy-bytes': number
+  'downtime-bytes': number
+  'postcopy-bytes': number
+}
+
+export interface MigrationReport {
+  status: MigrationStatus
+  'total-time': number
+  'setup-time': number
+  downtime: number
+  ram: RamReport
+  'postcopy-blocktime': number
+  'postcopy-vcpu-blocktime': number[]
+  /** ns, mean of faults that needed a remote request. */
+  'postcopy-latency': number
+  /** 24 log2 buckets: [0] is below 2 us, [23] is 8 s and above. */
+  'postcopy-latency-dist': number[]
+  'postcopy-latency-p50': number
+  'postcopy-latency-p99': number
+  'postcopy-latency-p999': number
+  'postcopy-latency-max': number
+}
+
+export interface Violation {
+  cause: ViolationCause
+  /** Guest page; -1 where an accounting check names a frame instead. */
+  page: number
+  /** Where it was seen: a load of vCPU n, or the comparison at the end. */
+  seenBy: string
+  timeNs: number
+  expectedVersion: number
+  foundVersion: number
+  /** One sentence for people, with the page, the versions, the time and what happened. */
+  message: string
+}
+
+export interface ConsistencyReport {
+  verdict: 'consistent' | 'inconsistent'
+  loadsChecked: number
+  mismatches: number
+  pagesCompared: number
+  lost: number
+  stale: number
+  duplicated: number
+  torn: number
+  misplaced: number
+  accounting: number
+  firstViolation: Violation | null
+}
+
+export interface MmuReport {
+  accesses: number
+  l1Hits: number
+  l2Hits: number
+  walks: number
+  walkRefs: number
+  shootdowns: number
+  ipis: number
+}
+
+export interface FaultsReport {
+  total: number
+  minor: number
+  major: number
+  userfault: number
+  speculative: number
+  speculativeAborted: Record<string, number>
+  classic: number
+}
+
+export interface GuestReport {
+  name: string
+  pages: number
+  touchedPages: number
+  opsBefore: number
+  opsDuring: number
+  opsAfter: number
+  /** Operations a second before, divided by those during the migration; 1 is no slowdown. */
+  slowdown: number
+}
+
+/** Measured on the host; the only part that differs between two runs of the same options and seed. */
+export interface HostReport {
+  wallSeconds: number
+  accessesPerSecond: number
+  pagesPerSecond: number
+  peakRssBytes: number
+  node: string
+}
+
+/** The report as the deterministic core makes it, before the host adds its own part. */
+export interface RunReport {
+  schema: 'pageferry.report/1'
+  version: string
+  seed: number
+  options: Record<string, unknown>
+  traceHash: string
+  stateHash: string
+  migration: MigrationReport
+  consistency: ConsistencyReport
+  mmu: MmuReport
+  faults: FaultsReport
+  guest: GuestReport
+}
+
+export interface Report extends RunReport {
+  host: HostReport
+}
+
+/** A cheap look at a run that is still going, for live views. */
+export interface Progress {
+  phase: 'boot' | 'before' | 'during' | 'after' | 'done'
+  status: MigrationStatus
+  /** Simulated time since the run began. */
+  nowNs: number
+  /** Simulated time at which the migration began; 0 before. */
+  startedNs: number
+  pagesTotal: number
+  /** Pages that the destination has received, zero pages included. */
+  pagesReceived: number
+  transferredBytes: number
+  mbps: number
+  requests: number
+  vcpusBlocked: number
+  loadsChecked: number
+  mismatches: number
+  /** ns; 0 before the first remote fault. */
+  latencyP50Ns: number
+  latencyP99Ns: number
+  /** Pages populated while the guest boots, for a progress bar of that phase. */
+  pagesPopulated: number
+}

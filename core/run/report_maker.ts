@@ -1,0 +1,178 @@
+/**
+ * Makes the report of a run (report.ts) out of its machines, its migration and its checks.
+ *
+ * Every number comes out of the simulation. The two hashes: traceHash over every event of the run, stateHash over both
+ * machines at the end (each guest page's PTE flags and content, on both sides).
+ */
+import { Hash64 } from '../base/hash.ts'
+import { spellRate, spellSize, spellTime } from '../base/units.ts'
+import { LackeyWorkload } from '../guest/lackey.ts'
+import type { GuestPhase } from '../guest/workload.ts'
+import { pteFlags, ptePfn } from '../hw/pte.ts'
+import type { Machine } from '../machine/machine.ts'
+import type { Process } from '../machine/process.ts'
+import type { MigrationRun } from './migration_run.ts'
+import type { ConsistencyReport, FaultsReport, GuestReport, MigrationReport, MmuReport, RunReport } from './report.ts'
+import { VERSION } from './version.ts'
+
+export function makeReport(run: MigrationRun): RunReport {
+  return {
+    schema: 'pageferry.report/1',
+    version: VERSION,
+    seed: run.options.seed,
+    options: optionsAsUsed(run),
+    traceHash: run.recorder.hash(),
+    stateHash: stateHash(run),
+    migration: migrationReport(run),
+    consistency: consistencyReport(run),
+    mmu: mmuReport(run),
+    faults: faultsReport(run),
+    guest: guestReport(run),
+  }
+}
+
+/** As a user would write them: `migrate` with these makes the same run. */
+function optionsAsUsed(run: MigrationRun): Record<string, unknown> {
+  const o = run.options
+  return {
+    guest: o.guest,
+    mem: spellSize(o.memBytes),
+    vcpus: o.vcpus,
+    mode: o.mode,
+    resolver: o.resolver,
+    faults: o.faults,
+    cpu: o.cpu,
+    'page-size': spellSize(o.pageSizeBytes),
+    bandwidth: spellRate(o.bandwidthBitsPerSec),
+    rtt: spellTime(o.rttNs),
+    'downtime-limit': spellTime(o.downtimeLimitNs),
+    without: [...o.without],
+    seed: o.seed,
+    duration: spellTime(o.durationNs),
+    'time-limit': Number.isFinite(o.timeLimitNs) ? spellTime(o.timeLimitNs) : null,
+  }
+}
+
+const ms = (ns: number) => ns / 1e6
+
+function migrationReport(run: MigrationRun): MigrationReport {
+  const { state, blocktime, stream } = run
+  const total = Math.max(0, (state.endNs || run.progress().nowNs) - state.startNs)
+  const pages = state.normal + state.duplicate
+  const [p50, p99, p999, max] = blocktime.quantiles(0.5, 0.99, 0.999, 1)
+  return {
+    status: state.status,
+    'total-time': state.startNs === 0 ? 0 : ms(total),
+    'setup-time': ms(state.setupNs),
+    downtime: ms(Math.max(0, state.downtimeEndNs - state.downtimeStartNs)),
+    ram: {
+      transferred: stream.bytesSent,
+      remaining: state.remaining * 4096,
+      total: run.options.memBytes,
+      duplicate: state.duplicate,
+      normal: state.normal,
+      'normal-bytes': state.normal * 4096,
+      'dirty-pages-rate': 0,
+      mbps: total === 0 ? 0 : (stream.bytesSent * 8000) / total,
+      'dirty-sync-count': state.dirtySyncCount,
+      'postcopy-requests': state.requests,
+      'page-size': run.options.pageSizeBytes,
+      'pages-per-second': total === 0 ? 0 : Math.round((pages * 1e9) / total),
+      'precopy-bytes': 0,
+      'downtime-bytes': state.downtimeBytes,
+      'postcopy-bytes': state.postcopyBytes,
+    },
+    'postcopy-blocktime': ms(blocktime.overlappedNs),
+    'postcopy-vcpu-blocktime': Array.from(blocktime.perVcpuNs, ms),
+    'postcopy-latency': Math.round(blocktime.meanNs),
+    'postcopy-latency-dist': [...blocktime.distribution],
+    'postcopy-latency-p50': Math.round(p50),
+    'postcopy-latency-p99': Math.round(p99),
+    'postcopy-latency-p999': Math.round(p999),
+    'postcopy-latency-max': Math.round(max),
+  }
+}
+
+function consistencyReport(run: MigrationRun): ConsistencyReport {
+  const { check } = run
+  return {
+    verdict: check.verdict,
+    loadsChecked: run.vcpus.reduce((n, v) => n + v.loadsChecked, 0),
+    mismatches: check.mismatches,
+    pagesCompared: check.pagesCompared,
+    ...check.counts,
+    firstViolation: check.first,
+  }
+}
+
+function mmuReport(run: MigrationRun): MmuReport {
+  const sum: MmuReport = { accesses: 0, l1Hits: 0, l2Hits: 0, walks: 0, walkRefs: 0, shootdowns: 0, ipis: 0 }
+  for (const { kernel } of machines(run)) {
+    for (const { mmu } of kernel.cpus) {
+      const c = mmu.counters
+      sum.accesses += c.l1Hits + c.l2Hits + c.walks
+      sum.l1Hits += c.l1Hits
+      sum.l2Hits += c.l2Hits
+      sum.walks += c.walks
+      sum.walkRefs += c.walkRefs
+    }
+    sum.shootdowns += kernel.shootdowns
+    sum.ipis += kernel.ipis
+  }
+  return sum
+}
+
+function faultsReport(run: MigrationRun): FaultsReport {
+  const sum: FaultsReport = { total: 0, minor: 0, major: 0, userfault: 0, speculative: 0, speculativeAborted: {}, classic: 0 }
+  for (const { kernel } of machines(run)) {
+    sum.total += kernel.faults.total
+    sum.minor += kernel.faults.minor
+    sum.major += kernel.faults.major
+    sum.userfault += kernel.faults.userfault
+    sum.classic += kernel.faults.classic
+  }
+  return sum
+}
+
+function machines(run: MigrationRun): readonly Machine[] {
+  return [run.source, run.destination]
+}
+
+function guestReport(run: MigrationRun): GuestReport {
+  const ops = (phase: GuestPhase) => run.vcpus.reduce((n, v) => n + v.ops(phase), 0)
+  const trace = run.vcpus[0]?.workload
+  const written = run.shadow.written
+  const { phaseNs } = run
+  const beforeRate = ops('before') / Math.max(1, phaseNs.during - phaseNs.before)
+  const duringNs = Math.max(1, (phaseNs.after || phaseNs.end || run.progress().nowNs) - phaseNs.during)
+  const duringRate = Math.max(1, ops('during')) / duringNs
+  return {
+    name: run.guestName,
+    pages: run.pages,
+    touchedPages: trace instanceof LackeyWorkload ? trace.pagesSeen : written,
+    opsBefore: ops('before'),
+    opsDuring: ops('during'),
+    opsAfter: ops('after'),
+    slowdown: phaseNs.during === 0 ? 1 : beforeRate / duringRate,
+  }
+}
+
+function stateHash(run: MigrationRun): string {
+  const hash = new Hash64()
+  for (const process of [run.sourceProcess, run.destinationProcess]) hashPages(hash, process, run.ramPage, run.pages)
+  return hash.digest()
+}
+
+function hashPages(hash: Hash64, process: Process, ramPage: number, pages: number): void {
+  const { tables, phys } = process.machine.kernel
+  for (let page = 0; page < pages; page++) {
+    const slot = process.mm.table.walk(ramPage + page)
+    const pte = slot < 0 ? 0 : tables.get(slot)
+    hash.int(pteFlags(pte))
+    if (pte === 0) continue
+    const pfn = ptePfn(pte)
+    hash.int(phys.words[pfn * 2])
+    hash.int(phys.words[pfn * 2 + 1])
+    hash.int(phys.version[pfn])
+  }
+}

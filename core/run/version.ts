@@ -1,0 +1,4 @@
+/**
+ * The program's version, as reports and files carry it. A test holds it against package.json.
+ */
+export const VERSION = '0.1.0'

@@ -1,0 +1,63 @@
+/**
+ * `info`: questions about the newest run of this terminal, in the words of QEMU's monitor.
+ *
+ * It asks the run itself, so it answers while a run is going on, too. The layout is info_text.ts.
+ */
+import { formatTime } from '../../base/units.ts'
+import type { Progress } from '../../run/report.ts'
+import { type Command, type CommandContext, CommandError } from '../command.ts'
+import { ExitCode } from '../host.ts'
+import type { NewestRun } from '../shell_state.ts'
+import { infoMigrateText } from './info_text.ts'
+
+export const infoCommand: Command = {
+  name: 'info',
+  group: 'Migration',
+  place: 'terminal',
+  summary: 'what is known of the newest run',
+  description: 'Answers in the layout of the monitor of QEMU 10.1. Works while a run is going on, too.',
+  positionals: [
+    {
+      name: 'WHAT',
+      meaning: 'what to tell',
+      required: true,
+      choices: [
+        { word: 'migrate', meaning: 'the migration: status, times, RAM, post-copy latencies' },
+        { word: 'status', meaning: 'whether the guest runs, and where' },
+      ],
+    },
+  ],
+  options: [],
+  examples: [
+    { line: 'info migrate', meaning: "the migration in QEMU's layout" },
+    { line: 'info migrate | grep Postcopy', meaning: 'only what belongs to post-copy' },
+    { line: 'info status', meaning: 'where the guest runs' },
+  ],
+  async run(context: CommandContext): Promise<number> {
+    const { newest } = context.state
+    if (newest === null) throw new CommandError('no migration was made in this terminal yet; start one with migrate')
+    const isStatus = context.arguments.positionals[0] === 'status'
+    context.terminal.out(isStatus ? statusText(newest) : infoMigrateText(newest.run.report()))
+    return ExitCode.good
+  },
+}
+
+function statusText(newest: NewestRun): string {
+  const progress = newest.run.progress()
+  const at = `${formatTime(progress.nowNs)} of simulated time`
+  if (newest.outcome === 'running') return `VM status: ${place(progress)}, ${at}\n`
+  const how =
+    newest.outcome === 'done'
+      ? 'the run is over'
+      : newest.outcome === 'time-limit'
+        ? 'the run reached its time limit'
+        : `the run ${newest.outcome === 'failed' ? 'failed' : 'was interrupted'}`
+  return `VM status: paused (${how}, ${place(progress)} until then), ${at}\n`
+}
+
+function place({ phase, status }: Progress): string {
+  if (phase === 'boot' || phase === 'before') return 'running on the source'
+  if (phase === 'after' || phase === 'done') return 'running on the destination'
+  if (status === 'postcopy-active') return 'running on the destination, pages still coming'
+  return status === 'device' ? 'stopped for the switch' : 'running on the source'
+}

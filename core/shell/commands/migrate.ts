@@ -1,0 +1,226 @@
+/**
+ * `migrate`: one migration of one guest, from checked words to a report.
+ *
+ * 1. Check everything that can be checked: values, the guest, where files are to be written.
+ * 2. Make the run and show it to the observer (a live view, a screen).
+ * 3. Drive it in slices until it is done, stopped, or out of simulated time.
+ * 4. Write the files asked for, each under a temporary name first; then print the report.
+ * The exit code says the worst that happened: inconsistent 3, before time limit 124, before good 0.
+ */
+import { formatCount, formatTime, spellSize } from '../../base/units.ts'
+import { GuestError, parseGuest } from '../../guest/catalog.ts'
+import { TraceError } from '../../guest/lackey.ts'
+import { driveRun } from '../../run/drive.ts'
+import { MigrationRun, RunError } from '../../run/migration_run.ts'
+import type { MigrateOptions } from '../../run/options.ts'
+import type { HostReport, Progress, Report } from '../../run/report.ts'
+import { writePerfetto } from '../../trace/perfetto.ts'
+import { Recorder } from '../../trace/recorder.ts'
+import { writeText } from '../../trace/text.ts'
+import { ArgumentError } from '../arguments.ts'
+import { type Command, type CommandContext, CommandError } from '../command.ts'
+import { ExitCode, type Host } from '../host.ts'
+import { sentence } from '../layout.ts'
+import type { NewestRun, RunOutcome } from '../shell_state.ts'
+import { commandOf, MIGRATE_OPTIONS, migrateOptions } from './migrate_options.ts'
+import { reportText } from './report_text.ts'
+
+interface Files {
+  readonly trace: string | null
+  readonly perfetto: string | null
+}
+
+export const migrateCommand: Command = {
+  name: 'migrate',
+  group: 'Migration',
+  summary: 'one migration of one guest',
+  description:
+    'Boots a guest on the source, migrates it, lets it run on at the destination, and checks every load it makes on the way.\n\n' +
+    'SIZE is 4k, 64M or 1G (powers of 1024); RATE is in bits (100Mbps, 10Gbps) or bytes (200MiB/s, 1.2GB/s); TIME is 150us, 300ms or 2s. ' +
+    'The same options and seed make the same run. Exits 0 when all is well, 1 when it failed, 2 for a wrong option, 3 when a check broke, ' +
+    '124 at the time limit, 130 when interrupted.',
+  positionals: [],
+  options: MIGRATE_OPTIONS,
+  examples: [
+    { line: 'migrate', meaning: 'a key-value store of 256 MiB by post-copy over 10 Gbps' },
+    {
+      line: 'migrate --guest sweep --mem 1G --bandwidth 25Gbps',
+      meaning: 'a guest that writes all of its memory, over a faster link',
+    },
+    { line: 'migrate --guest program.lackey.gz --seed 7 --json', meaning: "a real program's memory trace, the report as JSON" },
+    { line: 'migrate --without remap-tlb-flush', meaning: 'leave one protection out and watch the check fail' },
+  ],
+  run: migrate,
+}
+
+async function migrate(context: CommandContext): Promise<number> {
+  const { arguments: given, host, terminal, stop, observer, state } = context
+  // 1. Nothing starts before all of this is known to be right.
+  const options = migrateOptions(given)
+  const guest = parseGuest(options.guest)
+  if (!guest.ok) throw new ArgumentError(guest.message)
+  const { path } = guest.guest
+  const files: Files = { trace: given.text('trace'), perfetto: given.text('perfetto') }
+  await checkFiles(files, path, host)
+  if (path !== null) await checkReadable(path, host)
+
+  // 2. and 3.
+  const recorder = new Recorder({ keep: context.keepEvents || files.trace !== null || files.perfetto !== null })
+  const run = makeRun(options, recorder)
+  const newest: NewestRun = { run, recorder, command: commandOf(options), outcome: 'running' }
+  state.newest = newest
+  const watch = new Stopwatch(host)
+  observer.onRun?.(run, recorder, newest.command, given.has('quiet'))
+  let outcome: RunOutcome = 'failed'
+  try {
+    outcome = await driveRun(run, path, host, stop, (progress) => {
+      watch.slice(progress)
+      observer.onProgress?.(progress)
+    })
+  } catch (error) {
+    throw forUser(error, options)
+  } finally {
+    newest.outcome = outcome
+    observer.onEnd?.(outcome)
+  }
+  if (outcome === 'interrupted') return interrupted(run.progress(), context)
+
+  // 4.
+  const core = run.report()
+  const report: Report = {
+    ...core,
+    host: watch.report(core.migration.ram.normal + core.migration.ram.duplicate, core.mmu.accesses),
+  }
+  try {
+    if (files.trace !== null) await host.write(files.trace, untilStopped(writeText(recorder), context))
+    if (files.perfetto !== null) await host.write(files.perfetto, untilStopped(writePerfetto(recorder), context))
+  } catch (error) {
+    if (stop.aborted) return interrupted(run.progress(), context)
+    throw error
+  }
+  if (given.has('json')) terminal.out(`${JSON.stringify(report, null, 2)}\n`)
+  else if (!given.has('quiet'))
+    terminal.out(reportText(report, `${context.program}${newest.command}`, terminal.columns, terminal.colour))
+  return exitCodeOf(report, outcome, options, context)
+}
+
+async function checkFiles({ trace, perfetto }: Files, input: string | null, host: Host): Promise<void> {
+  if (trace !== null && trace === perfetto)
+    throw new ArgumentError('--trace and --perfetto name the same file; give each its own')
+  for (const [name, path] of [
+    ['trace', trace],
+    ['perfetto', perfetto],
+  ] as const) {
+    if (path === null) continue
+    if (path === input) throw new ArgumentError(`--${name} would overwrite the guest's trace ${path}; name another file`)
+    await host.checkWritable?.(path)
+  }
+}
+
+/** A guest boots before it reads its trace; a file that is not there should not wait for that. */
+async function checkReadable(path: string, host: Host): Promise<void> {
+  for await (const block of host.open(path)) if (block.length > 0) return
+}
+
+function makeRun(options: MigrateOptions, recorder: Recorder): MigrationRun {
+  try {
+    return new MigrationRun(options, recorder)
+  } catch (error) {
+    throw forUser(error, options)
+  }
+}
+
+/** What the user can mend becomes a CommandError; a bug stays what it is. */
+function forUser(error: unknown, options: MigrateOptions): unknown {
+  if (error instanceof RunError || error instanceof GuestError) return new CommandError(error.message, ExitCode.usage)
+  if (error instanceof TraceError) return new CommandError(error.message)
+  // A typed array that the host cannot hold is a RangeError; people chose the size.
+  if (error instanceof RangeError && /alloc|array (buffer )?length/i.test(error.message)) {
+    return new CommandError(`this host has not enough memory for a guest of ${spellSize(options.memBytes)}; try a smaller --mem`)
+  }
+  return error
+}
+
+function interrupted(progress: Progress, { terminal, program }: CommandContext): number {
+  const { phase, pagesReceived, pagesTotal, nowNs, loadsChecked, mismatches } = progress
+  const where = {
+    boot: 'while the guest booted',
+    before: 'before the migration began',
+    during: `${formatCount(pagesReceived)} of ${formatCount(pagesTotal)} pages received`,
+    after: 'after the migration',
+    done: 'after the migration',
+  }[phase]
+  const verdict = mismatches === 0 ? 'no mismatch' : `${formatCount(mismatches)} mismatches`
+  terminal.err(
+    sentence(
+      `${program}migrate: interrupted after ${formatTime(nowNs)} of simulated time, ${where}; ${formatCount(loadsChecked)} loads checked, ${verdict}`,
+    ),
+  )
+  return ExitCode.interrupted
+}
+
+function exitCodeOf(
+  { consistency, migration }: Report,
+  outcome: RunOutcome,
+  options: MigrateOptions,
+  { terminal, program }: CommandContext,
+): number {
+  if (consistency.verdict === 'inconsistent') return ExitCode.broken
+  if (outcome === 'time-limit') {
+    terminal.err(
+      sentence(
+        `${program}migrate: the time limit of ${formatTime(options.timeLimitNs)} was reached in status ${migration.status}; give a longer --time-limit or none`,
+      ),
+    )
+    return ExitCode.timeLimit
+  }
+  if (migration.status === 'completed') return ExitCode.good
+  terminal.err(sentence(`${program}migrate: the migration ended with status ${migration.status}`))
+  return ExitCode.failed
+}
+
+/** Ends a file's chunks when the user interrupts; the host then leaves nothing behind. */
+function* untilStopped(chunks: Iterable<string>, { stop }: CommandContext): Generator<string> {
+  for (const chunk of chunks) {
+    if (stop.aborted) throw new CommandError('interrupted', ExitCode.interrupted)
+    yield chunk
+  }
+}
+
+const PHASES: readonly Progress['phase'][] = ['boot', 'before', 'during', 'after', 'done']
+
+/** Host time: of the whole run, and of every slice in which any of the migration may have happened. */
+class Stopwatch {
+  readonly #host: Host
+  readonly #startedAt: number
+  #slicedAt: number
+  #phase = 0
+  #migratingSeconds = 0
+
+  constructor(host: Host) {
+    this.#host = host
+    this.#startedAt = host.wallSeconds()
+    this.#slicedAt = this.#startedAt
+  }
+
+  slice({ phase }: Progress): void {
+    const now = this.#host.wallSeconds()
+    const during = PHASES.indexOf('during')
+    const reached = PHASES.indexOf(phase)
+    if (this.#phase <= during && reached >= during) this.#migratingSeconds += now - this.#slicedAt
+    this.#phase = reached
+    this.#slicedAt = now
+  }
+
+  report(pages: number, accesses: number): HostReport {
+    const wallSeconds = this.#host.wallSeconds() - this.#startedAt
+    const perSecond = (count: number, seconds: number) => (seconds > 0 ? Math.round(count / seconds) : 0)
+    return {
+      wallSeconds,
+      accessesPerSecond: perSecond(accesses, wallSeconds),
+      pagesPerSecond: perSecond(pages, this.#migratingSeconds || wallSeconds),
+      peakRssBytes: this.#host.peakRssBytes(),
+      node: this.#host.platform,
+    }
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * A report for people: QEMU's words and rounded numbers, a histogram in bpftrace's shape, and the verdict last.
+ *
+ * The verdict stands last because that is where the eye is when a command ends, and `migrate | tail -1` shows it.
+ */
+import { formatCount, formatRate, formatSize, formatTime } from '../../base/units.ts'
+import type { ConsistencyReport, Report } from '../../run/report.ts'
+import { columnsOf, type Entry, wrap } from '../layout.ts'
+
+const BAR_WIDTH = 40
+const GREEN = '\u001b[32m'
+const RED = '\u001b[31m'
+const PLAIN = '\u001b[0m'
+
+export function reportText(report: Report, command: string, columns: number, colour: boolean): string {
+  const { migration, faults, guest, host } = report
+  const { ram } = migration
+  const ms = (time: number) => formatTime(time * 1e6)
+  const entries: Entry[] = [
+    { term: 'status', meaning: migration.status },
+    {
+      term: 'total-time',
+      meaning: `${ms(migration['total-time'])}, setup-time ${ms(migration['setup-time'])}, downtime ${ms(migration.downtime)}`,
+    },
+    {
+      term: 'throughput',
+      meaning: `${formatRate(ram.mbps * 1e6)}, ${formatSize(ram.transferred)} transferred, ${formatSize(ram.remaining)} remaining`,
+    },
+    {
+      term: 'pages',
+      meaning: `${formatCount(ram.normal)} normal, ${formatCount(ram.duplicate)} duplicate, of ${formatCount(guest.pages)}`,
+    },
+    {
+      term: 'requests',
+      meaning: `${formatCount(ram['postcopy-requests'])} by page faults, ${formatCount(faults.userfault)} userfaults, vCPUs blocked ${ms(migration['postcopy-blocktime'])}`,
+    },
+    { term: 'fault latency', meaning: latency(report) },
+    {
+      term: 'guest',
+      meaning:
+        `${guest.name}: ${formatCount(guest.opsBefore)} operations before, ${formatCount(guest.opsDuring)} during, ` +
+        `${formatCount(guest.opsAfter)} after${Number.isFinite(guest.slowdown) && guest.opsDuring > 0 ? `; ${guest.slowdown.toFixed(2)} times slower during` : ''}`,
+    },
+    {
+      term: 'host',
+      meaning: `${host.wallSeconds.toFixed(2)} s, ${formatCount(host.pagesPerSecond)} pages a second, ${formatCount(host.accessesPerSecond)} accesses a second`,
+    },
+    { term: 'again', meaning: command },
+  ]
+  const chart = histogram(migration['postcopy-latency-dist'], columns)
+  return `${columnsOf(entries, columns, '', 16)}${chart === '' ? '' : `\nFault latency (us)\n${chart}`}\n${verdictText(report.consistency, columns, colour)}`
+}
+
+/** One line a bucket from the first that is not empty to the last; empty where nothing was counted. */
+export function histogram(buckets: readonly number[], columns: number): string {
+  const first = buckets.findIndex((count) => count > 0)
+  const last = buckets.findLastIndex((count) => count > 0)
+  if (first < 0) return ''
+  const most = Math.max(...buckets)
+  const countWidth = formatCount(most).length
+  const width = Math.max(4, Math.min(BAR_WIDTH, columns - 18 - countWidth))
+  const lines = []
+  for (let bucket = first; bucket <= last; bucket++) {
+    const count = buckets[bucket] ?? 0
+    // A bucket with anything in it shows at least one mark.
+    const marks = count === 0 ? 0 : Math.max(1, Math.round((count / most) * width))
+    const range = `[${bucket === 0 ? '0' : bucketEdge(bucket)}, ${bucket === buckets.length - 1 ? '...' : bucketEdge(bucket + 1)})`
+    lines.push(`${range.padEnd(14)} ${formatCount(count).padStart(countWidth)} |${'@'.repeat(marks).padEnd(width)}|\n`)
+  }
+  return lines.join('')
+}
+
+export function verdictText(consistency: ConsistencyReport, columns: number, colour: boolean): string {
+  const { loadsChecked, pagesCompared, mismatches, firstViolation } = consistency
+  const checked = `${formatCount(loadsChecked)} loads checked, ${formatCount(pagesCompared)} pages compared`
+  if (consistency.verdict === 'consistent')
+    return `${colour ? `${GREEN}\u2713 consistent${PLAIN}` : '\u2713 consistent'}: ${checked}\n`
+  const counts = (['lost', 'stale', 'torn', 'duplicated', 'misplaced', 'accounting'] as const)
+    .filter((cause) => consistency[cause] > 0)
+    .map((cause) => `${formatCount(consistency[cause])} ${cause}`)
+  const head = `${colour ? `${RED}\u2715 inconsistent${PLAIN}` : '\u2715 inconsistent'}: ${formatCount(mismatches)} mismatches (${counts.join(', ')}); ${checked}\n`
+  return firstViolation === null ? head : `${head}${wrap(`first: ${firstViolation.message}`, columns, '  ')}\n`
+}
+
+/** Lower edge of a log2 bucket, as bpftrace writes it: 1K is 1024. */
+function bucketEdge(bucket: number): string {
+  const us = 2 ** bucket
+  return us < 1024 ? `${us}` : us < 2 ** 20 ? `${us / 1024}K` : `${us / 2 ** 20}M`
+}
+
+function latency({ migration }: Report): string {
+  if (migration['postcopy-latency-max'] === 0) return 'no remote fault'
+  const at = (name: 'p50' | 'p99' | 'p999' | 'max') => `${name} ${formatTime(migration[`postcopy-latency-${name}`])}`
+  return `mean ${formatTime(migration['postcopy-latency'])}, ${at('p50')}, ${at('p99')}, ${at('p999')}, ${at('max')}`
+}

@@ -1,0 +1,21 @@
+/**
+ * The commands that every host has, in the order in which help lists them.
+ *
+ * A new command is one file under commands/ and one name here; help, completion and checks follow by themselves.
+ */
+import type { Command } from './command.ts'
+import { FILTERS } from './commands/filters.ts'
+import { infoCommand } from './commands/info.ts'
+import { migrateCommand } from './commands/migrate.ts'
+import { clearCommand, echoCommand, helpEntry, manCommand, versionCommand } from './commands/words.ts'
+
+export const CORE_COMMANDS: readonly Command[] = [
+  migrateCommand,
+  infoCommand,
+  helpEntry,
+  manCommand,
+  versionCommand,
+  echoCommand,
+  clearCommand,
+  ...FILTERS,
+]

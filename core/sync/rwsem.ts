@@ -1,0 +1,137 @@
+/**
+ * A reader-writer semaphore: mmap_lock, the anon_vma root's lock.
+ *
+ * It may be held across sleeps. First come, first served: a reader waits behind a waiting writer, so that writers do not
+ * starve. In the clock gear a free lock carries the times at which its last writer and last reader left; whoever asks for
+ * it earlier on another CPU moves its clock there.
+ *
+ * @kernel down_read, up_read, down_write, up_write, down_read_trylock, down_write_trylock
+ */
+import { assert } from '../base/assert.ts'
+import { AccessMode, BLOCK, NOTHING, type Proc } from '../engine/op.ts'
+import type { Task } from '../engine/task.ts'
+
+interface Waiter {
+  readonly task: Task
+  readonly write: boolean
+  granted: boolean
+}
+
+export class Rwsem {
+  writer: Task | null = null
+  readers = 0
+  readonly #queue: Waiter[] = []
+  #writerLeftNs = 0
+  #readersLeftNs = 0
+
+  constructor(
+    readonly id: number,
+    readonly label: string,
+    readonly costNs: number,
+  ) {}
+
+  get isHeld(): boolean {
+    return this.writer !== null || this.readers > 0
+  }
+
+  downRead(k: Task): Proc<void> {
+    if (!k.stepping && this.#readFree()) {
+      this.#enterRead(k)
+      return NOTHING
+    }
+    return this.#wait(k, false)
+  }
+
+  downWrite(k: Task): Proc<void> {
+    if (!k.stepping && !this.isHeld && this.#queue.length === 0) {
+      this.#enterWrite(k)
+      return NOTHING
+    }
+    return this.#wait(k, true)
+  }
+
+  /** Takes the lock for reading if that needs no sleep. Announce the access before calling it in the step gear. */
+  tryRead(k: Task): boolean {
+    if (!this.#readFree()) return false
+    this.#enterRead(k)
+    return true
+  }
+
+  tryWrite(k: Task): boolean {
+    if (this.isHeld || this.#queue.length > 0) return false
+    this.#enterWrite(k)
+    return true
+  }
+
+  #readFree(): boolean {
+    return this.writer === null && this.#queue.length === 0
+  }
+
+  #enterRead(k: Task): void {
+    this.readers++
+    const clock = k.clock
+    if (this.#writerLeftNs > clock.nowNs) clock.nowNs = this.#writerLeftNs
+    clock.nowNs += this.costNs
+  }
+
+  #enterWrite(k: Task): void {
+    this.writer = k
+    const clock = k.clock
+    const left = Math.max(this.#writerLeftNs, this.#readersLeftNs)
+    if (left > clock.nowNs) clock.nowNs = left
+    clock.nowNs += this.costNs
+  }
+
+  *#wait(k: Task, write: boolean): Proc<void> {
+    if (k.stepping) {
+      yield { kind: 'access', mode: write ? AccessMode.acquire : AccessMode.acquireShared, object: this.id, label: this.label }
+    }
+    if (write ? this.tryWrite(k) : this.tryRead(k)) return
+    assert(this.writer !== k, `${k.name} takes ${this.label} ${this.id} while writing it`)
+    const waiter: Waiter = { task: k, write, granted: false }
+    this.#queue.push(waiter)
+    while (!waiter.granted) {
+      k.park(`${this.label} ${this.id}`, this.writer)
+      yield BLOCK
+    }
+    if (write) this.#enterWrite(k)
+    else {
+      this.readers--
+      this.#enterRead(k)
+    }
+  }
+
+  upRead(k: Task): void {
+    assert(this.readers > 0, `${k.name} leaves ${this.label} ${this.id}, which has no reader`)
+    this.readers--
+    if (k.clock.nowNs > this.#readersLeftNs) this.#readersLeftNs = k.clock.nowNs
+    if (this.#queue.length > 0) this.#grant(k)
+  }
+
+  upWrite(k: Task): void {
+    assert(this.writer === k, `${k.name} leaves ${this.label} ${this.id}, written by ${this.writer?.name ?? 'nobody'}`)
+    this.writer = null
+    this.#writerLeftNs = k.clock.nowNs
+    if (this.#queue.length > 0) this.#grant(k)
+  }
+
+  /** Hands the lock to the head of the queue: one writer, or all readers before the next writer. */
+  #grant(k: Task): void {
+    while (this.#queue.length > 0) {
+      const head = this.#queue[0]
+      if (head.write) {
+        if (this.isHeld) return
+        this.#queue.shift()
+        this.writer = head.task
+        head.granted = true
+        head.task.wake(k.clock.nowNs)
+        return
+      }
+      if (this.writer !== null) return
+      this.#queue.shift()
+      this.readers++
+      head.granted = true
+      head.task.wake(k.clock.nowNs)
+    }
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * A spinlock.
+ *
+ * Step gear: taking it is an announced access; a waiter is parked with the holder's name, so that a cycle is found.
+ * Clock gear: nobody sleeps with a spinlock held, so it is always free when asked for, but it carries the time at which
+ * it became free: an earlier asker's clock moves there. That is the price of contention.
+ *
+ * @kernel spin_lock, spin_unlock
+ */
+import { assert } from '../base/assert.ts'
+import { AccessMode, BLOCK, NOTHING, type Proc } from '../engine/op.ts'
+import type { Task } from '../engine/task.ts'
+
+export class Spinlock {
+  holder: Task | null = null
+  #freeAtNs = 0
+  #waiters: Task[] | null = null
+
+  constructor(
+    readonly id: number,
+    readonly label: string,
+    readonly costNs: number,
+  ) {}
+
+  lock(k: Task): Proc<void> {
+    if (k.stepping) return this.#lockStep(k)
+    assert(this.holder === null, `${this.label} ${this.id} is held by ${this.holder?.name} in the clock gear`)
+    this.holder = k
+    const clock = k.clock
+    if (this.#freeAtNs > clock.nowNs) clock.nowNs = this.#freeAtNs
+    clock.nowNs += this.costNs
+    return NOTHING
+  }
+
+  *#lockStep(k: Task): Proc<void> {
+    yield { kind: 'access', mode: AccessMode.acquire, object: this.id, label: this.label }
+    while (this.holder !== null) {
+      assert(this.holder !== k, `${k.name} takes ${this.label} ${this.id} twice`)
+      this.#waiters ??= []
+      this.#waiters.push(k)
+      k.park(`${this.label} ${this.id}`, this.holder)
+      yield BLOCK
+    }
+    this.holder = k
+  }
+
+  unlock(k: Task): void {
+    assert(this.holder === k, `${k.name} unlocks ${this.label} ${this.id} held by ${this.holder?.name ?? 'nobody'}`)
+    this.holder = null
+    this.#freeAtNs = k.clock.nowNs
+    const waiters = this.#waiters
+    if (waiters !== null && waiters.length > 0) {
+      this.#waiters = null
+      for (const w of waiters) w.wake(k.clock.nowNs)
+    }
+  }
+}
+
+/**
+ * Takes two locks, the one with the lower id first, and once if they are the same.
+ * @kernel double_pt_lock
+ */
+export function* lockBoth(k: Task, a: Spinlock, b: Spinlock): Proc<void> {
+  if (a === b) {
+    yield* a.lock(k)
+    return
+  }
+  yield* (a.id < b.id ? a : b).lock(k)
+  yield* (a.id < b.id ? b : a).lock(k)
+}
+
+/** @kernel double_pt_unlock */
+export function unlockBoth(k: Task, a: Spinlock, b: Spinlock): void {
+  a.unlock(k)
+  if (a !== b) b.unlock(k)
+}

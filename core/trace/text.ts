@@ -1,0 +1,75 @@
+/**
+ * The text writer: one line an event, fixed columns, for people, grep and diff.
+ *
+ *     #   row      time        machine lane      event      what
+ *       1042   12.345678 ms    dst vCPU 1        Fault      page 0x1f3 is missing; the vCPU sleeps (write)
+ *
+ * Pairs with recorder.ts. The sentence of a row (describeRow) is also the screen's narration.
+ */
+import { CHECK_NAME, EVENT_KIND_NAME, EventKind, MIGRATION_STATUS, VIOLATION_CAUSE } from './event.ts'
+import type { Recorder } from './recorder.ts'
+
+export const TRACE_TEXT_HEADER = '# pageferry trace 1\n'
+
+export function pageName(page: number): string {
+  return `page 0x${page.toString(16)}`
+}
+
+function shortTime(ns: number): string {
+  return ns >= 1e6 ? `${(ns / 1e6).toFixed(2)} ms` : `${(ns / 1e3).toFixed(1)} us`
+}
+
+/** What happened, in one sentence without subject prefix; the lane is named where it matters. */
+export function describeRow(r: Recorder, row: number): string {
+  const page = pageName(r.page(row))
+  const arg = r.arg(row)
+  const lane = r.lanes[r.lane(row)]
+  switch (r.kind(row)) {
+    case EventKind.State:
+      return `the migration is ${MIGRATION_STATUS[arg]}`
+    case EventKind.Populate:
+      return arg === 1 ? `${page} is mapped to the zero page` : `${page} gets its first frame`
+    case EventKind.Dirty:
+      return `${lane.name} writes ${page}; the dirty bit is set`
+    case EventKind.Send:
+      return arg < 100 ? `${page} is zero; its record goes out in ${arg} bytes` : `${page} goes out in ${arg} bytes`
+    case EventKind.Receive:
+      return `${page} arrives`
+    case EventKind.Place:
+      return arg === 1 ? `${page} is in place at the destination as zeros` : `${page} is in place at the destination`
+    case EventKind.Fault:
+      return `${lane.name} ${arg === 1 ? 'writes' : 'reads'} ${page} before it arrived; it sleeps`
+    case EventKind.Request:
+      return `the destination asks for ${page}`
+    case EventKind.RequestReceived:
+      return `the source takes the request for ${page}`
+    case EventKind.Wake:
+      return `${lane.name} runs again after ${shortTime(arg)} on ${page}`
+    case EventKind.Shootdown:
+      return `the TLB entry of ${page} is flushed on ${arg} other CPU${arg === 1 ? '' : 's'}`
+    case EventKind.Violation:
+      return `${page} is ${VIOLATION_CAUSE[arg]}`
+    case EventKind.VcpuRun:
+      return arg === 1 ? `${lane.name} starts` : `${lane.name} stops`
+    case EventKind.CheckPassed:
+      return `checked: ${CHECK_NAME[arg]}`
+    case EventKind.GuestOps:
+      return `${lane.name} did ${arg} operations`
+  }
+}
+
+export function* writeText(r: Recorder): Generator<string> {
+  yield TRACE_TEXT_HEADER
+  let text = ''
+  for (let row = 0; row < r.rows; row++) {
+    const lane = r.lanes[r.lane(row)]
+    const time = (r.time(row) / 1e6).toFixed(6).padStart(14)
+    const machine = lane.machine === 'source' ? 'src' : 'dst'
+    text += `${String(row).padStart(9)} ${time} ms ${machine} ${lane.name.padEnd(12)} ${EVENT_KIND_NAME[r.kind(row)].padEnd(15)} ${describeRow(r, row)}\n`
+    if (text.length > 60_000) {
+      yield text
+      text = ''
+    }
+  }
+  yield `${text}# ${r.rows} events, hash ${r.hash()}\n`
+}

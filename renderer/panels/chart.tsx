@@ -1,0 +1,154 @@
+/**
+ * One uPlot chart: it shares the timeline's view, a cursor with its neighbours, and the playhead. uPlot is loaded when
+ * the first chart mounts, so that it does not delay the maps. Clicking seeks.
+ */
+import { useEffect, useRef } from 'react'
+import type uPlot from 'uplot'
+import { formatTick } from '../format.ts'
+import { useControls, usePainter, useSignal } from '../hooks.tsx'
+import { playheadNs, timelineView } from '../state.ts'
+import { scheme } from '../theme.ts'
+import type { Scheme } from '../tokens.ts'
+import { CHROME } from '../tokens.ts'
+
+export interface ChartSpec {
+  /** The canvas's text twin. */
+  readonly label: string
+  readonly unit: string
+  readonly colour: Readonly<Record<Scheme, string>>
+  readonly points: boolean
+  readonly logarithmic: boolean
+  readonly showTime: boolean
+}
+
+/** x in nanoseconds. */
+export type ChartData = readonly [xs: Float64Array, ys: Float64Array]
+
+const SYNC = 'time'
+
+export function Chart({ spec, data }: { spec: ChartSpec; data: ChartData }) {
+  const { player } = useControls()
+  const box = useRef<HTMLDivElement>(null)
+  const line = useRef<HTMLDivElement>(null)
+  const plot = useRef<uPlot | null>(null)
+  const latest = useRef(data)
+  latest.current = data
+  const theme = useSignal(scheme)
+
+  const place = usePainter(() => {
+    const chart = plot.current
+    const { fromNs, toNs } = timelineView.value
+    if (!chart || !line.current) return
+    const { min, max } = chart.scales.x ?? {}
+    if (min !== fromNs || max !== toNs) chart.setScale('x', { min: fromNs, max: toNs })
+    const x = chart.valToPos(playheadNs.value, 'x')
+    const inside = x >= 0 && x <= chart.over.clientWidth
+    line.current.hidden = !inside
+    line.current.style.transform = `translate(${Math.round(x + chart.over.offsetLeft)}px, ${chart.over.offsetTop}px)`
+    line.current.style.height = `${chart.over.clientHeight}px`
+  }, [playheadNs, timelineView])
+
+  useEffect(() => {
+    const parent = box.current
+    if (!parent) return
+    let gone = false
+    let observer: ResizeObserver | null = null
+    void import('uplot').then(({ default: UPlot }) => {
+      if (gone) return
+      const size = () => ({ width: Math.max(40, parent.clientWidth), height: Math.max(30, parent.clientHeight) })
+      const chart = new UPlot({ ...options(spec, theme), ...size() }, toUplot(latest.current), parent)
+      plot.current = chart
+      chart.root.querySelector('canvas')?.setAttribute('role', 'img')
+      chart.root.querySelector('canvas')?.setAttribute('aria-label', spec.label)
+      chart.over.addEventListener('click', () => player.seekTime(chart.posToVal(chart.cursor.left ?? 0, 'x')))
+      observer = new ResizeObserver(() => chart.setSize(size()))
+      observer.observe(parent)
+      place()
+    })
+    return () => {
+      gone = true
+      observer?.disconnect()
+      plot.current?.destroy()
+      plot.current = null
+    }
+  }, [spec, theme, player, place])
+
+  useEffect(() => {
+    plot.current?.setData(toUplot(data), false)
+    plot.current?.root.querySelector('canvas')?.setAttribute('aria-label', spec.label)
+    // setData without new scales does not draw; the x scale is the timeline's, the y scale follows the data in it.
+    const { fromNs, toNs } = timelineView.value
+    plot.current?.setScale('x', { min: fromNs, max: toNs })
+    place()
+  }, [data, spec, place])
+
+  return (
+    <div ref={box} className="chart">
+      <div ref={line} className="chart-playhead" hidden />
+    </div>
+  )
+}
+
+const toUplot = ([xs, ys]: ChartData): uPlot.AlignedData => [xs as unknown as number[], ys as unknown as number[]]
+
+function options(spec: ChartSpec, theme: Scheme): Omit<uPlot.Options, 'width' | 'height'> {
+  const family = getComputedStyle(document.body).fontFamily
+  const axis: uPlot.Axis = {
+    stroke: CHROME.muted[theme],
+    font: `11px ${family}`,
+    grid: { stroke: CHROME.line[theme], width: 1 },
+    ticks: { show: false },
+  }
+  const colour = spec.colour[theme]
+  return {
+    legend: { show: false },
+    padding: [6, 8, spec.showTime ? 0 : 6, 0],
+    cursor: { sync: { key: SYNC }, drag: { x: false, y: false }, points: { show: !spec.points } },
+    scales: {
+      x: { time: false },
+      y: spec.logarithmic
+        ? { distr: 3, log: 10, range: (_chart, min, max) => [decade(Math.floor, min), decade(Math.ceil, max)] }
+        : { range: (_chart, _min, max) => [0, Math.max(max * 1.08, 1)] },
+    },
+    axes: [
+      {
+        ...axis,
+        size: spec.showTime ? 20 : 0,
+        gap: 2,
+        show: spec.showTime,
+        values: (_chart, splits, _axis, _space, step) => splits.map((ns) => formatTick(ns, step)),
+      },
+      {
+        ...axis,
+        size: 48,
+        gap: 4,
+        space: 20,
+        ...(spec.logarithmic && { splits: (_chart: uPlot, _axis: number, min: number, max: number) => decades(min, max) }),
+        values: (_chart, splits) => splits.map((value) => (value === null ? '' : axisNumber(value))),
+      },
+    ],
+    series: [
+      {},
+      spec.points
+        ? { stroke: colour, paths: () => null, points: { show: true, size: 3.5, fill: colour, width: 0, space: 0 } }
+        : { stroke: colour, width: 1.25, fill: `${colour}40`, points: { show: false } },
+    ],
+  }
+}
+
+/** The power of ten next to a value; 1 and 10 where there is no value yet. */
+const decade = (round: (value: number) => number, value: number | null): number =>
+  value !== null && value > 0
+    ? 10 ** round(Math.log10(value) + (round === Math.ceil ? 1e-9 : -1e-9))
+    : round === Math.ceil
+      ? 10
+      : 1
+
+function decades(min: number, max: number): number[] {
+  const found: number[] = []
+  for (let value = min; value <= max * 1.001; value *= 10) found.push(value)
+  return found
+}
+
+const axisNumber = (value: number): string =>
+  value >= 1000 ? `${Number((value / 1000).toFixed(1))}k` : String(Number(value.toPrecision(3)))

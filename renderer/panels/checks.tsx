@@ -1,0 +1,112 @@
+/**
+ * What was checked and with which result. While the engine works, the numbers are those up to the playhead; the verdict
+ * comes from the finished run's report and from nowhere else. Green only beside a check mark.
+ */
+import { formatCount, formatTime } from '../format.ts'
+import { Hot, useControls } from '../hooks.tsx'
+import type { RunReport } from '../state.ts'
+import { shownFrame, useScreen } from '../state.ts'
+import { Panel } from './panel.tsx'
+
+export function ChecksPanel() {
+  const info = useScreen((state) => state.info)
+  const status = useScreen((state) => state.status)
+  const report = useScreen((state) => state.report)
+  return (
+    <Panel name="Checks" className="checks" facts={info && <Hot sources={[shownFrame]} text={checksSoFar} />}>
+      {!info && (
+        <p className="empty">
+          Nothing checked yet: <code>migrate</code> compares every load with a shadow memory.
+        </p>
+      )}
+      {info && status?.state === 'failed' && <Verdict grade="bad" word="failed" sentence={status.error} />}
+      {info && status?.state === 'interrupted' && (
+        <Verdict
+          grade="warn"
+          word="interrupted"
+          sentence="The run was stopped; what is on the screen was not compared at its end."
+        />
+      )}
+      {info && (!status || status.state === 'running') && (
+        <Verdict grade="none" word="engine at work" sentence="Every load of the guest is being compared." />
+      )}
+      {report && status?.state === 'done' && <Findings report={report} />}
+    </Panel>
+  )
+}
+
+function checksSoFar(): string {
+  const counters = shownFrame.value?.counters
+  if (!counters) return ''
+  return counters.violations > 0 ? `${counters.violations} violations so far` : `${counters.checksPassed} checks so far`
+}
+
+type Grade = 'good' | 'warn' | 'bad' | 'none'
+const SIGN: Readonly<Record<Grade, string>> = { good: '✓', warn: '△', bad: '✕', none: '…' }
+
+function Verdict({ grade, word, sentence }: { grade: Grade; word: string; sentence: string }) {
+  return (
+    <div className={`verdict ${grade}`} role="status">
+      <b>
+        <span aria-hidden="true">{SIGN[grade]}</span> {word}
+      </b>
+      <p>{sentence}</p>
+    </div>
+  )
+}
+
+function Findings({ report }: { report: RunReport }) {
+  const { consistency, guest } = report
+  const { firstViolation } = consistency
+  const good = consistency.verdict === 'consistent'
+  return (
+    <>
+      {good ? (
+        <Verdict grade="good" word="consistent" sentence="No page lost, stale, torn, duplicated or misplaced." />
+      ) : (
+        <Verdict grade="bad" word="inconsistent" sentence={firstViolation?.message ?? 'The run broke an invariant.'} />
+      )}
+      {firstViolation && <GoTo page={firstViolation.page} timeNs={firstViolation.timeNs} />}
+      <ul className="findings">
+        <Finding
+          good={consistency.mismatches === 0}
+          name="loads checked"
+          count={consistency.loadsChecked}
+          bad={consistency.mismatches}
+        />
+        <Finding
+          good={consistency.lost + consistency.stale + consistency.torn + consistency.duplicated + consistency.misplaced === 0}
+          name="pages compared"
+          count={consistency.pagesCompared}
+          bad={consistency.lost + consistency.stale + consistency.torn + consistency.duplicated + consistency.misplaced}
+        />
+        <Finding good={consistency.accounting === 0} name="accounting" count={guest.pages} bad={consistency.accounting} />
+      </ul>
+    </>
+  )
+}
+
+function Finding({ good, name, count, bad }: { good: boolean; name: string; count: number; bad: number }) {
+  return (
+    <li className={good ? 'good' : 'bad'}>
+      <span aria-hidden="true">{good ? '✓' : '✕'}</span>
+      <span className="finding-name">{name}</span>
+      <span className="number">{formatCount(count)}</span>
+      {!good && <span className="finding-bad">{formatCount(bad)} bad</span>}
+    </li>
+  )
+}
+
+function GoTo({ page, timeNs }: { page: number; timeNs: number }) {
+  const { player } = useControls()
+  const go = (): void => {
+    player.pause()
+    player.seekTime(timeNs)
+    if (page >= 0) player.pin(page)
+  }
+  return (
+    <button type="button" className="small" onClick={go}>
+      Go to it: {formatTime(timeNs)}
+    </button>
+  )
+}

@@ -1,0 +1,119 @@
+/**
+ * The wire between the machines: how full it is, what is on it, what was asked for, and the last events in words.
+ * Use of the wire is that of the series' bin under the playhead; everything else are counters of the shown frame.
+ */
+import { useEffect, useRef, useState } from 'react'
+import type { EventRow } from '../../core/api/protocol.ts'
+import { slowly } from '../census.ts'
+import { formatBitRate, formatBytes, formatCount, formatTime } from '../format.ts'
+import { Hot, useControls, usePainter } from '../hooks.tsx'
+import { playheadNs, shownFrame, shownSeries, useScreen } from '../state.ts'
+import { Panel } from './panel.tsx'
+
+const LOG_ROWS = 40
+const LOG_EVERY_MS = 150
+
+export function LinkPanel() {
+  const info = useScreen((state) => state.info)
+  const facts = info ? `${formatBitRate(info.bandwidthBitsPerSec)} · RTT ${formatTime(info.rttNs).replace('.0 ', ' ')}` : ''
+  return (
+    <Panel name="Link" className="link" facts={facts}>
+      {info ? (
+        <>
+          <Wire />
+          <EventLog />
+        </>
+      ) : (
+        <p className="empty">
+          The wire is idle: <code>migrate</code> puts pages on it.
+        </p>
+      )}
+    </Panel>
+  )
+}
+
+function Wire() {
+  const bar = useRef<HTMLMeterElement>(null)
+  usePainter(() => {
+    if (bar.current) bar.current.value = utilisation()
+  }, [playheadNs, shownSeries])
+  const counter = (text: () => string) => <Hot sources={[shownFrame]} text={text} />
+  const counters = () => shownFrame.value?.counters
+  return (
+    <div className="wire">
+      <div className="wire-way">
+        <span>data</span>
+        <meter ref={bar} className="bar" aria-label="Use of the link" min={0} max={1} />
+        <Hot sources={[playheadNs, shownSeries]} text={() => `${Math.round(utilisation() * 100)} %`} />
+      </div>
+      <div className="wire-way back">
+        <span>requests</span>
+        <span className="pips" aria-hidden="true">
+          {counter(() => '▪'.repeat(Math.min(counters()?.requestsPending ?? 0, 12)))}
+        </span>
+        {counter(() => `${counters()?.requestsPending ?? 0} open`)}
+      </div>
+      <dl className="pairs">
+        <dt>on the wire</dt>
+        <dd>
+          {counter(() => `${formatCount(counters()?.pagesInFlight ?? 0)} pg, ${formatBytes(counters()?.bytesInFlight ?? 0)}`)}
+        </dd>
+        <dt>sent</dt>
+        <dd>{counter(() => formatBytes(counters()?.bytesSent ?? 0))}</dd>
+        <dt>zero pages</dt>
+        <dd>{counter(() => formatCount(counters()?.zeroPagesSent ?? 0))}</dd>
+        <dt>requests</dt>
+        <dd>{counter(() => formatCount(counters()?.requests ?? 0))}</dd>
+      </dl>
+    </div>
+  )
+}
+
+/** Share of the bandwidth used in the bin under the playhead. */
+function utilisation(): number {
+  const series = shownSeries.value
+  const { info } = useScreen.getState()
+  if (!series || !info) return 0
+  const bytes = series.sentBytes[Math.floor(playheadNs.value / series.binNs)] ?? 0
+  return Math.min(1, (bytes * 8e9) / series.binNs / info.bandwidthBitsPerSec)
+}
+
+/** The newest events up to the playhead, newest first. */
+function EventLog() {
+  const { player } = useControls()
+  const [rows, setRows] = useState<readonly EventRow[]>([])
+  useEffect(() => {
+    let asking = false
+    const read = async (): Promise<void> => {
+      const frame = shownFrame.value
+      if (!frame || asking) return
+      asking = true
+      try {
+        const found = await player.engine.events(Math.max(0, frame.row - LOG_ROWS), frame.row)
+        setRows(found.toReversed())
+      } finally {
+        asking = false
+      }
+      if (shownFrame.value && shownFrame.value.row !== frame.row && !useScreen.getState().playing) void read()
+    }
+    void read()
+    return slowly(LOG_EVERY_MS, shownFrame.watch, () => void read())
+  }, [player])
+  return (
+    <ol className="log" aria-label="Last events, newest first">
+      {rows.map((row) => (
+        <li key={row.row}>
+          <button
+            type="button"
+            tabIndex={-1}
+            title={`${formatTime(row.timeNs)} · ${row.text}`}
+            onClick={() => player.seekRow(row.row + 1)}
+          >
+            <span className="log-row">{row.row}</span> <b data-kind={row.kind}>{row.kind}</b>{' '}
+            <span>{row.page >= 0 ? `0x${row.page.toString(16)}` : row.text}</span>
+          </button>
+        </li>
+      ))}
+    </ol>
+  )
+}

@@ -1,0 +1,161 @@
+/**
+ * The bindings themselves: which key does what on this screen. See keys.ts for how they are matched.
+ * Each action goes through the player or the stores, as a click on the same thing would. F6 visits REGIONS in order.
+ */
+import type { Binding, Chord } from './keys.ts'
+import type { Player } from './player.ts'
+import { focusedPage, playheadNs, timelineView, useScreen } from './state.ts'
+import { crossingView, pan, wholeRun, zoom } from './timeline/scale.ts'
+
+/** In the order in which F6 visits them. */
+export const REGIONS = ['Source', 'Link', 'Destination', 'Inspector', 'Timeline', 'Terminal', 'Checks', 'Charts'] as const
+export type RegionName = (typeof REGIONS)[number]
+
+const sign = (key: string, code: string | null = null): Chord => ({ key, code, cap: key })
+const held = (cap: string, code: string, key: string, modifiers: Partial<Chord>): Chord => ({ key, code, cap, ...modifiers })
+
+export function makeBindings(player: Player): readonly Binding[] {
+  const change = (factor: number) => player.setSpeed(useScreen.getState().speedNsPerSec * factor)
+  const endNs = () => useScreen.getState().status?.endNs ?? 1
+  const look = (share: number) => timelineView.set(pan(timelineView.value, share, endNs()))
+  const closer = (factor: number) => timelineView.set(zoom(timelineView.value, playheadNs.value, factor, endNs()))
+  return [
+    {
+      id: 'play',
+      group: 'Play',
+      label: 'Play or pause',
+      chords: [{ key: ' ', code: 'Space', cap: 'Space' }],
+      act: () => player.toggle(),
+    },
+    { id: 'step-forward', group: 'Play', label: 'Step forward', chords: [sign('.')], act: () => player.step(1) },
+    { id: 'step-back', group: 'Play', label: 'Step back', chords: [sign(',')], act: () => player.step(-1) },
+    {
+      id: 'next-fault',
+      group: 'Play',
+      label: 'Next fault',
+      chords: [held('Alt+.', 'Period', '.', { alt: true, shift: false })],
+      act: () => void player.seekEvent(1, 'Fault', -1),
+    },
+    {
+      id: 'previous-fault',
+      group: 'Play',
+      label: 'Previous fault',
+      chords: [held('Alt+,', 'Comma', ',', { alt: true, shift: false })],
+      act: () => void player.seekEvent(-1, 'Fault', -1),
+    },
+    {
+      id: 'next-of-page',
+      group: 'Play',
+      label: 'Next event of the same page',
+      chords: [held('Shift+.', 'Period', '>', { shift: true })],
+      act: () => void player.seekEvent(1, '', focusedPage.value),
+    },
+    {
+      id: 'previous-of-page',
+      group: 'Play',
+      label: 'Previous event of the same page',
+      chords: [held('Shift+,', 'Comma', '<', { shift: true })],
+      act: () => void player.seekEvent(-1, '', focusedPage.value),
+    },
+    { id: 'faster', group: 'Play', label: 'Twice as fast', chords: [sign('+'), sign('=')], act: () => change(2) },
+    { id: 'slower', group: 'Play', label: 'Half as fast', chords: [sign('-')], act: () => change(1 / 2) },
+    {
+      id: 'zoom-in',
+      group: 'Look',
+      label: 'Timeline: closer',
+      chords: [held('W', 'KeyW', 'w', { shift: false })],
+      act: () => closer(1 / 1.5),
+    },
+    {
+      id: 'zoom-out',
+      group: 'Look',
+      label: 'Timeline: further',
+      chords: [held('S', 'KeyS', 's', { shift: false })],
+      act: () => closer(1.5),
+    },
+    {
+      id: 'pan-left',
+      group: 'Look',
+      label: 'Timeline: earlier',
+      chords: [held('A', 'KeyA', 'a', { shift: false })],
+      act: () => look(-0.2),
+    },
+    {
+      id: 'pan-right',
+      group: 'Look',
+      label: 'Timeline: later',
+      chords: [held('D', 'KeyD', 'd', { shift: false })],
+      act: () => look(0.2),
+    },
+    {
+      id: 'fit',
+      group: 'Look',
+      label: 'Timeline: fit the crossing, then the whole run',
+      chords: [held('F', 'KeyF', 'f', { shift: false })],
+      act: fit,
+    },
+    {
+      id: 'terminal',
+      group: 'Window',
+      label: 'Go to the terminal',
+      chords: [{ key: '`', code: 'Backquote', ctrl: true, cap: 'Ctrl+`', everywhere: true }],
+      act: () => focusRegion('Terminal'),
+    },
+    {
+      id: 'next-region',
+      group: 'Window',
+      label: 'Next region',
+      chords: [{ key: 'F6', code: null, shift: false, cap: 'F6', everywhere: true }],
+      act: () => cycleRegion(1),
+    },
+    {
+      id: 'previous-region',
+      group: 'Window',
+      label: 'Previous region',
+      chords: [{ key: 'F6', code: null, shift: true, cap: 'Shift+F6', everywhere: true }],
+      act: () => cycleRegion(-1),
+    },
+    {
+      id: 'sheet',
+      group: 'Window',
+      label: 'This sheet',
+      chords: [sign('?')],
+      act: () => useScreen.setState(({ sheetOpen }) => ({ sheetOpen: !sheetOpen })),
+    },
+    {
+      id: 'escape',
+      group: 'Window',
+      label: 'Close, let go of the page',
+      chords: [{ key: 'Escape', code: null, cap: 'Esc' }],
+      act: () => letGo(player),
+    },
+  ]
+}
+
+function fit(): void {
+  const { status } = useScreen.getState()
+  if (!status) return
+  const crossing = crossingView(status.startedNs, status.completedNs, status.endNs)
+  const { fromNs, toNs } = timelineView.value
+  timelineView.set(crossing.fromNs === fromNs && crossing.toNs === toNs ? wholeRun(status.endNs) : crossing)
+}
+
+function letGo(player: Player): void {
+  const { sheetOpen } = useScreen.getState()
+  if (sheetOpen) useScreen.setState({ sheetOpen: false })
+  else player.pin(-1)
+}
+
+export function focusRegion(name: RegionName): void {
+  const region = document.querySelector<HTMLElement>(`[data-region="${name}"]`)
+  const inner = region?.querySelector<HTMLElement>('.xterm-helper-textarea, [role="slider"]')
+  ;(inner ?? region)?.focus()
+}
+
+function cycleRegion(direction: 1 | -1): void {
+  const inside = document.activeElement?.closest<HTMLElement>('[data-region]')?.dataset.region
+  const at = (REGIONS as readonly (string | undefined)[]).indexOf(inside)
+  const next = at < 0 ? (direction === 1 ? 0 : REGIONS.length - 1) : (at + direction + REGIONS.length) % REGIONS.length
+  const name = REGIONS[next]
+  if (name) focusRegion(name)
+}

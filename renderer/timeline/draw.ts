@@ -1,0 +1,254 @@
+/**
+ * Draws the timeline: a minimap of the whole run, then, for the part in view, an axis, the migration's states, the use
+ * of the wire, and one lane a vCPU on each machine with the intervals in which it slept on a missing page.
+ *
+ * Lengths are CSS pixels; the caller has scaled the context. `rowsFor` says what stands where, so that drawing and tests
+ * agree. Colours mean what they mean on the maps: resident for running, fault for sleeping, inflight for the wire.
+ */
+import type { RunInfo, RunStatus, Series } from '../../core/api/protocol.ts'
+import { formatTick } from '../format.ts'
+import type { Scheme, Shade } from '../tokens.ts'
+import { CHROME, STATE_SHADE } from '../tokens.ts'
+import type { TimelineView } from './scale.ts'
+import { ticks, timeToX, wholeRun } from './scale.ts'
+import type { Sleep } from './sleeps.ts'
+
+export interface TimelineModel {
+  readonly info: RunInfo
+  readonly status: RunStatus
+  readonly series: Series | null
+  readonly sleeps: readonly Sleep[]
+  readonly view: TimelineView
+  readonly playheadNs: number
+  readonly scheme: Scheme
+}
+
+/** Left column for labels. */
+export const GUTTER = 116
+export const MINIMAP_HEIGHT = 18
+const AXIS_HEIGHT = 16
+const STATE_HEIGHT = 16
+const LEAST_LANE = 5
+const MOST_LANE = 16
+/** Lower lanes share one label. */
+const LEAST_LABELLED = 9
+
+export interface TimelineRow {
+  readonly kind: 'minimap' | 'axis' | 'state' | 'wire' | 'source' | 'destination'
+  readonly label: string
+  readonly y: number
+  readonly height: number
+  /** The vCPU's number on lanes. */
+  readonly vcpu: number
+}
+
+/** What stands where in `height` pixels; lanes that do not fit are left out, the last one that does says how many. */
+export function rowsFor(vcpus: number, height: number): readonly TimelineRow[] {
+  const rows: TimelineRow[] = []
+  let y = 0
+  const add = (kind: TimelineRow['kind'], label: string, rowHeight: number, vcpu = -1): void => {
+    rows.push({ kind, label, y, height: rowHeight, vcpu })
+    y += rowHeight + 2
+  }
+  add('minimap', 'whole run', MINIMAP_HEIGHT)
+  add('axis', 'simulated time', AXIS_HEIGHT)
+  add('state', 'migration', STATE_HEIGHT)
+  const room = height - y
+  const wire = Math.max(14, Math.min(30, room * 0.24))
+  add('wire', 'wire', wire)
+  const each = (height - y) / (2 * vcpus) - 2
+  const lane = Math.min(MOST_LANE, Math.max(LEAST_LANE, Math.floor(each)))
+  for (const machine of ['source', 'destination'] as const) {
+    for (let vcpu = 0; vcpu < vcpus && y + lane <= height; vcpu++) {
+      add(machine, `${machine === 'source' ? 'source' : 'dest.'} vCPU ${vcpu}`, lane, vcpu)
+    }
+  }
+  return rows
+}
+
+export interface Band {
+  readonly name: string
+  readonly fromNs: number
+  readonly toNs: number
+  readonly shade: Shade
+}
+
+/** The states of the migration as bands over simulated time. */
+export function bandsFor(status: RunStatus): readonly Band[] {
+  const { startedNs, switchedNs, completedNs, endNs } = status
+  const band = (name: string, fromNs: number, toNs: number, shade: Shade): Band[] =>
+    toNs > fromNs ? [{ name, fromNs, toNs, shade }] : []
+  if (startedNs < 0) return band('before', 0, endNs, CHROME.bandQuiet)
+  const switched = switchedNs >= 0 ? switchedNs : endNs
+  const completed = completedNs >= 0 ? completedNs : endNs
+  return [
+    ...band('before', 0, startedNs, CHROME.bandQuiet),
+    ...band('setup, device', startedNs, switched, CHROME.bandSetup),
+    ...band('POSTCOPY', switched, completed, CHROME.bandPostcopy),
+    ...(completedNs >= 0 ? band('completed', completed, endNs, CHROME.bandDone) : []),
+  ]
+}
+
+export function drawTimeline(
+  context: CanvasRenderingContext2D,
+  width: number,
+  height: number,
+  model: TimelineModel,
+  font: string,
+): void {
+  const { scheme, view, status } = model
+  const plot = width - GUTTER
+  context.clearRect(0, 0, width, height)
+  context.font = font
+  context.textBaseline = 'middle'
+  const rows = rowsFor(model.info.vcpus, height)
+  for (const row of rows) {
+    const merged = row.height < LEAST_LABELLED && row.vcpu === 0
+    if (row.height >= LEAST_LABELLED || merged) {
+      context.fillStyle = CHROME.muted[scheme]
+      context.fillText(
+        merged ? row.label.replace(/ 0$/, 's') : row.label,
+        12,
+        row.y + Math.max(row.height, LEAST_LABELLED) / 2 + 0.5,
+      )
+    }
+  }
+  context.save()
+  context.translate(GUTTER, 0)
+  context.beginPath()
+  context.rect(0, 0, plot, height)
+  context.clip()
+  for (const row of rows) drawRow(context, row, plot, model)
+  const top = MINIMAP_HEIGHT + 2
+  drawHandle(context, timeToX(view, plot, model.playheadNs), top, scheme)
+  drawPlayhead(context, timeToX(view, plot, model.playheadNs), top, height, scheme)
+  drawPlayhead(context, timeToX(wholeRun(status.endNs), plot, model.playheadNs), 0, MINIMAP_HEIGHT, scheme)
+  context.restore()
+}
+
+function drawRow(context: CanvasRenderingContext2D, row: TimelineRow, plot: number, model: TimelineModel): void {
+  switch (row.kind) {
+    case 'minimap':
+      drawMinimap(context, row, plot, model)
+      break
+    case 'axis':
+      drawAxis(context, row, plot, model)
+      break
+    case 'state':
+      drawBands(context, row, plot, model, model.view, true)
+      break
+    case 'wire':
+      drawWire(context, row, plot, model)
+      break
+    case 'source':
+    case 'destination':
+      drawLane(context, row, plot, model)
+  }
+}
+
+function drawMinimap(context: CanvasRenderingContext2D, row: TimelineRow, plot: number, model: TimelineModel): void {
+  const { view, status, scheme, series } = model
+  const whole = wholeRun(status.endNs)
+  drawBands(context, row, plot, model, whole, false)
+  context.fillStyle = STATE_SHADE.fault[scheme]
+  for (const timeNs of series?.faultTimeNs ?? []) context.fillRect(timeToX(whole, plot, timeNs), row.y + row.height - 6, 1, 6)
+  const from = timeToX(whole, plot, view.fromNs)
+  const to = timeToX(whole, plot, view.toNs)
+  context.strokeStyle = CHROME.lineStrong[scheme]
+  context.lineWidth = 1
+  context.strokeRect(Math.round(from) + 0.5, row.y + 0.5, Math.max(2, Math.round(to - from) - 1), row.height - 1)
+}
+
+function drawBands(
+  context: CanvasRenderingContext2D,
+  row: TimelineRow,
+  plot: number,
+  model: TimelineModel,
+  view: TimelineView,
+  labelled: boolean,
+): void {
+  for (const band of bandsFor(model.status)) {
+    const from = Math.max(0, timeToX(view, plot, band.fromNs))
+    const to = Math.min(plot, timeToX(view, plot, band.toNs))
+    if (to <= 0 || from >= plot) continue
+    context.fillStyle = band.shade[model.scheme]
+    context.fillRect(from, row.y, Math.max(1, to - from - 1), row.height)
+    if (!labelled || to - from < context.measureText(band.name).width + 12) continue
+    context.fillStyle = CHROME.text[model.scheme]
+    context.fillText(band.name, from + 6, row.y + row.height / 2 + 0.5)
+  }
+}
+
+function drawAxis(context: CanvasRenderingContext2D, row: TimelineRow, plot: number, { view, scheme }: TimelineModel): void {
+  const { stepNs, atNs } = ticks(view, Math.max(2, plot / 90))
+  for (const ns of atNs) {
+    const x = Math.round(timeToX(view, plot, ns)) + 0.5
+    context.fillStyle = CHROME.line[scheme]
+    context.fillRect(x - 0.5, row.y + row.height, 1, 1000)
+    context.fillStyle = CHROME.muted[scheme]
+    context.fillText(formatTick(ns, stepNs), x + 3, row.y + row.height / 2 + 1)
+  }
+}
+
+function drawWire(
+  context: CanvasRenderingContext2D,
+  row: TimelineRow,
+  plot: number,
+  { view, scheme, series, info }: TimelineModel,
+): void {
+  if (!series) return
+  const most = (info.bandwidthBitsPerSec / 8e9) * series.binNs
+  const bottom = row.y + row.height
+  context.fillStyle = STATE_SHADE.inflight[scheme]
+  context.globalAlpha = 0.75
+  const first = Math.max(0, Math.floor(view.fromNs / series.binNs))
+  const last = Math.min(series.sentBytes.length - 1, Math.ceil(view.toNs / series.binNs))
+  for (let bin = first; bin <= last; bin++) {
+    const high = Math.min(1, (series.sentBytes[bin] ?? 0) / most) * row.height
+    if (high <= 0) continue
+    const from = timeToX(view, plot, bin * series.binNs)
+    context.fillRect(from, bottom - high, Math.max(1, timeToX(view, plot, (bin + 1) * series.binNs) - from), high)
+  }
+  context.globalAlpha = 1
+  context.fillStyle = CHROME.line[scheme]
+  context.fillRect(0, bottom, plot, 1)
+}
+
+/** Thin line: the vCPU is here and may run. Block: it sleeps. Nothing: the guest is on the other machine. */
+function drawLane(context: CanvasRenderingContext2D, row: TimelineRow, plot: number, model: TimelineModel): void {
+  const { view, status, scheme, sleeps } = model
+  const middle = row.y + row.height / 2
+  const [fromNs, toNs] =
+    row.kind === 'source'
+      ? [0, status.startedNs >= 0 ? status.startedNs : status.endNs]
+      : [status.switchedNs >= 0 ? status.switchedNs : Number.POSITIVE_INFINITY, status.endNs]
+  const from = Math.max(0, timeToX(view, plot, fromNs))
+  const to = Math.min(plot, timeToX(view, plot, toNs))
+  if (to > from) {
+    context.fillStyle = STATE_SHADE.resident[scheme]
+    const thick = Math.max(2, Math.min(6, row.height * 0.45))
+    context.fillRect(from, middle - thick / 2, to - from, thick)
+  }
+  if (row.kind === 'source') return
+  context.fillStyle = STATE_SHADE.fault[scheme]
+  for (const sleep of sleeps) {
+    if (sleep.lane !== `vCPU ${row.vcpu}` || sleep.toNs < view.fromNs || sleep.fromNs > view.toNs) continue
+    const x = timeToX(view, plot, sleep.fromNs)
+    context.fillRect(x, row.y, Math.max(1, timeToX(view, plot, sleep.toNs) - x), row.height)
+  }
+}
+
+function drawPlayhead(context: CanvasRenderingContext2D, x: number, top: number, bottom: number, scheme: Scheme): void {
+  context.fillStyle = CHROME.playhead[scheme]
+  context.fillRect(Math.round(x) - 0.5, top, 1.5, bottom - top)
+}
+
+/** What one would take hold of: a small wedge on top of the playhead. */
+function drawHandle(context: CanvasRenderingContext2D, x: number, top: number, scheme: Scheme): void {
+  context.fillStyle = CHROME.playhead[scheme]
+  context.beginPath()
+  context.moveTo(x - 5, top)
+  context.lineTo(x + 5.5, top)
+  context.lineTo(x + 0.25, top + 7)
+  context.fill()
+}

@@ -1,0 +1,80 @@
+/**
+ * A report with plain numbers, for tests of what people and scripts read.
+ * Every figure is different, so that a figure in the wrong place is seen.
+ */
+import type { Report } from '../../core/run/report.ts'
+
+export function sampleReport(): Report {
+  return {
+    schema: 'pageferry.report/1',
+    version: '1.2.3',
+    seed: 7,
+    options: {},
+    traceHash: '0123456789abcdef',
+    stateHash: 'fedcba9876543210',
+    migration: {
+      status: 'completed',
+      'total-time': 6522.4,
+      'setup-time': 33,
+      downtime: 16.2,
+      ram: {
+        transferred: 703 * 2 ** 20,
+        remaining: 5.4 * 2 ** 30,
+        total: 16 * 2 ** 30,
+        duplicate: 508_031,
+        normal: 178_447,
+        'normal-bytes': 178_447 * 4096,
+        'dirty-pages-rate': 0,
+        mbps: 949.6,
+        'dirty-sync-count': 2,
+        'postcopy-requests': 1652,
+        'page-size': 4096,
+        'pages-per-second': 167_581,
+        'precopy-bytes': 111 * 2 ** 20,
+        'downtime-bytes': 0,
+        'postcopy-bytes': 592 * 2 ** 20,
+      },
+      'postcopy-blocktime': 134,
+      'postcopy-vcpu-blocktime': [120.4, 148],
+      'postcopy-latency': 16_075_000,
+      'postcopy-latency-dist': [0, 0, 0, 0, 0, 0, 10_169, 40, 0, 1, ...new Array<number>(14).fill(0)],
+      'postcopy-latency-p50': 80_000,
+      'postcopy-latency-p99': 190_000,
+      'postcopy-latency-p999': 260_000,
+      'postcopy-latency-max': 700_000,
+    },
+    consistency: {
+      verdict: 'consistent',
+      loadsChecked: 1_234_567,
+      mismatches: 0,
+      pagesCompared: 65_536,
+      lost: 0,
+      stale: 0,
+      duplicated: 0,
+      torn: 0,
+      misplaced: 0,
+      accounting: 0,
+      firstViolation: null,
+    },
+    mmu: {
+      accesses: 5_000_000,
+      l1Hits: 4_000_000,
+      l2Hits: 500_000,
+      walks: 500_000,
+      walkRefs: 600_000,
+      shootdowns: 300,
+      ipis: 301,
+    },
+    faults: { total: 9000, minor: 8000, major: 0, userfault: 1700, speculative: 0, speculativeAborted: {}, classic: 9000 },
+    guest: {
+      name: 'kv',
+      pages: 686_478,
+      touchedPages: 600_000,
+      opsBefore: 10_000,
+      opsDuring: 20_000,
+      opsAfter: 30_000,
+      slowdown: 1.42,
+    },
+    host: { wallSeconds: 1.5, accessesPerSecond: 3_333_333, pagesPerSecond: 700_000, peakRssBytes: 2 ** 28, node: 'v20.20.2' },
+  }
+}
