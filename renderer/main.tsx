@@ -24,7 +24,7 @@ import { TerminalSession } from './terminal/terminal_session.ts'
 import { startTheme } from './theme.ts'
 
 /** Small enough that each page's cell carries its second cue, slow enough that there is something to watch. */
-const OPENING = 'migrate --guest kv --mem 32M --bandwidth 1Gbps'
+const OPENING = 'migrate --guest kv --mem 32M --vcpus 4 --bandwidth 1Gbps'
 
 function start(): void {
   startTheme()

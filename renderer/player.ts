@@ -240,9 +240,8 @@ export class Player {
   async seekEvent(direction: 1 | -1, kind: string, page: number): Promise<boolean> {
     this.pause()
     const shown = shownFrame.value?.row ?? 0
-    // The shown event is row shown - 1; look on behind it, or before it.
-    const from = direction === 1 ? shown : shown - 2
-    const row = from < 0 ? -1 : await this.engine.findRow(from, direction, kind, page)
+    // The shown event is row shown - 1; the engine looks behind it, or before it.
+    const row = await this.engine.findRow(shown - 1, direction, kind, page)
     if (row >= 0) this.seekRow(row + 1)
     return row >= 0
   }

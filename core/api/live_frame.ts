@@ -94,7 +94,8 @@ function progressLine(facts: LiveFacts, width: number): string {
 }
 
 function verdict(before: string, { mismatches }: Progress, width: number, depth: ColourDepth): string {
-  const text = mismatches === 0 ? '\u2713 consistent so far' : `\u2715 ${formatCount(mismatches)} mismatches`
+  const text =
+    mismatches === 0 ? '\u2713 consistent so far' : `\u2715 ${formatCount(mismatches)} mismatch${mismatches === 1 ? '' : 'es'}`
   if (before.length + text.length > width) return `${before}${text}`.slice(0, width)
   return depth === 'none' ? before + text : `${before}\u001b[${mismatches === 0 ? 32 : 31}m${text}\u001b[0m`
 }

@@ -7,12 +7,14 @@
 import { formatCount } from '../base/units.ts'
 import type { MigrationRun } from '../run/migration_run.ts'
 import type { Progress } from '../run/report.ts'
-import type { RunObserver } from '../shell/shell_state.ts'
+import type { RunObserver, RunOutcome } from '../shell/shell_state.ts'
 import type { Recorder } from '../trace/recorder.ts'
 import { type LiveFacts, liveFrame, shareDone } from './live_frame.ts'
 import type { ColourDepth } from './page_map.ts'
 
 const SECONDS_BETWEEN_DRAWINGS = 0.1
+/** Of the host's time, at most this share goes into drawing: a map of a million pages takes a while to make. */
+const SHARE_FOR_DRAWING = 0.2
 const SECONDS_BEFORE_LINES = 2
 const RATES_KEPT = 64
 
@@ -53,6 +55,7 @@ export class LiveView implements RunObserver {
   #destination = new Uint8Array()
   #startedAt = 0
   #drawnAt = 0
+  #pauseSeconds = SECONDS_BETWEEN_DRAWINGS
   #tenths = 0
   #linesDrawn = 0
   #isCursorHidden = false
@@ -79,11 +82,12 @@ export class LiveView implements RunObserver {
     if (this.#run === null) return
     const now = this.#options.now()
     if (!this.#stream.isTTY) this.#printTenth(progress, now)
-    else if (now - this.#drawnAt >= SECONDS_BETWEEN_DRAWINGS) this.#draw(this.#run, progress, now)
+    else if (now - this.#drawnAt >= this.#pauseSeconds) this.#draw(this.#run, progress, now)
   }
 
-  onEnd(): void {
-    const run = this.#run
+  onEnd(outcome: RunOutcome): void {
+    // Who interrupts wants the prompt back, not another picture.
+    const run = outcome === 'interrupted' ? null : this.#run
     this.#run = null
     try {
       if (run !== null && this.#stream.isTTY) this.#draw(run, run.progress(), this.#options.now())
@@ -105,13 +109,14 @@ export class LiveView implements RunObserver {
   #draw(run: MigrationRun, progress: Progress, now: number): void {
     this.#drawnAt = now
     const facts = this.#facts(run, progress, now)
-    const lines = liveFrame(facts, this.#stream.columns ?? 80, this.#stream.rows ?? 24, this.#options.depth)
+    const lines = liveFrame(facts, this.#stream.columns || 80, this.#stream.rows || 24, this.#options.depth)
     const up = this.#linesDrawn > 0 ? `\u001b[${this.#linesDrawn}A` : ''
     const hide = this.#isCursorHidden ? '' : HIDE_CURSOR
     this.#isCursorHidden = true
     // Lines of the drawing before may be longer, or more.
     this.#stream.write(`${hide}${BEGIN_DRAWING}${up}\r${lines.map((line) => `${line}\u001b[K\n`).join('')}\u001b[J${END_DRAWING}`)
     this.#linesDrawn = lines.length
+    this.#pauseSeconds = Math.max(SECONDS_BETWEEN_DRAWINGS, (this.#options.now() - now) / SHARE_FOR_DRAWING)
   }
 
   #facts(run: MigrationRun, progress: Progress, now: number): LiveFacts {

@@ -57,6 +57,11 @@ export class Task {
     return this.clock.nowNs
   }
 
+  /** True when the slice is used up: a loop should yield QUANTUM. Never in the step gear. */
+  get expired(): boolean {
+    return this.clock.nowNs >= this.clock.sliceEndNs
+  }
+
   /** First half of going to sleep; look at the condition after this, then `yield* k.block()`. */
   park(what: string, holder: Task | null = null): void {
     this.parked = true

@@ -77,7 +77,7 @@ export class Vcpu {
         phys.version[pfn]++
       }
       this.accesses.boot += 2
-      if (clock.nowNs >= clock.sliceEndNs) yield QUANTUM
+      if (k.expired) yield QUANTUM
     }
   }
 

@@ -12,7 +12,7 @@
  * Source: QEMU, postcopy-ram.c (postcopy_ram_fault_thread, postcopy_ram_listen_thread) and its 2014 prototype.
  */
 import type { Proc } from '../engine/op.ts'
-import { BLOCK } from '../engine/op.ts'
+import { BLOCK, QUANTUM } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Link } from '../hw/link.ts'
 import type { PageContent, Process } from '../machine/process.ts'
@@ -117,6 +117,7 @@ export class Destination {
           k.cpu.nowNs += LOAD_PAGE_NS
           recorder.event(k.nowNs, EventKind.Receive, k.lane, page, m.bytes)
           yield* this.#load(k, page, ramPage + page, zero ? null : content)
+          if (k.expired) yield QUANTUM
         }
       }
     }

@@ -13,7 +13,7 @@
  * Source: QEMU, migration/ram.c (get_queued_page, ram_find_and_save_block, ram_save_queue_pages) and migration.c.
  */
 import { Bitmap } from '../base/bitmap.ts'
-import { BLOCK, type Proc } from '../engine/op.ts'
+import { BLOCK, type Proc, QUANTUM } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Link } from '../hw/link.ts'
 import type { PageContent, Process } from '../machine/process.ts'
@@ -108,6 +108,7 @@ export class Source {
       }
       cursor = page + 1
       yield* this.#sendPage(k, page, content)
+      if (k.expired) yield QUANTUM
     }
   }
 

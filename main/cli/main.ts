@@ -58,7 +58,8 @@ const terminal: Terminal = {
   out: (text) => void stdout.write(text),
   err: (text) => void stderr.write(text),
   get columns() {
-    return stdout.columns ?? 100
+    // A terminal that was never told its size says 0.
+    return stdout.columns || 100
   },
   colour: colourDepth(stdout.isTTY) !== 'none',
 }

@@ -30,6 +30,9 @@ export function ChecksPanel() {
       {info && (!status || status.state === 'running') && (
         <Verdict grade="none" word="engine at work" sentence="Every load of the guest is being compared." />
       )}
+      {info && status?.state === 'done' && !report && (
+        <Verdict grade="warn" word="no verdict" sentence="The run ended at its time limit, before its pages could be compared." />
+      )}
       {report && status?.state === 'done' && <Findings report={report} />}
     </Panel>
   )

@@ -20,7 +20,7 @@ const ROWS_AT_ONCE = 16
 
 export class SleepCollector {
   readonly sleeps: Sleep[] = []
-  #nextRow = 0
+  #lastRow = -1
 
   /** Collects what is new; stops early when `stale` says that another run is on the screen. */
   async collect(api: Pick<EngineApi, 'findRow' | 'events'>, series: Series, stale: () => boolean): Promise<readonly Sleep[]> {
@@ -44,10 +44,10 @@ export class SleepCollector {
   async #wakeRows(api: Pick<EngineApi, 'findRow'>): Promise<readonly number[]> {
     const rows: number[] = []
     while (rows.length < ROWS_AT_ONCE) {
-      const row = await api.findRow(this.#nextRow, 1, 'Wake', -1)
+      const row = await api.findRow(this.#lastRow, 1, 'Wake', -1)
       if (row < 0) break
       rows.push(row)
-      this.#nextRow = row + 1
+      this.#lastRow = row
     }
     return rows
   }

@@ -159,9 +159,30 @@ describe('the view', () => {
     view.onRun(run, new Recorder({ keep: false }), 'migrate', false)
     view.onProgress(PROGRESS)
     expect(stream.text.split('\u001b[?25l').length).toBe(2)
-    view.onEnd()
+    view.onEnd('done')
     view.restore()
     expect(stream.text.split('\u001b[?25h').length).toBe(2)
+    expect(stream.text.endsWith('\u001b[?25h')).toBe(true)
+  })
+
+  it('draws less often where a drawing takes long, and not at all for who interrupted', () => {
+    const { stream, clock, view } = watch(true)
+    const slow = {
+      ...run,
+      pageStates: () => {
+        clock.seconds += 0.05
+      },
+    } as unknown as MigrationRun
+    view.onRun(slow, new Recorder({ keep: false }), 'migrate', false)
+    while (clock.seconds < 5) {
+      view.onProgress(PROGRESS)
+      clock.seconds += 0.01
+    }
+    const drawings = stream.text.split('SOURCE').length - 1
+    expect(drawings).toBeGreaterThanOrEqual(16)
+    expect(drawings).toBeLessThanOrEqual(20)
+    view.onEnd('interrupted')
+    expect(stream.text.split('SOURCE').length - 1).toBe(drawings)
     expect(stream.text.endsWith('\u001b[?25h')).toBe(true)
   })
 
@@ -175,7 +196,7 @@ describe('the view', () => {
     } as unknown as MigrationRun
     view.onRun(broken, new Recorder({ keep: false }), 'migrate', false)
     view.onProgress(PROGRESS)
-    expect(() => view.onEnd()).toThrow('gone')
+    expect(() => view.onEnd('done')).toThrow('gone')
     expect(stream.text.endsWith('\u001b[?25h')).toBe(true)
   })
 
@@ -186,7 +207,7 @@ describe('the view', () => {
     expect(stream.text).toBe('')
     clock.seconds = 2.5
     for (const pagesReceived of [430, 440, 505, 510]) view.onProgress({ ...PROGRESS, pagesReceived })
-    view.onEnd()
+    view.onEnd('done')
     expect(stream.text).toBe('postcopy-active 40 %, 430 of 1,000 pages\npostcopy-active 50 %, 505 of 1,000 pages\n')
   })
 
@@ -196,7 +217,7 @@ describe('the view', () => {
       view.onRun(run, new Recorder({ keep: false }), 'migrate', true)
       clock.seconds = 5
       view.onProgress(PROGRESS)
-      view.onEnd()
+      view.onEnd('done')
       expect(stream.text).toBe('')
     }
   })

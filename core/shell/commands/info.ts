@@ -46,13 +46,13 @@ function statusText(newest: NewestRun): string {
   const progress = newest.run.progress()
   const at = `${formatTime(progress.nowNs)} of simulated time`
   if (newest.outcome === 'running') return `VM status: ${place(progress)}, ${at}\n`
-  const how =
-    newest.outcome === 'done'
-      ? 'the run is over'
-      : newest.outcome === 'time-limit'
-        ? 'the run reached its time limit'
-        : `the run ${newest.outcome === 'failed' ? 'failed' : 'was interrupted'}`
-  return `VM status: paused (${how}, ${place(progress)} until then), ${at}\n`
+  const how = {
+    done: 'the run is over',
+    'time-limit': 'time limit reached',
+    failed: 'the run failed',
+    interrupted: 'interrupted',
+  }[newest.outcome]
+  return `VM status: paused (${how}; was ${place(progress)}), ${at}\n`
 }
 
 function place({ phase, status }: Progress): string {

@@ -150,7 +150,7 @@ function interrupted(progress: Progress, { terminal, program }: CommandContext):
     after: 'after the migration',
     done: 'after the migration',
   }[phase]
-  const verdict = mismatches === 0 ? 'no mismatch' : `${formatCount(mismatches)} mismatches`
+  const verdict = mismatches === 0 ? 'no mismatch' : `${formatCount(mismatches)} mismatch${mismatches === 1 ? '' : 'es'}`
   terminal.err(
     sentence(
       `${program}migrate: interrupted after ${formatTime(nowNs)} of simulated time, ${where}; ${formatCount(loadsChecked)} loads checked, ${verdict}`,

@@ -78,7 +78,7 @@ export function verdictText(consistency: ConsistencyReport, columns: number, col
   const counts = (['lost', 'stale', 'torn', 'duplicated', 'misplaced', 'accounting'] as const)
     .filter((cause) => consistency[cause] > 0)
     .map((cause) => `${formatCount(consistency[cause])} ${cause}`)
-  const head = `${colour ? `${RED}\u2715 inconsistent${PLAIN}` : '\u2715 inconsistent'}: ${formatCount(mismatches)} mismatches (${counts.join(', ')}); ${checked}\n`
+  const head = `${colour ? `${RED}\u2715 inconsistent${PLAIN}` : '\u2715 inconsistent'}: ${formatCount(mismatches)} mismatch${mismatches === 1 ? '' : 'es'} (${counts.join(', ')}); ${checked}\n`
   return firstViolation === null ? head : `${head}${wrap(`first: ${firstViolation.message}`, columns, '  ')}\n`
 }
 

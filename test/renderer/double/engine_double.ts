@@ -182,7 +182,7 @@ export class EngineDouble implements EngineApi {
   }
 
   async findRow(from: number, dir: 1 | -1, kind: string, page: number): Promise<number> {
-    for (let at = from; at >= 0 && at < this.#revealed; at += dir) {
+    for (let at = from + dir; at >= 0 && at < this.#revealed; at += dir) {
       const event = this.#events[at]
       if (event && (kind === '' || event.kind === kind) && (page < 0 || event.page === page)) return at
     }

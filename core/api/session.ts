@@ -1,0 +1,181 @@
+/**
+ * A session: one shell, and the newest run it made, as a screen sees them. The only thing that hosts and screens import
+ * to work with the engine.
+ *
+ * A command line goes to the shell (core/shell), the same that the command line program uses. When it is a `migrate`, the
+ * shell's observer hands over the run and its recorder; from then on every question about the picture is answered from
+ * the recorded events (fold.ts), also while the run goes on.
+ */
+import type { StopSignal } from '../shell/command.ts'
+import { CORE_COMMANDS } from '../shell/core_commands.ts'
+import type { Host } from '../shell/host.ts'
+import { Registry } from '../shell/registry.ts'
+import { Shell } from '../shell/shell.ts'
+import type { RunOutcome } from '../shell/shell_state.ts'
+import type { MigrationRun } from '../run/migration_run.ts'
+import type { RunReport } from '../run/report.ts'
+import { EVENT_KIND_NAME } from '../trace/event.ts'
+import type { Recorder } from '../trace/recorder.ts'
+import { describeRow } from '../trace/text.ts'
+import { chartSeries } from './chart_series.ts'
+import { Fold } from './fold.ts'
+import type { CommandOutput, Completion, EngineApi, EventRow, Frame, RunInfo, RunStatus, Series } from './protocol.ts'
+
+interface Shown {
+  readonly run: MigrationRun
+  readonly recorder: Recorder
+  readonly command: string
+  readonly fold: Fold
+  outcome: RunOutcome | 'running'
+  report: RunReport | null
+}
+
+export class Session implements EngineApi {
+  readonly #shell: Shell
+  #shown: Shown | null = null
+  #generation = 0
+  #stop: { aborted: boolean } = { aborted: false }
+  #busy = false
+
+  constructor(host: Host) {
+    this.#shell = new Shell({
+      host,
+      registry: new Registry(CORE_COMMANDS),
+      place: 'terminal',
+      program: '',
+      keepEvents: true,
+      observer: {
+        onRun: (run, recorder, command) => {
+          this.#generation++
+          this.#shown = { run, recorder, command, fold: new Fold(recorder, run.pages), outcome: 'running', report: null }
+        },
+        onEnd: (outcome) => {
+          if (this.#shown !== null) this.#shown.outcome = outcome
+        },
+      },
+    })
+  }
+
+  async command(line: string, output: CommandOutput, columns: number): Promise<number> {
+    if (this.#busy) {
+      output.err('a command is still running; press Ctrl-C to stop it first\n')
+      return 1
+    }
+    this.#busy = true
+    this.#stop = { aborted: false }
+    const stop: StopSignal = this.#stop
+    const terminal = { out: (text: string) => output.out(text), err: (text: string) => output.err(text), columns, colour: true }
+    try {
+      return await this.#shell.run(line, terminal, stop)
+    } finally {
+      this.#busy = false
+    }
+  }
+
+  async interrupt(): Promise<void> {
+    this.#stop.aborted = true
+  }
+
+  async complete(line: string): Promise<readonly Completion[]> {
+    return this.#shell.complete(line)
+  }
+
+  async generation(): Promise<number> {
+    return this.#generation
+  }
+
+  async info(): Promise<RunInfo | null> {
+    const shown = this.#shown
+    if (shown === null) return null
+    const { options } = shown.run
+    return {
+      command: shown.command,
+      seed: options.seed,
+      pages: shown.run.pages,
+      vcpus: options.vcpus,
+      bandwidthBitsPerSec: options.bandwidthBitsPerSec,
+      rttNs: options.rttNs,
+      lanes: shown.recorder.lanes.map((lane) => ({ ...lane })),
+    }
+  }
+
+  async status(): Promise<RunStatus | null> {
+    const shown = this.#shown
+    if (shown === null) return null
+    const { state } = shown.run
+    const orNone = (ns: number) => (ns > 0 ? ns : -1)
+    const failed = shown.outcome === 'failed' || state.status === 'failed'
+    const over = shown.outcome === 'done' || shown.outcome === 'time-limit'
+    return {
+      state: failed ? 'failed' : shown.outcome === 'interrupted' ? 'interrupted' : over ? 'done' : 'running',
+      rows: shown.recorder.rows,
+      endNs: shown.recorder.endNs,
+      startedNs: orNone(state.startNs),
+      switchedNs: orNone(state.downtimeEndNs),
+      completedNs: state.status === 'completed' ? state.endNs : -1,
+      error: state.error,
+    }
+  }
+
+  async frameAtRow(row: number): Promise<Frame | null> {
+    return this.#shown?.fold.at(row) ?? null
+  }
+
+  async frameAtTime(timeNs: number): Promise<Frame | null> {
+    const fold = this.#shown?.fold
+    return fold === undefined ? null : fold.at(fold.rowAt(timeNs))
+  }
+
+  async series(binNs: number): Promise<Series | null> {
+    return this.#shown === null ? null : chartSeries(this.#shown.recorder, binNs)
+  }
+
+  async events(from: number, to: number): Promise<readonly EventRow[]> {
+    const recorder = this.#shown?.recorder
+    if (recorder === undefined) return []
+    const rows: EventRow[] = []
+    for (let row = Math.max(0, from); row < Math.min(to, recorder.rows); row++) rows.push(eventRow(recorder, row))
+    return rows
+  }
+
+  async biography(page: number, limit: number): Promise<readonly EventRow[]> {
+    const recorder = this.#shown?.recorder
+    if (recorder === undefined || page < 0) return []
+    const rows: EventRow[] = []
+    for (let row = recorder.rows - 1; row >= 0 && rows.length < limit; row--) {
+      if (recorder.page(row) === page) rows.push(eventRow(recorder, row))
+    }
+    return rows.reverse()
+  }
+
+  async findRow(row: number, dir: 1 | -1, kind: string, page: number): Promise<number> {
+    const recorder = this.#shown?.recorder
+    if (recorder === undefined) return -1
+    for (let r = row + dir; r >= 0 && r < recorder.rows; r += dir) {
+      if (kind !== '' && EVENT_KIND_NAME[recorder.kind(r)] !== kind) continue
+      if (page >= 0 && recorder.page(r) !== page) continue
+      return r
+    }
+    return -1
+  }
+
+  async report(): Promise<RunReport | null> {
+    const shown = this.#shown
+    if (shown === null || !shown.run.finished) return null
+    shown.report ??= shown.run.report()
+    return shown.report
+  }
+}
+
+function eventRow(recorder: Recorder, row: number): EventRow {
+  const lane = recorder.lanes[recorder.lane(row)]
+  return {
+    row,
+    timeNs: recorder.time(row),
+    kind: EVENT_KIND_NAME[recorder.kind(row)],
+    lane: lane.name,
+    machine: lane.machine,
+    page: recorder.page(row),
+    text: describeRow(recorder, row),
+  }
+}
