@@ -44,7 +44,7 @@ export class Player {
   #speedChosen = false
   #crossingKnown = false
   #sleeps = new SleepCollector()
-  #collecting = false
+  #collecting: SleepCollector | null = null
   #nextSeriesMs = 0
   #nextFocusMs = 0
 
@@ -149,17 +149,21 @@ export class Player {
     const series = await this.engine.series(tickStep(status.endNs, SERIES_BINS))
     if (generation !== this.#generation) return
     shownSeries.set(series)
-    if (!series || this.#collecting) return
-    this.#collecting = true
+    void this.#collectSleeps()
+  }
+
+  /** One collector at a time; it goes round again when the series has grown meanwhile. */
+  async #collectSleeps(): Promise<void> {
     const collector = this.#sleeps
-    void collector
-      .collect(this.engine, series, () => collector !== this.#sleeps)
-      .then((sleeps) => {
-        if (collector === this.#sleeps) shownSleeps.set(sleeps)
-      })
-      .finally(() => {
-        this.#collecting = false
-      })
+    if (this.#collecting === collector) return
+    this.#collecting = collector
+    const stale = () => collector !== this.#sleeps
+    for (let read = null; !stale() && shownSeries.value !== null && read !== shownSeries.value; ) {
+      read = shownSeries.value
+      const sleeps = await collector.collect(this.engine, read, stale)
+      if (!stale()) shownSleeps.set(sleeps)
+    }
+    if (this.#collecting === collector) this.#collecting = null
   }
 
   // ---- playing --------------------------------------------------------------------------------------------------

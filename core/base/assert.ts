@@ -13,6 +13,14 @@ export function assert(holds: boolean, message: string): asserts holds {
   if (!holds) throw new AssertionError(message)
 }
 
+/**
+ * Throws an AssertionError. For hot paths: `if (count < 0) fail(`...`)` builds its message only when it is needed, which
+ * `assert` cannot.
+ */
+export function fail(message: string): never {
+  throw new AssertionError(message)
+}
+
 /** The end of a switch over a union: the compiler proves that it cannot be reached. */
 export function unreachable(x: never): never {
   throw new AssertionError(`unreachable: ${String(x)}`)

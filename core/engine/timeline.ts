@@ -9,7 +9,7 @@
  * A task may run ahead of another CPU by at most one quantum, so contention is exact to that grain. A woken task's CPU
  * shortens the slice of the one that runs. Same tasks, same order: the queue breaks ties by arrival.
  */
-import { assert } from '../base/assert.ts'
+import { assert, fail } from '../base/assert.ts'
 import type { Clock, Engine, Task } from './task.ts'
 
 export type TimelineState = 'running' | 'input' | 'idle' | 'stopped'
@@ -26,7 +26,7 @@ export class Timeline implements Engine {
   #stopped = false
 
   constructor(quantumNs: number) {
-    assert(quantumNs > 0, `quantum ${quantumNs} <= 0`)
+    if (quantumNs <= 0) fail(`quantum ${quantumNs} <= 0`)
     this.#quantumNs = quantumNs
   }
 
@@ -119,7 +119,7 @@ export class Timeline implements Engine {
   /** One turn of one task; true if it now waits for the host. */
   #step(task: Task, queue: Task[]): boolean {
     const proc = task.proc
-    assert(proc !== null, `task ${task.name} has no proc`)
+    if (proc === null) fail(`task ${task.name} has no proc`)
     const result = proc.next()
     if (result.done === true) {
       task.state = 'done'

@@ -11,24 +11,30 @@
 import { BLOCK, type Proc, read, write } from '../engine/op.ts'
 import type { Cpu, Thread } from './cpu.ts'
 
-/** Runs `handle(cpu)` on every CPU of `targets` but the caller's; returns the number of IPIs sent. */
+/**
+ * The price of IPIs in the clock gear, where the handler itself has already run: the sender pays for each send and for
+ * the last acknowledgement, each target for handling. Returns the number sent.
+ */
+export function chargeIpis(k: Thread, targets: readonly Cpu[]): number {
+  const { preset } = k.cpu
+  const handleNs = preset.ipiHandleNs.value
+  let sent = 0
+  for (let i = 0; i < targets.length; i++) {
+    const cpu = targets[i]
+    if (cpu === k.cpu) continue
+    sent++
+    cpu.ipisTaken++
+    cpu.nowNs += handleNs
+  }
+  if (sent > 0) k.cpu.nowNs += sent * preset.ipiSendNs.value + handleNs
+  return sent
+}
+
+/**
+ * Step gear: runs `handle(cpu)` on every CPU of `targets` but the caller's and waits for all; returns the number sent.
+ */
 export function* callOnCpus(k: Thread, targets: readonly Cpu[], handle: (cpu: Cpu) => void): Proc<number> {
   let sent = 0
-  const preset = k.cpu.preset
-  if (!k.stepping) {
-    let ackNs = k.cpu.nowNs
-    for (const cpu of targets) {
-      if (cpu === k.cpu) continue
-      sent++
-      handle(cpu)
-      cpu.ipisTaken++
-      cpu.nowNs += preset.ipiHandleNs.value
-      k.cpu.nowNs += preset.ipiSendNs.value
-      ackNs = k.cpu.nowNs + preset.ipiHandleNs.value
-    }
-    if (ackNs > k.cpu.nowNs) k.cpu.nowNs = ackNs
-    return sent
-  }
   let waiting = 0
   for (const cpu of targets) {
     if (cpu === k.cpu) continue

@@ -41,7 +41,7 @@ export class Mmu {
     const nsPerCycle = 1 / preset.clockGHz.value
     this.l1 = new L1Tlb(preset.l1Entries.value, windowPages)
     this.l2 = new L2Tlb(preset.l2Entries.value, preset.l2Ways.value, windowPages)
-    this.walkCache = new WalkCache([preset.pwcEntries[0].value, preset.pwcEntries[1].value, preset.pwcEntries[2].value])
+    this.walkCache = new WalkCache([preset.pwcEntries[0].value, preset.pwcEntries[1].value, preset.pwcEntries[2].value], windowPages)
     this.#clock = clock
     this.#l2PenaltyNs = preset.l2PenaltyCycles.value * nsPerCycle
     this.#walkRefNs = preset.walkRefCycles.value * nsPerCycle

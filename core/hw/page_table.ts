@@ -10,7 +10,7 @@
  * Source: Intel SDM 3A 4.5.4. Pairs with mmu.ts, which walks these tables in hardware's way, and with mm/pgtable.ts,
  * which locks and allocates them.
  */
-import { assert } from '../base/assert.ts'
+import { fail } from '../base/assert.ts'
 import { makePte, PTE_NONE, PTE_P, PTE_U, PTE_W, ptePfn, type Pte } from './pte.ts'
 
 /** Index of an entry in the pool: node * 512 + index. Stands for a PTE pointer. */
@@ -82,7 +82,7 @@ export class PageTable {
 
   /** The slot of the page's PTE; missing tables are allocated. */
   walkAllocate(page: number): Slot {
-    assert(page >= 0 && page < WINDOW_PAGES_MAX, `page ${page} outside the window`)
+    if (!(page >= 0 && page < WINDOW_PAGES_MAX)) fail(`page ${page} outside the window`)
     const pud = this.#child(this.pgd * ENTRIES)
     const pmd = this.#child(pud * ENTRIES + (page >>> 18))
     return this.#child(pmd * ENTRIES + ((page >>> 9) & 511)) * ENTRIES + (page & 511)

@@ -5,45 +5,50 @@
  * replacement. As in hardware they may be stale after a table was changed, until invalidated.
  * Source: Intel SDM 3A 4.10.3; sizes per preset.
  */
+import { assert } from '../base/assert.ts'
 
 class Level {
+  /** Slot + 1 of each key, 0 if not cached: a reverse index, as in tlb.ts. */
+  readonly #where: Uint8Array
   readonly #key: Int32Array
   readonly #node: Int32Array
   #hand = 0
-  #last = 0
 
-  constructor(entries: number) {
+  constructor(entries: number, keys: number) {
+    assert(entries >= 1 && entries <= 254, `walk cache of ${entries} entries: 1 to 254`)
+    this.#where = new Uint8Array(keys)
     this.#key = new Int32Array(entries).fill(-1)
     this.#node = new Int32Array(entries)
   }
 
   find(key: number): number {
-    const keys = this.#key
-    if (keys[this.#last] === key) return this.#node[this.#last]
-    for (let i = 0; i < keys.length; i++) {
-      if (keys[i] === key) {
-        this.#last = i
-        return this.#node[i]
-      }
-    }
-    return 0
+    const i = this.#where[key]
+    return i === 0 ? 0 : this.#node[i - 1]
   }
 
   fill(key: number, node: number): void {
     const i = this.#hand
     this.#hand = i + 1 === this.#key.length ? 0 : i + 1
+    const victim = this.#key[i]
+    if (victim >= 0) this.#where[victim] = 0
+    this.drop(key)
     this.#key[i] = key
     this.#node[i] = node
-    this.#last = i
+    this.#where[key] = i + 1
   }
 
   drop(key: number): void {
-    const i = this.#key.indexOf(key)
-    if (i >= 0) this.#key[i] = -1
+    const i = this.#where[key]
+    if (i === 0) return
+    this.#where[key] = 0
+    this.#key[i - 1] = -1
   }
 
   clear(): void {
-    this.#key.fill(-1)
+    for (let i = 0; i < this.#key.length; i++) {
+      if (this.#key[i] >= 0) this.#where[this.#key[i]] = 0
+      this.#key[i] = -1
+    }
   }
 }
 
@@ -52,10 +57,10 @@ export class WalkCache {
   readonly #pdpt: Level
   readonly #pd: Level
 
-  constructor(entries: readonly [number, number, number]) {
-    this.#pml4 = new Level(entries[0])
-    this.#pdpt = new Level(entries[1])
-    this.#pd = new Level(entries[2])
+  constructor(entries: readonly [number, number, number], windowPages: number) {
+    this.#pml4 = new Level(entries[0], 1)
+    this.#pdpt = new Level(entries[1], (windowPages >>> 18) + 1)
+    this.#pd = new Level(entries[2], (windowPages >>> 9) + 1)
   }
 
   /** The leaf table of the page, or 0. */

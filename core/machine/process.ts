@@ -7,8 +7,7 @@
  * A page's content is its two words and its version (hw/phys_mem.ts); readPage and writePage move it as read(2) and
  * recv(2) do, in one go after both ends were translated.
  */
-import type { Proc } from '../engine/op.ts'
-import { read, write } from '../engine/op.ts'
+import { NOTHING, type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Pfn } from '../hw/phys_mem.ts'
 import { Mm } from '../mm/mm.ts'
@@ -58,9 +57,18 @@ export class Process {
   }
 
   /** Reads a page's content into `out`. */
-  *readPage(k: Thread, page: number, out: PageContent): Proc<void> {
-    let pfn = k.stepping ? -1 : k.cpu.mmu.translate(page, false)
-    if (pfn < 0) pfn = yield* this.touch(k, page, false)
+  readPage(k: Thread, page: number, out: PageContent): Proc<void> {
+    const pfn = k.stepping ? -1 : k.cpu.mmu.translate(page, false)
+    if (pfn < 0) return this.#readAfterFault(k, page, out)
+    this.#copyOut(pfn, out)
+    return NOTHING
+  }
+
+  *#readAfterFault(k: Thread, page: number, out: PageContent): Proc<void> {
+    this.#copyOut(yield* this.touch(k, page, false), out)
+  }
+
+  #copyOut(pfn: Pfn, out: PageContent): void {
     const phys = this.machine.kernel.phys
     out.word0 = phys.words[pfn * 2]
     out.word1 = phys.words[pfn * 2 + 1]
@@ -68,9 +76,18 @@ export class Process {
   }
 
   /** Overwrites a page's content. */
-  *writePage(k: Thread, page: number, content: PageContent): Proc<void> {
-    let pfn = k.stepping ? -1 : k.cpu.mmu.translate(page, true)
-    if (pfn < 0) pfn = yield* this.touch(k, page, true)
+  writePage(k: Thread, page: number, content: PageContent): Proc<void> {
+    const pfn = k.stepping ? -1 : k.cpu.mmu.translate(page, true)
+    if (pfn < 0) return this.#writeAfterFault(k, page, content)
+    this.#copyIn(pfn, content)
+    return NOTHING
+  }
+
+  *#writeAfterFault(k: Thread, page: number, content: PageContent): Proc<void> {
+    this.#copyIn(yield* this.touch(k, page, true), content)
+  }
+
+  #copyIn(pfn: Pfn, content: PageContent): void {
     const phys = this.machine.kernel.phys
     phys.words[pfn * 2] = content.word0
     phys.words[pfn * 2 + 1] = content.word1

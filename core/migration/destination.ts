@@ -97,7 +97,7 @@ export class Destination {
   }
 
   *#loadAll(k: Thread): Proc<void> {
-    const { stream, recorder, ramPage } = this.#o
+    const { stream, recorder, ramPage, resolver } = this.#o
     const content: PageContent = { word0: 0, word1: 0, version: 0 }
     const m = stream.message
     for (;;) {
@@ -116,26 +116,19 @@ export class Destination {
           content.version = m.version
           k.cpu.nowNs += LOAD_PAGE_NS
           recorder.event(k.nowNs, EventKind.Receive, k.lane, page, m.bytes)
-          yield* this.#load(k, page, ramPage + page, zero ? null : content)
+          if (this.map.state(page) === PageMapState.received) {
+            this.duplicates++
+            break
+          }
+          // 1.
+          yield* resolver.place(k, ramPage + page, zero ? null : content)
+          recorder.event(k.nowNs, EventKind.Place, k.lane, page, zero ? 1 : 0)
+          // 2. and 3.
+          if (this.map.receive(page) === PageMapState.requested) yield* resolver.wake(k, ramPage + page)
           if (k.expired) yield QUANTUM
         }
       }
     }
-  }
-
-  *#load(k: Thread, page: number, at: number, content: PageContent | null): Proc<void> {
-    const { resolver, recorder } = this.#o
-    if (this.map.state(page) === PageMapState.received) {
-      this.duplicates++
-      return
-    }
-    // 1.
-    yield* resolver.place(k, at, content)
-    recorder.event(k.nowNs, EventKind.Place, k.lane, page, content === null ? 1 : 0)
-    // 2.
-    const before = this.map.receive(page)
-    // 3.
-    if (before === PageMapState.requested) yield* resolver.wake(k, at)
   }
 
   #wakeMain(k: Thread): void {

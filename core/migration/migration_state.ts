@@ -1,7 +1,7 @@
 /**
  * The state of one migration and its figures, in QEMU's words. Both sides and the report read it; the source writes it.
  */
-import { assert } from '../base/assert.ts'
+import { fail } from '../base/assert.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { EventKind, MIGRATION_STATUS, type MigrationStatus } from '../trace/event.ts'
 import type { Recorder } from '../trace/recorder.ts'
@@ -40,7 +40,7 @@ export class MigrationState {
 
   /** @qemu migrate_set_state */
   set(k: Thread, status: MigrationStatus): void {
-    assert(NEXT[this.status]?.includes(status) ?? false, `migration goes from ${this.status} to ${status}`)
+    if (!(NEXT[this.status]?.includes(status) ?? false)) fail(`migration goes from ${this.status} to ${status}`)
     this.status = status
     this.recorder.event(k.nowNs, EventKind.State, k.lane, -1, MIGRATION_STATUS.indexOf(status))
     this.onChange(status)

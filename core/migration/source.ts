@@ -95,6 +95,7 @@ export class Source {
 
   *#pushAll(k: Thread): Proc<void> {
     const { bitmap } = this
+    const { process, ramPage, stream, state, recorder } = this.#o
     let cursor = 0
     const content: PageContent = { word0: 0, word1: 0, version: 0 }
     while (bitmap.count > 0 && this.#shut < 0) {
@@ -107,7 +108,16 @@ export class Source {
         }
       }
       cursor = page + 1
-      yield* this.#sendPage(k, page, content)
+      bitmap.clear(page)
+      yield* process.readPage(k, ramPage + page, content)
+      k.cpu.nowNs += SAVE_PAGE_NS
+      const zero = content.word0 === 0 && content.word1 === 0
+      const bytes = zero ? ZERO_RECORD_BYTES : PAGE_RECORD_BYTES
+      if (zero) state.duplicate++
+      else state.normal++
+      state.remaining--
+      yield* stream.send(k, zero ? StreamMessage.Zero : StreamMessage.Page, page, bytes, content.word0, content.word1, content.version)
+      recorder.event(k.nowNs, EventKind.Send, k.lane, page, bytes)
       if (k.expired) yield QUANTUM
     }
   }
@@ -124,20 +134,6 @@ export class Source {
       if (this.bitmap.has(page)) return page
     }
     return -1
-  }
-
-  *#sendPage(k: Thread, page: number, content: PageContent): Proc<void> {
-    const { process, ramPage, stream, state, recorder } = this.#o
-    this.bitmap.clear(page)
-    yield* process.readPage(k, ramPage + page, content)
-    k.cpu.nowNs += SAVE_PAGE_NS
-    const zero = content.word0 === 0 && content.word1 === 0
-    const bytes = zero ? ZERO_RECORD_BYTES : PAGE_RECORD_BYTES
-    if (zero) state.duplicate++
-    else state.normal++
-    state.remaining--
-    yield* stream.send(k, zero ? StreamMessage.Zero : StreamMessage.Page, page, bytes, content.word0, content.word1, content.version)
-    recorder.event(k.nowNs, EventKind.Send, k.lane, page, bytes)
   }
 
   /** The return path thread. Ends with the destination's SHUT. */

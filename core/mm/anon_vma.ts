@@ -12,7 +12,7 @@
  * Source: Rik van Riel, "track the root (oldest) anon_vma", 12 May 2010; mm/rmap.c.
  * @kernel anon_vma, anon_vma_chain
  */
-import { assert } from '../base/assert.ts'
+import { fail } from '../base/assert.ts'
 import { type Proc, read } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { Rwsem } from '../sync/rwsem.ts'
@@ -58,7 +58,7 @@ export class AnonVmaSlab {
       av = new AnonVma(this.#all.length + 1, this.lockNs)
       this.#all.push(av)
     }
-    assert(av.chains.length === 0, `anon_vma ${av.index} allocated with ${av.chains.length} chains`)
+    if (av.chains.length !== 0) fail(`anon_vma ${av.index} allocated with ${av.chains.length} chains`)
     av.root = av
     av.parent = av
     av.refcount = 1
@@ -83,7 +83,7 @@ export class AnonVmaSlab {
 
 /** Drops a reference; the last one frees it and drops its reference on the root. @kernel put_anon_vma, __put_anon_vma */
 export function putAnonVma(kernel: Kernel, av: AnonVma): void {
-  assert(av.refcount > 0, `anon_vma ${av.index} refcount ${av.refcount} <= 0`)
+  if (av.refcount <= 0) fail(`anon_vma ${av.index} refcount ${av.refcount} <= 0`)
   if (--av.refcount > 0) return
   const root = av.root
   kernel.anonVmas.release(av)
@@ -155,7 +155,7 @@ export function* anonVmaClone(k: Thread, to: Vma, from: Vma): Proc<void> {
   yield* root.rwsem.downWrite(k)
   for (let i = from.chain.length - 1; i >= 0; i--) {
     const av = from.chain[i].anonVma
-    assert(av.root === root, `anon_vma ${av.index} has root ${av.root.index} != ${root.index}`)
+    if (av.root !== root) fail(`anon_vma ${av.index} has root ${av.root.index} != ${root.index}`)
     link(to, av)
     av.refcount++
   }

@@ -43,6 +43,8 @@ export class Kernel {
   hooks: KernelHooks = { populate: () => {}, shootdown: () => {}, userfault: () => {} }
   readonly #pteLocks: Spinlock[] = []
   readonly #without: ReadonlySet<ProtectionName>
+  /** Nothing was left out: the usual case, asked on every page. */
+  readonly #complete: boolean
   #nextId = 1
 
   constructor(
@@ -65,11 +67,12 @@ export class Kernel {
     })
     this.anonVmas = new AnonVmaSlab(preset.lockNs.value)
     this.#without = without
+    this.#complete = without.size === 0
   }
 
   /** True unless the protection was left out. */
   has(protection: ProtectionName): boolean {
-    return !this.#without.has(protection)
+    return this.#complete || !this.#without.has(protection)
   }
 
   /** A number that no other object of this kernel has; orders locks. */

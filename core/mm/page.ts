@@ -10,7 +10,7 @@
  * behind when the last mapping goes, until the page is freed: it is valid only while the page is mapped.
  * Frame 0 is the shared zero page: never allocated, never counted.
  */
-import { assert } from '../base/assert.ts'
+import { fail } from '../base/assert.ts'
 import { type Pfn, type PhysMem, ZERO_PFN } from '../hw/phys_mem.ts'
 
 export const PG_LOCKED = 1
@@ -57,7 +57,7 @@ export class Pages {
     if (this.#freeCount > 0) pfn = this.#free[--this.#freeCount]
     else if (this.#fresh < this.#phys.frames) pfn = this.#fresh++
     else return -1
-    assert(this.refcount[pfn] === 0, `free page has refcount ${this.refcount[pfn]} (pfn ${pfn})`)
+    if (this.refcount[pfn] !== 0) fail(`free page has refcount ${this.refcount[pfn]} (pfn ${pfn})`)
     this.refcount[pfn] = 1
     return pfn
   }
@@ -72,8 +72,8 @@ export class Pages {
     if (pfn === ZERO_PFN) return
     const left = --this.refcount[pfn]
     if (left > 0) return
-    assert(left === 0, `refcount ${left} < 0 (pfn ${pfn})`)
-    assert(this.mapcount[pfn] === 0, `page freed with mapcount ${this.mapcount[pfn]} (pfn ${pfn})`)
+    if (left !== 0) fail(`refcount ${left} < 0 (pfn ${pfn})`)
+    if (this.mapcount[pfn] !== 0) fail(`page freed with mapcount ${this.mapcount[pfn]} (pfn ${pfn})`)
     this.mapping[pfn] = 0
     this.index[pfn] = 0
     this.flags[pfn] = 0

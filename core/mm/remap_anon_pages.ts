@@ -19,10 +19,10 @@
  * far. Source: Andrea Arcangeli, remap_anon_pages, 2013 and 2014. @kernel remap_anon_pages, remap_anon_pages_pte
  */
 import { type Proc, read, write } from '../engine/op.ts'
-import { assert } from '../base/assert.ts'
+import { fail } from '../base/assert.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Slot } from '../hw/page_table.ts'
-import { ZERO_PFN } from '../hw/phys_mem.ts'
+import { type Pfn, ZERO_PFN } from '../hw/phys_mem.ts'
 import { makePte, PTE_D, PTE_NONE, ptePfn, ptePresent } from '../hw/pte.ts'
 import { lockBoth, unlockBoth } from '../sync/spinlock.ts'
 import { anonVmaPrepare, putAnonVma } from './anon_vma.ts'
@@ -153,40 +153,32 @@ function* remapPte(k: Thread, mm: Mm, dstVma: Vma, dstPage: number, srcVma: Vma,
   }
   // 9. The PTE locks keep the page from here on.
   pages.put(pfn)
-  yield* movePage(k, mm, { dstVma, dstPage, dstSlot, srcPage, srcSlot, pfn })
+  yield* movePage(k, mm, dstVma, dstPage, dstSlot, srcPage, srcSlot, pfn)
   // 14.
   unlockBoth(k, srcLock, dstLock)
   if (locksRoot) root.rwsem.upWrite(k)
   putAnonVma(kernel, anonVma)
   kernel.pageLocks.unlock(k, pfn)
-  assert(srcVma.contains(srcPage), `page ${srcPage} left its area`)
+  if (!srcVma.contains(srcPage)) fail(`page ${srcPage} left its area`)
   return 0
-}
-
-/** One page on its way, with everything that must be held still. */
-export interface Move {
-  readonly dstVma: Vma
-  readonly dstPage: number
-  readonly dstSlot: Slot
-  readonly srcPage: number
-  readonly srcSlot: Slot
-  readonly pfn: number
 }
 
 /**
  * Steps 10 to 13, under all locks; UFFDIO_MOVE does the same. Between 11 and 13 the page has no translation: whoever
  * touches it faults and waits for the locks.
  */
-export function* movePage(k: Thread, mm: Mm, m: Move): Proc<void> {
+export function* movePage(
+  k: Thread, mm: Mm, dstVma: Vma, dstPage: number, dstSlot: Slot, srcPage: number, srcSlot: Slot, pfn: Pfn,
+): Proc<void> {
   const kernel = mm.kernel
   // 10.
-  if (k.stepping) yield write(m.pfn, 'page.mapping')
-  pageMoveAnonRmap(kernel, m.pfn, m.dstVma, m.dstPage)
+  if (k.stepping) yield write(pfn, 'page.mapping')
+  pageMoveAnonRmap(kernel, pfn, dstVma, dstPage)
   // 11.
-  if (k.stepping) yield write(m.srcSlot, 'pte')
-  kernel.tables.set(m.srcSlot, PTE_NONE)
-  if (kernel.has('remap-tlb-flush')) yield* flushTlbPage(k, mm, m.srcPage)
+  if (k.stepping) yield write(srcSlot, 'pte')
+  kernel.tables.set(srcSlot, PTE_NONE)
+  if (kernel.has('remap-tlb-flush')) yield* flushTlbPage(k, mm, srcPage)
   // 12. and 13.
-  if (k.stepping) yield write(m.dstSlot, 'pte')
-  kernel.tables.set(m.dstSlot, makePte(m.pfn, m.dstVma.pageProt | PTE_D))
+  if (k.stepping) yield write(dstSlot, 'pte')
+  kernel.tables.set(dstSlot, makePte(pfn, dstVma.pageProt | PTE_D))
 }

@@ -17,7 +17,7 @@
  * write lock: "still mapped" does not imply "still this anon_vma". Source: Andrea Arcangeli, "rmap preparation for
  * remap_anon_pages", 6 May 2013 (step 7); mainline's UFFDIO_MOVE (step 3a).
  */
-import { assert } from '../base/assert.ts'
+import { fail } from '../base/assert.ts'
 import { type Proc, read } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Pfn } from '../hw/phys_mem.ts'
@@ -112,8 +112,8 @@ export function* rmapCandidates(kernel: Kernel, pfn: Pfn, av: AnonVma): Generato
 /** A new anonymous page of this area, mapped once and exclusively. @kernel page_add_new_anon_rmap */
 export function pageAddNewAnonRmap(kernel: Kernel, pfn: Pfn, vma: Vma, page: number): void {
   const pages = kernel.pages
-  assert(vma.anonVma !== null, `area [${vma.start},${vma.end}) has no anon_vma`)
-  assert(pages.mapcount[pfn] === 0, `new page has mapcount ${pages.mapcount[pfn]} (pfn ${pfn})`)
+  if (vma.anonVma === null) fail(`area [${vma.start},${vma.end}) has no anon_vma`)
+  if (pages.mapcount[pfn] !== 0) fail(`new page has mapcount ${pages.mapcount[pfn]} (pfn ${pfn})`)
   pages.mapping[pfn] = vma.anonVma.index * 2 + PAGE_MAPPING_ANON
   pages.index[pfn] = vma.indexOf(page)
   pages.flags[pfn] |= PG_ANON_EXCLUSIVE
@@ -129,12 +129,12 @@ export function pageDupAnonRmap(kernel: Kernel, pfn: Pfn): void {
 /** One PTE fewer. The mapping word stays until the page is freed. @kernel page_remove_rmap */
 export function pageRemoveRmap(kernel: Kernel, pfn: Pfn): void {
   const left = --kernel.pages.mapcount[pfn]
-  assert(left >= 0, `mapcount ${left} < 0 (pfn ${pfn})`)
+  if (left < 0) fail(`mapcount ${left} < 0 (pfn ${pfn})`)
 }
 
 /** The page belongs to another area from now on. The caller holds the root's write lock. @kernel page_move_anon_rmap */
 export function pageMoveAnonRmap(kernel: Kernel, pfn: Pfn, vma: Vma, page: number): void {
-  assert(vma.anonVma !== null, `area [${vma.start},${vma.end}) has no anon_vma`)
+  if (vma.anonVma === null) fail(`area [${vma.start},${vma.end}) has no anon_vma`)
   kernel.pages.mapping[pfn] = vma.anonVma.index * 2 + PAGE_MAPPING_ANON
   kernel.pages.index[pfn] = vma.indexOf(page)
 }

@@ -9,28 +9,33 @@
  *
  * @kernel flush_tlb_page, flush_tlb_range, tlb_single_page_flush_ceiling
  */
-import { type Proc, write } from '../engine/op.ts'
+import { NOTHING, type Proc, write } from '../engine/op.ts'
 import type { Cpu, Thread } from '../hw/cpu.ts'
-import { callOnCpus } from '../hw/ipi.ts'
+import { callOnCpus, chargeIpis } from '../hw/ipi.ts'
 import type { Mm } from './mm.ts'
 
 /** Pages above which everything is flushed. */
 export const FLUSH_CEILING = 33
 
-export function* flushTlbPage(k: Thread, mm: Mm, page: number): Proc<void> {
-  if (k.stepping) yield write(page, 'tlb.flush')
-  invalidate(k.cpu, mm, page, page + 1)
-  k.cpu.nowNs += k.cpu.preset.invlpgCycles.value / k.cpu.preset.clockGHz.value
-  const sent = yield* callOnCpus(k, mm.cpus, (cpu) => invalidate(cpu, mm, page, page + 1))
-  account(k, mm, page, sent)
+export function flushTlbPage(k: Thread, mm: Mm, page: number): Proc<void> {
+  return flushTlbRange(k, mm, page, page + 1)
 }
 
-export function* flushTlbRange(k: Thread, mm: Mm, start: number, end: number): Proc<void> {
-  if (start >= end) return
-  if (k.stepping) yield write(start, 'tlb.flush')
-  invalidate(k.cpu, mm, start, end)
-  const preset = k.cpu.preset
+export function flushTlbRange(k: Thread, mm: Mm, start: number, end: number): Proc<void> {
+  if (start >= end) return NOTHING
+  const { preset } = k.cpu
   k.cpu.nowNs += (Math.min(end - start, FLUSH_CEILING) * preset.invlpgCycles.value) / preset.clockGHz.value
+  if (k.stepping) return shootdownByIpi(k, mm, start, end)
+  const { cpus } = mm
+  invalidate(k.cpu, mm, start, end)
+  for (let i = 0; i < cpus.length; i++) if (cpus[i] !== k.cpu) invalidate(cpus[i], mm, start, end)
+  account(k, mm, start, chargeIpis(k, cpus))
+  return NOTHING
+}
+
+function* shootdownByIpi(k: Thread, mm: Mm, start: number, end: number): Proc<void> {
+  yield write(start, 'tlb.flush')
+  invalidate(k.cpu, mm, start, end)
   const sent = yield* callOnCpus(k, mm.cpus, (cpu) => invalidate(cpu, mm, start, end))
   account(k, mm, start, sent)
 }

@@ -137,7 +137,7 @@ function* movePte(k: Thread, uffd: Userfaultfd, dstVma: Vma, dstPage: number, sr
   const now = tables.get(srcSlot)
   const same = ptePresent(now) && ptePfn(now) === pfn && tables.get(dstSlot) === PTE_NONE && pages.isExclusive(pfn)
   pages.put(pfn)
-  if (same) yield* movePage(k, mm, { dstVma, dstPage, dstSlot, srcPage, srcSlot, pfn })
+  if (same) yield* movePage(k, mm, dstVma, dstPage, dstSlot, srcPage, srcSlot, pfn)
   unlockBoth(k, srcLock, dstLock)
   root.rwsem.upWrite(k)
   putAnonVma(kernel, anonVma)

@@ -4,7 +4,7 @@
  * A sorted array with binary search: the contract of the kernel's tree (find_vma: the first area that ends above the
  * address) without its balancing. Guarded by mmap_lock.
  */
-import { assert } from '../base/assert.ts'
+import { fail } from '../base/assert.ts'
 import type { Vma } from './vma.ts'
 
 export class VmaTree {
@@ -39,13 +39,13 @@ export class VmaTree {
   insert(vma: Vma): void {
     const i = this.#indexOf(vma.start)
     const next = this.#areas[i]
-    assert(next === undefined || vma.end <= next.start, `area [${vma.start},${vma.end}) overlaps [${next?.start},${next?.end})`)
+    if (!(next === undefined || vma.end <= next.start)) fail(`area [${vma.start},${vma.end}) overlaps [${next?.start},${next?.end})`)
     this.#areas.splice(i, 0, vma)
   }
 
   remove(vma: Vma): void {
     const i = this.#areas.indexOf(vma)
-    assert(i >= 0, `area [${vma.start},${vma.end}) is not in the tree`)
+    if (i < 0) fail(`area [${vma.start},${vma.end}) is not in the tree`)
     this.#areas.splice(i, 1)
     this.#last = null
   }

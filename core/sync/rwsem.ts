@@ -7,7 +7,7 @@
  *
  * @kernel down_read, up_read, down_write, up_write, down_read_trylock, down_write_trylock
  */
-import { assert } from '../base/assert.ts'
+import { fail } from '../base/assert.ts'
 import { AccessMode, BLOCK, NOTHING, type Proc } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'
 
@@ -87,7 +87,7 @@ export class Rwsem {
       yield { kind: 'access', mode: write ? AccessMode.acquire : AccessMode.acquireShared, object: this.id, label: this.label }
     }
     if (write ? this.tryWrite(k) : this.tryRead(k)) return
-    assert(this.writer !== k, `${k.name} takes ${this.label} ${this.id} while writing it`)
+    if (this.writer === k) fail(`${k.name} takes ${this.label} ${this.id} while writing it`)
     const waiter: Waiter = { task: k, write, granted: false }
     this.#queue.push(waiter)
     while (!waiter.granted) {
@@ -102,14 +102,14 @@ export class Rwsem {
   }
 
   upRead(k: Task): void {
-    assert(this.readers > 0, `${k.name} leaves ${this.label} ${this.id}, which has no reader`)
+    if (this.readers <= 0) fail(`${k.name} leaves ${this.label} ${this.id}, which has no reader`)
     this.readers--
     if (k.clock.nowNs > this.#readersLeftNs) this.#readersLeftNs = k.clock.nowNs
     if (this.#queue.length > 0) this.#grant(k)
   }
 
   upWrite(k: Task): void {
-    assert(this.writer === k, `${k.name} leaves ${this.label} ${this.id}, written by ${this.writer?.name ?? 'nobody'}`)
+    if (this.writer !== k) fail(`${k.name} leaves ${this.label} ${this.id}, written by ${this.writer?.name ?? 'nobody'}`)
     this.writer = null
     this.#writerLeftNs = k.clock.nowNs
     if (this.#queue.length > 0) this.#grant(k)

@@ -7,7 +7,7 @@
  *
  * @kernel spin_lock, spin_unlock
  */
-import { assert } from '../base/assert.ts'
+import { fail } from '../base/assert.ts'
 import { AccessMode, BLOCK, NOTHING, type Proc } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'
 
@@ -24,7 +24,7 @@ export class Spinlock {
 
   lock(k: Task): Proc<void> {
     if (k.stepping) return this.#lockStep(k)
-    assert(this.holder === null, `${this.label} ${this.id} is held by ${this.holder?.name} in the clock gear`)
+    if (this.holder !== null) fail(`${this.label} ${this.id} is held by ${this.holder?.name} in the clock gear`)
     this.holder = k
     const clock = k.clock
     if (this.#freeAtNs > clock.nowNs) clock.nowNs = this.#freeAtNs
@@ -35,7 +35,7 @@ export class Spinlock {
   *#lockStep(k: Task): Proc<void> {
     yield { kind: 'access', mode: AccessMode.acquire, object: this.id, label: this.label }
     while (this.holder !== null) {
-      assert(this.holder !== k, `${k.name} takes ${this.label} ${this.id} twice`)
+      if (this.holder === k) fail(`${k.name} takes ${this.label} ${this.id} twice`)
       this.#waiters ??= []
       this.#waiters.push(k)
       k.park(`${this.label} ${this.id}`, this.holder)
@@ -45,7 +45,7 @@ export class Spinlock {
   }
 
   unlock(k: Task): void {
-    assert(this.holder === k, `${k.name} unlocks ${this.label} ${this.id} held by ${this.holder?.name ?? 'nobody'}`)
+    if (this.holder !== k) fail(`${k.name} unlocks ${this.label} ${this.id} held by ${this.holder?.name ?? 'nobody'}`)
     this.holder = null
     this.#freeAtNs = k.clock.nowNs
     const waiters = this.#waiters
@@ -60,13 +60,19 @@ export class Spinlock {
  * Takes two locks, the one with the lower id first, and once if they are the same.
  * @kernel double_pt_lock
  */
-export function* lockBoth(k: Task, a: Spinlock, b: Spinlock): Proc<void> {
-  if (a === b) {
-    yield* a.lock(k)
-    return
-  }
-  yield* (a.id < b.id ? a : b).lock(k)
-  yield* (a.id < b.id ? b : a).lock(k)
+export function lockBoth(k: Task, a: Spinlock, b: Spinlock): Proc<void> {
+  if (a === b) return a.lock(k)
+  const first = a.id < b.id ? a : b
+  const second = first === a ? b : a
+  if (k.stepping) return lockInTurn(k, first, second)
+  // In the clock gear neither lock makes a task wait: both are taken at once.
+  first.lock(k)
+  return second.lock(k)
+}
+
+function* lockInTurn(k: Task, first: Spinlock, second: Spinlock): Proc<void> {
+  yield* first.lock(k)
+  yield* second.lock(k)
 }
 
 /** @kernel double_pt_unlock */

@@ -27,14 +27,13 @@ export function inkAt(state: number, x: number, y: number, size: number, ratio: 
   if (x >= side || y >= side) return 'ground'
   const thick = Math.max(1, Math.round(side / 8))
   const last = side - 1
-  const edge = x < thick || y < thick || x > last - thick || y > last - thick
   switch (state) {
     case PageState.zero:
       return isRing(x, y, side < 8 ? 0 : Math.floor(side / 6), side, thick) ? 'fill' : 'ground'
     case PageState.inflight:
-      return pale(scheme) && edge && !(side < 6 && x < thick && y > 0 && y < last) ? 'outline' : chevron(x, y, side, thick)
+      return isOutline(x, y, side, scheme) ? 'outline' : chevron(x, y, side, thick)
     case PageState.dirty:
-      return x + y < Math.ceil(side * 0.45) ? 'ground' : pale(scheme) && edge ? 'outline' : 'fill'
+      return x + y < Math.ceil(side * 0.45) ? 'ground' : isOutline(x, y, side, scheme) ? 'outline' : 'fill'
     case PageState.fault: {
       const ring = Math.max(1, Math.round(side / 5))
       return x < ring || y < ring || x > last - ring || y > last - ring ? 'ring' : 'fill'
@@ -48,7 +47,14 @@ export function inkAt(state: number, x: number, y: number, size: number, ratio: 
   }
 }
 
-const pale = (scheme: Scheme) => scheme === 'light'
+/** From this size on the outline runs all round; a smaller cell leaves two sides to its neighbours, or no colour is left. */
+const WHOLE_OUTLINE_PX = 8
+
+function isOutline(x: number, y: number, side: number, scheme: Scheme): boolean {
+  if (scheme !== 'light') return false
+  const last = side - 1
+  return x === last || y === last || (side >= WHOLE_OUTLINE_PX && (x === 0 || y === 0))
+}
 
 function isRing(x: number, y: number, inset: number, side: number, thick: number): boolean {
   const far = side - 1 - inset

@@ -14,10 +14,13 @@ import { CHROME } from '../tokens.ts'
 export interface ChartSpec {
   /** The canvas's text twin. */
   readonly label: string
-  readonly unit: string
+  /** A value as the axis prints it. */
+  readonly format: (value: number) => string
   readonly colour: Readonly<Record<Scheme, string>>
   readonly points: boolean
   readonly logarithmic: boolean
+  /** The linear scale ends here though a value be larger; Infinity: at the largest value. */
+  readonly ceiling: number
   readonly showTime: boolean
 }
 
@@ -108,7 +111,7 @@ function options(spec: ChartSpec, theme: Scheme): Omit<uPlot.Options, 'width' | 
       x: { time: false },
       y: spec.logarithmic
         ? { distr: 3, log: 10, range: (_chart, min, max) => [decade(Math.floor, min), decade(Math.ceil, max)] }
-        : { range: (_chart, _min, max) => [0, Math.max(max * 1.08, 1)] },
+        : { range: (_chart, _min, max) => [0, Math.min(Math.max(max * 1.08, 1), spec.ceiling)] },
     },
     axes: [
       {
@@ -120,11 +123,11 @@ function options(spec: ChartSpec, theme: Scheme): Omit<uPlot.Options, 'width' | 
       },
       {
         ...axis,
-        size: 48,
+        size: 54,
         gap: 4,
         space: 20,
         ...(spec.logarithmic && { splits: (_chart: uPlot, _axis: number, min: number, max: number) => decades(min, max) }),
-        values: (_chart, splits) => splits.map((value) => (value === null ? '' : axisNumber(value))),
+        values: (_chart, splits) => splits.map((value) => (value === null ? '' : spec.format(value))),
       },
     ],
     series: [
@@ -149,6 +152,3 @@ function decades(min: number, max: number): number[] {
   for (let value = min; value <= max * 1.001; value *= 10) found.push(value)
   return found
 }
-
-const axisNumber = (value: number): string =>
-  value >= 1000 ? `${Number((value / 1000).toFixed(1))}k` : String(Number(value.toPrecision(3)))

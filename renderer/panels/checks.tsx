@@ -13,7 +13,11 @@ export function ChecksPanel() {
   const status = useScreen((state) => state.status)
   const report = useScreen((state) => state.report)
   return (
-    <Panel name="Checks" className="checks" facts={info && <Hot sources={[shownFrame]} text={checksSoFar} />}>
+    <Panel
+      name="Checks"
+      className="checks"
+      facts={report ? 'of the whole run' : info && <Hot sources={[shownFrame]} text={checksSoFar} />}
+    >
       {!info && (
         <p className="empty">
           Nothing checked yet: <code>migrate</code> compares every load with a shadow memory.

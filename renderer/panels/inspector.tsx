@@ -156,7 +156,7 @@ function Biography({ page }: { page: number }) {
           <button type="button" onClick={() => player.seekRow(event.row + 1)} title={`Go to event #${event.row}`}>
             <span className="when">{formatTime(event.timeNs)}</span>
             <b data-kind={event.kind}>{event.kind}</b>
-            <span className="where">
+            <span className="lane">
               {event.machine === 'source' ? 'source' : 'dest.'} {event.lane}
             </span>
           </button>

@@ -54,7 +54,7 @@ function Wire() {
         {counter(() => `${counters()?.requestsPending ?? 0} open`)}
       </div>
       <dl className="pairs">
-        <dt>on the wire</dt>
+        <dt>on wire</dt>
         <dd>
           {counter(() => `${formatCount(counters()?.pagesInFlight ?? 0)} pg, ${formatBytes(counters()?.bytesInFlight ?? 0)}`)}
         </dd>

@@ -28,7 +28,7 @@ export const GUTTER = 116
 export const MINIMAP_HEIGHT = 18
 const AXIS_HEIGHT = 16
 const STATE_HEIGHT = 16
-const LEAST_LANE = 5
+const LEAST_LANE = 2
 const MOST_LANE = 16
 /** Lower lanes share one label. */
 const LEAST_LABELLED = 9
@@ -42,26 +42,29 @@ export interface TimelineRow {
   readonly vcpu: number
 }
 
-/** What stands where in `height` pixels; lanes that do not fit are left out, the last one that does says how many. */
+/** What stands where in `height` pixels. Both machines get half of what is left; lanes that do not fit are left out. */
 export function rowsFor(vcpus: number, height: number): readonly TimelineRow[] {
   const rows: TimelineRow[] = []
   let y = 0
-  const add = (kind: TimelineRow['kind'], label: string, rowHeight: number, vcpu = -1): void => {
+  const add = (kind: TimelineRow['kind'], label: string, rowHeight: number, gap: number, vcpu = -1): void => {
     rows.push({ kind, label, y, height: rowHeight, vcpu })
-    y += rowHeight + 2
+    y += rowHeight + gap
   }
-  add('minimap', 'whole run', MINIMAP_HEIGHT)
-  add('axis', 'simulated time', AXIS_HEIGHT)
-  add('state', 'migration', STATE_HEIGHT)
-  const room = height - y
-  const wire = Math.max(14, Math.min(30, room * 0.24))
-  add('wire', 'wire', wire)
-  const each = (height - y) / (2 * vcpus) - 2
-  const lane = Math.min(MOST_LANE, Math.max(LEAST_LANE, Math.floor(each)))
-  for (const machine of ['source', 'destination'] as const) {
-    for (let vcpu = 0; vcpu < vcpus && y + lane <= height; vcpu++) {
-      add(machine, `${machine === 'source' ? 'source' : 'dest.'} vCPU ${vcpu}`, lane, vcpu)
-    }
+  add('minimap', 'whole run', MINIMAP_HEIGHT, 2)
+  add('axis', 'simulated time', AXIS_HEIGHT, 2)
+  add('state', 'migration', STATE_HEIGHT, 2)
+  add('wire', 'wire', Math.max(12, Math.min(30, (height - y) * 0.24)), 3)
+  const room = (height - y) / 2
+  const gap = room / vcpus > LEAST_LABELLED ? 2 : 1
+  const lane = Math.min(MOST_LANE, Math.max(LEAST_LANE, Math.floor(room / vcpus) - gap))
+  const fitting = Math.max(0, Math.min(vcpus, Math.floor(room / (lane + gap))))
+  for (const [machine, word] of [
+    ['source', 'source'],
+    ['destination', 'dest.'],
+  ] as const) {
+    const all = fitting < vcpus ? `${word} vCPUs 0–${fitting - 1}` : `${word} vCPUs`
+    for (let vcpu = 0; vcpu < fitting; vcpu++)
+      add(machine, lane >= LEAST_LABELLED ? `${word} vCPU ${vcpu}` : vcpu === 0 ? all : '', lane, gap, vcpu)
   }
   return rows
 }
@@ -103,15 +106,8 @@ export function drawTimeline(
   context.textBaseline = 'middle'
   const rows = rowsFor(model.info.vcpus, height)
   for (const row of rows) {
-    const merged = row.height < LEAST_LABELLED && row.vcpu === 0
-    if (row.height >= LEAST_LABELLED || merged) {
-      context.fillStyle = CHROME.muted[scheme]
-      context.fillText(
-        merged ? row.label.replace(/ 0$/, 's') : row.label,
-        12,
-        row.y + Math.max(row.height, LEAST_LABELLED) / 2 + 0.5,
-      )
-    }
+    context.fillStyle = CHROME.muted[scheme]
+    context.fillText(row.label, 12, row.y + Math.max(row.height, LEAST_LABELLED) / 2 + 0.5)
   }
   context.save()
   context.translate(GUTTER, 0)

@@ -1,9 +1,9 @@
 /**
  * Which vCPU slept when: the intervals drawn on the timeline's lanes.
  *
- * The engine's series give time, page and length of every remote fault, but no lane; the event rows give the lane. So
- * the collector walks the Wake rows once, in order, and looks each one's length up in the series. It goes on where it
- * stopped when the run has grown, and gives up above a bound, where single intervals would not be visible anyway.
+ * The engine's series give the length of every fault in the order of waking, but no lane; the event rows give the lane.
+ * So the collector walks the Wake rows in order: the nth of them belongs to the nth fault of the series. It goes on where
+ * it stopped when the run has grown, and gives up above a bound, where single intervals would not be visible anyway.
  */
 import type { EngineApi, Series } from '../../core/api/protocol.ts'
 
@@ -24,26 +24,22 @@ export class SleepCollector {
 
   /** Collects what is new; stops early when `stale` says that another run is on the screen. */
   async collect(api: Pick<EngineApi, 'findRow' | 'events'>, series: Series, stale: () => boolean): Promise<readonly Sleep[]> {
-    const lengthNs = new Map<string, number>()
-    series.faultTimeNs.forEach((timeNs, index) => {
-      lengthNs.set(`${timeNs} ${series.faultPage[index]}`, series.faultLatencyNs[index] ?? 0)
-    })
-    while (this.sleeps.length < MOST_SLEEPS && !stale()) {
-      const rows = await this.#wakeRows(api)
+    const wanted = Math.min(series.faultTimeNs.length, MOST_SLEEPS)
+    while (this.sleeps.length < wanted && !stale()) {
+      const rows = await this.#wakeRows(api, Math.min(ROWS_AT_ONCE, wanted - this.sleeps.length))
       const found = await Promise.all(rows.map((row) => api.events(row, row + 1)))
       for (const event of found.flat()) {
-        const slept = lengthNs.get(`${event.timeNs} ${event.page}`)
-        if (slept === undefined) continue
+        const slept = series.faultLatencyNs[this.sleeps.length] ?? 0
         this.sleeps.push({ fromNs: event.timeNs - slept, toNs: event.timeNs, lane: event.lane, page: event.page })
       }
-      if (rows.length < ROWS_AT_ONCE) break
+      if (found.length === 0) break
     }
     return [...this.sleeps]
   }
 
-  async #wakeRows(api: Pick<EngineApi, 'findRow'>): Promise<readonly number[]> {
+  async #wakeRows(api: Pick<EngineApi, 'findRow'>, most: number): Promise<readonly number[]> {
     const rows: number[] = []
-    while (rows.length < ROWS_AT_ONCE) {
+    while (rows.length < most) {
       const row = await api.findRow(this.#lastRow, 1, 'Wake', -1)
       if (row < 0) break
       rows.push(row)

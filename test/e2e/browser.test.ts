@@ -167,7 +167,7 @@ describe('the screen in a browser', () => {
     await openingRunDone()
     const first = await traceHash()
     await typeCommand('help')
-    await expect.poll(terminalText).toMatch(/migrate/)
+    await expect.poll(terminalText).toMatch(/help COMMAND says more/)
     await typeCommand('clear-is-no-command')
     await expect.poll(terminalText).toMatch(/clear-is-no-command/)
     await typeCommand(SECOND_RUN)
