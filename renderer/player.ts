@@ -107,6 +107,7 @@ export class Player {
     shownSleeps.set([])
     shownFrame.set(null)
     playheadNs.set(0)
+    focusedPage.set(-1)
     useScreen.setState({ pinnedPage: -1 })
     this.play()
   }

@@ -5,7 +5,6 @@
  *
  * Each guest documents its keys here; help, completion and errors all come from this table.
  */
-import { distance } from 'fastest-levenshtein'
 import type { Prng } from '../base/prng.ts'
 import { parseOpsRate, parseRate, parseShare, parseSize } from '../base/units.ts'
 import { LackeyWorkload } from './lackey.ts'
@@ -86,7 +85,10 @@ export interface GuestChoice {
   readonly keys: Readonly<Record<string, string>>
 }
 
-export type GuestParse = { readonly ok: true; readonly guest: GuestChoice } | { readonly ok: false; readonly message: string }
+export type GuestParse =
+  | { readonly ok: true; readonly guest: GuestChoice }
+  /** One sentence; `unknown` is the name, where it is the name that is wrong. */
+  | { readonly ok: false; readonly message: string; readonly unknown?: string }
 
 /** Whatever looks like a path is a trace file. */
 function isPath(name: string): boolean {
@@ -102,9 +104,7 @@ export function parseGuest(text: string): GuestParse {
   const path = isPath(name) ? name : null
   const kind = GUESTS.find((g) => g.name === (path === null ? name : 'trace'))
   if (kind === undefined || (kind.name === 'trace' && path === null)) {
-    const near = known.find((k) => distance(k, name) <= 2)
-    const hint = near === undefined ? '' : ` Did you mean ${near}?`
-    return { ok: false, message: `unknown guest "${name}"; known are ${known.join(', ')}, or the path of a trace file.${hint}` }
+    return { ok: false, message: `unknown guest "${name}"; known are ${known.join(', ')}, or the path of a trace file`, unknown: name }
   }
   const keys: Record<string, string> = {}
   for (const part of rest === '' ? [] : rest.split(',')) {

@@ -1,5 +1,7 @@
 /**
  * The state of one migration and its figures, in QEMU's words. Both sides and the report read it; the source writes it.
+ *
+ * Only the transitions in NEXT are legal; each is an event in the trace. Source: qapi/migration.json, MigrationStatus.
  */
 import { fail } from '../base/assert.ts'
 import type { Thread } from '../hw/cpu.ts'

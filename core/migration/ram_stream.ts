@@ -1,5 +1,7 @@
 /**
  * The messages of a migration, both ways. A message is a row of a Link: type, page, bytes, and a page's content.
+ *
+ * Pairs with source.ts and destination.ts. Source: QEMU's stream, migration/ram.c and savevm.c.
  */
 
 export const StreamMessage = {

@@ -1,5 +1,7 @@
 /**
  * The errno values that the modelled calls return, negated as in the kernel: `-EINVAL` is `ERRNO.EINVAL`.
+ *
+ * Numbers are those of Linux on x86-64. Source: include/uapi/asm-generic/errno-base.h.
  */
 
 export const ERRNO = {

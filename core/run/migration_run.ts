@@ -1,7 +1,7 @@
 /**
  * One experiment: two machines, a guest, a migration, and the checks, in the clock gear.
  *
- * The story, told by the main thread (`*#main`):
+ * The story, told by the main thread (`#story`):
  *  1. RAM is mapped at the source; each vCPU boots: it writes its share of the working set.
  *  2. The guest runs for a while (before); accounting is checked at the source.
  *  3. The migration starts (during): source and destination threads do the rest, until completed or failed.
@@ -12,7 +12,6 @@
  */
 import { Prng } from '../base/prng.ts'
 import { ConsistencyCheck } from '../checkers/consistency.ts'
-import { mapcountEqualsPtes, noFrameLeaks, rmapFindsEveryMapping } from '../checkers/accounting.ts'
 import { BLOCK, type Proc, SLEEP } from '../engine/op.ts'
 import { Timeline } from '../engine/timeline.ts'
 import { GuestError, makeWorkloads, parseGuest } from '../guest/catalog.ts'
@@ -30,16 +29,16 @@ import { Blocktime } from '../migration/blocktime.ts'
 import { Destination } from '../migration/destination.ts'
 import { MigrationState } from '../migration/migration_state.ts'
 import { RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES } from '../migration/parameters.ts'
-import { PageMapState } from '../migration/page_map.ts'
 import { IoctlResolver, RemapResolver } from '../migration/resolver.ts'
 import { Source } from '../migration/source.ts'
 import { isProtection, type ProtectionName } from '../mm/kconfig.ts'
-import { CHECK_NAME, EventKind } from '../trace/event.ts'
 import type { Recorder } from '../trace/recorder.ts'
+import { checkAll } from './final_checks.ts'
 import type { MigrateOptions } from './options.ts'
 import { paintPages } from './page_states.ts'
 import type { Progress, RunReport } from './report.ts'
 import { makeReport } from './report_maker.ts'
+import { watch } from './witness.ts'
 
 /** Options that cannot go together; one sentence. */
 export class RunError extends Error {
@@ -70,6 +69,8 @@ export class MigrationRun {
   readonly blocktime: Blocktime
   readonly guestName: string
   readonly guestKind: string
+  /** The thread that runs each vCPU now, on whichever machine. */
+  readonly vcpuThreads: Thread[] = []
   outgoing: Source | null = null
   incoming: Destination | null = null
   ramPage = 0
@@ -82,7 +83,6 @@ export class MigrationRun {
   readonly #guest: GuestContext
   readonly #main: Thread
   readonly #returnPath: Link
-  readonly #vcpuThreads: Thread[] = []
   readonly #trace: LackeyWorkload | null
   #phase: Progress['phase'] = 'boot'
 
@@ -135,8 +135,8 @@ export class MigrationRun {
     const first = workloads[0]
     this.#trace = first instanceof LackeyWorkload ? first : null
     this.#main = this.source.makeThread('main')
-    this.#watch(this.source)
-    this.#watch(this.destination)
+    watch(this, this.source)
+    watch(this, this.destination)
     this.source.start(this.#main, this.#story(this.#main))
     if (Number.isFinite(options.timeLimitNs)) {
       const limit = this.source.makeThread('time limit')
@@ -197,7 +197,7 @@ export class MigrationRun {
     }
     // 5.
     this.phaseNs.end = k.nowNs
-    this.#checkAll(k)
+    checkAll(this, k)
     this.#phase = 'done'
     this.finished = true
     this.#timeline.stop()
@@ -226,7 +226,7 @@ export class MigrationRun {
     let booting = this.vcpus.length
     this.vcpus.forEach((vcpu, i) => {
       const k = this.source.makeThread(`vCPU ${i}`)
-      this.#vcpuThreads[i] = k
+      this.vcpuThreads[i] = k
       const pages = Math.max(...this.vcpus.map((v) => v.workload?.bootPages ?? 0))
       const edge = (n: number) => Math.floor((pages * n) / this.vcpus.length)
       const { sourceProcess, ramPage } = this
@@ -249,7 +249,7 @@ export class MigrationRun {
       if (booting > 0) yield BLOCK
     }
     this.#guest.phase = 'before'
-    for (const k of this.#vcpuThreads) k.wake(main.nowNs)
+    for (const k of this.vcpuThreads) k.wake(main.nowNs)
   }
 
   #startMigration(main: Thread): void {
@@ -297,7 +297,7 @@ export class MigrationRun {
     for (const vcpu of this.vcpus) {
       vcpu.stopRequested = true
       vcpu.onStopped = (v) => k.wake(v.nowNs)
-      this.#vcpuThreads[vcpu.index].wake(k.nowNs)
+      this.vcpuThreads[vcpu.index].wake(k.nowNs)
     }
     while (this.vcpus.some((v) => v.running)) {
       k.park('the vCPUs to stop')
@@ -309,73 +309,10 @@ export class MigrationRun {
     this.state.downtimeEndNs = main.nowNs
     for (const vcpu of this.vcpus) {
       const k = this.destination.makeThread(`vCPU ${vcpu.index}`)
-      this.#vcpuThreads[vcpu.index] = k
+      this.vcpuThreads[vcpu.index] = k
       vcpu.stopRequested = false
       this.destinationProcess.adopt(k)
       this.destination.start(k, vcpu.run(k, this.destinationProcess, this.ramPage), main.nowNs)
-    }
-  }
-
-  // What is watched on the way.
-
-  #watch(machine: Machine): void {
-    const { recorder } = this
-    const guestPage = (page: number) => {
-      const p = page - this.ramPage
-      return p >= 0 && p < this.pages ? p : -1
-    }
-    const isSource = machine === this.source
-    machine.kernel.hooks = {
-      populate: (k, page, zero) => {
-        const p = guestPage(page)
-        if (p < 0) return
-        if (isSource) this.pagesPopulated++
-        recorder.event(k.nowNs, EventKind.Populate, k.lane, p, zero ? 1 : 0)
-      },
-      shootdown: (k, page, cpus) => recorder.event(k.nowNs, EventKind.Shootdown, k.lane, guestPage(page), cpus),
-      userfault: (k, page, store) => this.#sleepsOn(k, guestPage(page), store),
-    }
-    machine.onDirty = (k, page) => {
-      const p = guestPage(page)
-      if (p >= 0) recorder.event(k.nowNs, EventKind.Dirty, k.lane, p, 0)
-    }
-    machine.onFaulted = (k, page) => this.#runsAgain(k, guestPage(page))
-  }
-
-  #sleepsOn(k: Thread, page: number, store: boolean): void {
-    this.recorder.event(k.nowNs, EventKind.Fault, k.lane, page, store ? 1 : 0)
-    const vcpu = this.#vcpuThreads.indexOf(k)
-    if (vcpu >= 0) this.blocktime.begin(vcpu, k.nowNs)
-  }
-
-  #runsAgain(k: Thread, page: number): void {
-    const vcpu = this.#vcpuThreads.indexOf(k)
-    if (vcpu < 0 || !this.blocktime.isBlocked(vcpu)) return
-    const ns = this.blocktime.end(vcpu, k.nowNs)
-    this.recorder.event(k.nowNs, EventKind.Wake, k.lane, page, Math.min(2 ** 31 - 1, Math.round(ns)))
-  }
-
-  #checkAll(k: Thread): void {
-    const { check, incoming } = this
-    const completed = this.state.status === 'completed'
-    // After a failure each side has what it has: the destination answers for the pages it says it received.
-    const isHere = (page: number) => completed || incoming?.map.state(page) === PageMapState.received
-    check.comparePages(this.destinationProcess, this.ramPage, isHere, k.nowNs, k.lane)
-    for (const process of [this.sourceProcess, this.destinationProcess]) this.#account(k, process, completed)
-  }
-
-  #account(k: Thread, process: Process, quiescent: boolean): void {
-    const checks = [
-      [CHECK_NAME.indexOf('mapcount equals PTEs'), mapcountEqualsPtes],
-      [CHECK_NAME.indexOf('rmap finds every mapping'), rmapFindsEveryMapping],
-      [CHECK_NAME.indexOf('no frame leaks'), noFrameLeaks],
-    ] as const
-    for (const [name, run] of checks) {
-      // A run cut short may hold frames in operations that never ended.
-      if (!quiescent && run === noFrameLeaks) continue
-      const wrong = run([process])
-      if (wrong === null) this.recorder.event(k.nowNs, EventKind.CheckPassed, k.lane, -1, name)
-      else this.check.accounting(`${process.machine.name}: ${wrong}`, 'page accounting at the end', k.nowNs, k.lane)
     }
   }
 

@@ -86,7 +86,7 @@ export function bandsFor(status: RunStatus): readonly Band[] {
   const completed = completedNs >= 0 ? completedNs : endNs
   return [
     ...band('before', 0, startedNs, CHROME.bandQuiet),
-    ...band('setup, device', startedNs, switched, CHROME.bandSetup),
+    ...band('switch-over', startedNs, switched, CHROME.bandSetup),
     ...band('POSTCOPY', switched, completed, CHROME.bandPostcopy),
     ...(completedNs >= 0 ? band('completed', completed, endNs, CHROME.bandDone) : []),
   ]

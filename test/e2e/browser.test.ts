@@ -205,6 +205,37 @@ describe('the screen in a browser', () => {
     expect(await traceHash()).toBe(JSON.parse(stdout).traceHash)
   })
 
+  test('a trace dropped on the window can be migrated by its name, a name that is not there is refused in one sentence', async () => {
+    await openingRunDone()
+    await page.evaluate(() => {
+      const lines = Array.from(
+        { length: 4000 },
+        (_, at) => ` ${at % 3 === 0 ? 'S' : 'L'} ${(0x1000000 + at * 512).toString(16)},8`,
+      )
+      const files = new DataTransfer()
+      files.items.add(new File([`${lines.join('\n')}\n`], 'dropped.lackey'))
+      window.dispatchEvent(new DragEvent('drop', { dataTransfer: files, bubbles: true, cancelable: true }))
+    })
+    await expect.poll(terminalText).toMatch(/dropped\.lackey is here/)
+    await typeCommand('migrate --guest absent.lackey')
+    await expect.poll(terminalText).toMatch(/absent\.lackey: no such file in this window/)
+    await typeCommand('migrate --guest dropped.lackey --mem 16M')
+    await expect
+      .poll(async () => (await page.locator('.command').innerText()).includes('dropped.lackey'), { timeout: 30_000 })
+      .toBe(true)
+    await expect.poll(() => page.getByRole('region', { name: 'Checks' }).innerText(), { timeout: 30_000 }).toContain('consistent')
+  })
+
+  test('Ctrl-C in the terminal stops a long run at once, and the next command runs', async () => {
+    await openingRunDone()
+    await typeCommand('migrate --guest kv --mem 1G --bandwidth 100Mbps --duration 100s')
+    await expect.poll(async () => (await page.locator('.command').innerText()).includes('100s'), { timeout: 30_000 }).toBe(true)
+    await page.keyboard.press('Control+c')
+    await expect.poll(() => page.getByRole('region', { name: 'Checks' }).innerText(), { timeout: 5000 }).toContain('interrupted')
+    await typeCommand('version')
+    await expect.poll(terminalText).toMatch(/pageferry \d/i)
+  })
+
   test.each([
     [1440, 900],
     [1100, 700],

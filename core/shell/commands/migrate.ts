@@ -8,7 +8,7 @@
  * The exit code says the worst that happened: inconsistent 3, before time limit 124, before good 0.
  */
 import { formatCount, formatTime, spellSize } from '../../base/units.ts'
-import { GuestError, parseGuest } from '../../guest/catalog.ts'
+import { GuestError, GUESTS, parseGuest } from '../../guest/catalog.ts'
 import { TraceError } from '../../guest/lackey.ts'
 import { driveRun } from '../../run/drive.ts'
 import { MigrationRun, RunError } from '../../run/migration_run.ts'
@@ -23,6 +23,7 @@ import { ExitCode, type Host } from '../host.ts'
 import { sentence } from '../layout.ts'
 import type { NewestRun, RunOutcome } from '../shell_state.ts'
 import { commandOf, MIGRATE_OPTIONS, migrateOptions } from './migrate_options.ts'
+import { didYouMean } from '../suggestion.ts'
 import { reportText } from './report_text.ts'
 
 interface Files {
@@ -58,7 +59,10 @@ async function migrate(context: CommandContext): Promise<number> {
   // 1. Nothing starts before all of this is known to be right.
   const options = migrateOptions(given)
   const guest = parseGuest(options.guest)
-  if (!guest.ok) throw new ArgumentError(guest.message)
+  if (!guest.ok) {
+    const names = GUESTS.map((g) => g.name)
+    throw new ArgumentError(`${guest.message}${guest.unknown === undefined ? '' : didYouMean(guest.unknown, names)}`)
+  }
   const { path } = guest.guest
   const files: Files = { trace: given.text('trace'), perfetto: given.text('perfetto') }
   await checkFiles(files, path, host)

@@ -1,0 +1,36 @@
+/**
+ * What is checked when a run has ended: every page against the shadow, and the page accounting of both machines.
+ *
+ * After a completed migration the destination answers for every page. After a failure it answers for the pages that it
+ * says it received: the rest is on the source, and nothing is invented. Pairs with core/checkers.
+ */
+import { mapcountEqualsPtes, noFrameLeaks, rmapFindsEveryMapping } from '../checkers/accounting.ts'
+import type { Thread } from '../hw/cpu.ts'
+import type { Process } from '../machine/process.ts'
+import { PageMapState } from '../migration/page_map.ts'
+import { CHECK_NAME, EventKind } from '../trace/event.ts'
+import type { MigrationRun } from './migration_run.ts'
+
+export function checkAll(run: MigrationRun, k: Thread): void {
+  const { check, incoming } = run
+  const completed = run.state.status === 'completed'
+  const isHere = (page: number) => completed || incoming?.map.state(page) === PageMapState.received
+  check.comparePages(run.destinationProcess, run.ramPage, isHere, k.nowNs, k.lane)
+  for (const process of [run.sourceProcess, run.destinationProcess]) account(run, k, process, completed)
+}
+
+const ACCOUNTING = [
+  [CHECK_NAME.indexOf('mapcount equals PTEs'), mapcountEqualsPtes],
+  [CHECK_NAME.indexOf('rmap finds every mapping'), rmapFindsEveryMapping],
+  [CHECK_NAME.indexOf('no frame leaks'), noFrameLeaks],
+] as const
+
+function account(run: MigrationRun, k: Thread, process: Process, quiescent: boolean): void {
+  for (const [name, check] of ACCOUNTING) {
+    // A run cut short may hold frames in operations that never ended.
+    if (!quiescent && check === noFrameLeaks) continue
+    const wrong = check([process])
+    if (wrong === null) run.recorder.event(k.nowNs, EventKind.CheckPassed, k.lane, -1, name)
+    else run.check.accounting(`${process.machine.name}: ${wrong}`, 'page accounting at the end', k.nowNs, k.lane)
+  }
+}
