@@ -2,6 +2,9 @@
  * Numbers as people read them: always with a unit, and always the same width for the same kind of value where it moves.
  * Times are nanoseconds of simulated time; sizes are powers of 1024, rates powers of 1000, as the command line has them.
  */
+/** An event's kind where room is short: the one long name has a short form. */
+export const formatKind = (kind: string): string => (kind === 'RequestReceived' ? 'Req. taken' : kind)
+
 const COUNT = new Intl.NumberFormat('en-US')
 
 export const formatCount = (count: number): string => COUNT.format(count)

@@ -113,23 +113,27 @@ export class L2Tlb {
   readonly perm: Uint8Array
   readonly #mru: Uint32Array
   readonly #full: number
+  /** A set's slots start at a multiple of a power of two, so that slot and set convert by shifts. */
+  readonly #shift: number
 
   constructor(entries: number, ways: number, windowPages: number) {
     this.sets = entries / ways
     this.ways = ways
-    assert((this.sets & (this.sets - 1)) === 0 && entries < 65_535 && ways <= 31, `L2 TLB of ${entries} entries, ${ways} ways`)
+    assert((this.sets & (this.sets - 1)) === 0 && entries <= 32_768 && ways <= 31, `L2 TLB of ${entries} entries, ${ways} ways`)
+    this.#shift = 32 - Math.clz32(ways - 1)
+    const slots = (this.sets << this.#shift) + 1
     this.where = new Uint16Array(windowPages)
-    this.page = new Int32Array(entries + 1).fill(-1)
-    this.pfn = new Int32Array(entries + 1)
-    this.perm = new Uint8Array(entries + 1)
+    this.page = new Int32Array(slots).fill(-1)
+    this.pfn = new Int32Array(slots)
+    this.perm = new Uint8Array(slots)
     this.#mru = new Uint32Array(this.sets)
     this.#full = 2 ** ways - 1
   }
 
   touch(slot: number): void {
     const index = slot - 1
-    const set = Math.floor(index / this.ways)
-    const bit = 1 << (index - set * this.ways)
+    const set = index >>> this.#shift
+    const bit = 1 << (index & ((1 << this.#shift) - 1))
     let mru = this.#mru[set] | bit
     if (mru === this.#full) mru = bit
     this.#mru[set] = mru
@@ -141,7 +145,7 @@ export class L2Tlb {
       const set = page & (this.sets - 1)
       const free = ~this.#mru[set] & this.#full
       const way = 31 - Math.clz32(free & -free)
-      slot = set * this.ways + way + 1
+      slot = (set << this.#shift) + way + 1
       const victim = this.page[slot]
       if (victim >= 0) this.where[victim] = 0
       this.page[slot] = page
@@ -158,8 +162,7 @@ export class L2Tlb {
     this.where[page] = 0
     this.page[slot] = -1
     const index = slot - 1
-    const set = Math.floor(index / this.ways)
-    this.#mru[set] &= ~(1 << (index - set * this.ways))
+    this.#mru[index >>> this.#shift] &= ~(1 << (index & ((1 << this.#shift) - 1)))
     return true
   }
 

@@ -110,7 +110,7 @@ function options(spec: ChartSpec, theme: Scheme): Omit<uPlot.Options, 'width' | 
     scales: {
       x: { time: false },
       y: spec.logarithmic
-        ? { distr: 3, log: 10, range: (_chart, min, max) => [decade(Math.floor, min), decade(Math.ceil, max)] }
+        ? { distr: 3, log: 10, range: (_chart, min, max) => [decade('down', min), decade('up', max)] }
         : { range: (_chart, _min, max) => [0, Math.min(Math.max(max * 1.08, 1), spec.ceiling)] },
     },
     axes: [
@@ -139,13 +139,12 @@ function options(spec: ChartSpec, theme: Scheme): Omit<uPlot.Options, 'width' | 
   }
 }
 
-/** The power of ten next to a value; 1 and 10 where there is no value yet. */
-const decade = (round: (value: number) => number, value: number | null): number =>
-  value !== null && value > 0
-    ? 10 ** round(Math.log10(value) + (round === Math.ceil ? 1e-9 : -1e-9))
-    : round === Math.ceil
-      ? 10
-      : 1
+/** The power of ten next to a value. Where there is no value yet: the usual latencies, 100 µs to 10 ms in nanoseconds. */
+function decade(round: 'down' | 'up', value: number | null): number {
+  if (value === null || value <= 0) return round === 'up' ? 1e7 : 1e5
+  // A hair to the side, so that a value that is a power of ten itself does not lie on the frame.
+  return round === 'up' ? 10 ** Math.ceil(Math.log10(value) + 1e-9) : 10 ** Math.floor(Math.log10(value) - 1e-9)
+}
 
 function decades(min: number, max: number): number[] {
   const found: number[] = []

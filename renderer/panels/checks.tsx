@@ -23,7 +23,7 @@ export function ChecksPanel() {
           Nothing checked yet: <code>migrate</code> compares every load with a shadow memory.
         </p>
       )}
-      {info && status?.state === 'failed' && <Verdict grade="bad" word="failed" sentence={status.error} />}
+      {status?.state === 'failed' && <Verdict grade="bad" word="failed" sentence={status.error} />}
       {info && status?.state === 'interrupted' && (
         <Verdict
           grade="warn"
@@ -37,7 +37,7 @@ export function ChecksPanel() {
       {info && status?.state === 'done' && !report && (
         <Verdict grade="warn" word="no verdict" sentence="The run ended at its time limit, before its pages could be compared." />
       )}
-      {report && status?.state === 'done' && <Findings report={report} />}
+      {report && (status?.state === 'done' || status?.state === 'failed') && <Findings report={report} />}
     </Panel>
   )
 }
@@ -94,9 +94,11 @@ function Findings({ report }: { report: RunReport }) {
 }
 
 function Finding({ good, name, count, bad }: { good: boolean; name: string; count: number; bad: number }) {
+  // Nothing was found bad because nothing was looked at: that is no success.
+  const grade = good ? (count > 0 ? 'good' : 'none') : 'bad'
   return (
-    <li className={good ? 'good' : 'bad'}>
-      <span aria-hidden="true">{good ? '✓' : '✕'}</span>
+    <li className={grade}>
+      <span aria-hidden="true">{grade === 'none' ? '–' : SIGN[grade]}</span>
       <span className="finding-name">{name}</span>
       <span className="number">{formatCount(count)}</span>
       {!good && <span className="finding-bad">{formatCount(bad)} bad</span>}

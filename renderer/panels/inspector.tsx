@@ -4,7 +4,7 @@
  */
 import { useEffect, useRef, useState } from 'react'
 import type { EventRow } from '../../core/api/protocol.ts'
-import { formatAddress, formatPage, formatTime } from '../format.ts'
+import { formatAddress, formatKind, formatPage, formatTime } from '../format.ts'
 import type { MachineName } from '../heatmap/heatmap.tsx'
 import { makeStamps, STATE_LABEL } from '../heatmap/paint.ts'
 import { Swatch } from '../heatmap/swatch.tsx'
@@ -60,8 +60,9 @@ export function InspectorPanel() {
 
 function Attention({ pinned, onRelease }: { pinned: number; onRelease: () => void }) {
   const hovered = useSignal(hoveredPage)
+  const focused = useSignal(focusedPage)
   if (hovered >= 0) return <>hovered</>
-  if (pinned < 0) return <>newest fault</>
+  if (pinned < 0) return <>{focused >= 0 && 'newest fault'}</>
   return (
     <button type="button" className="small" onClick={onRelease} title="Let go of the page (Esc)">
       kept ✕
@@ -155,7 +156,7 @@ function Biography({ page }: { page: number }) {
         <li key={event.row} data-row={event.row}>
           <button type="button" onClick={() => player.seekRow(event.row + 1)} title={`Go to event #${event.row}`}>
             <span className="when">{formatTime(event.timeNs)}</span>
-            <b data-kind={event.kind}>{event.kind}</b>
+            <b data-kind={event.kind}>{formatKind(event.kind)}</b>
             <span className="lane">
               {event.machine === 'source' ? 'source' : 'dest.'} {event.lane}
             </span>

@@ -5,12 +5,15 @@
 import { useEffect, useRef, useState } from 'react'
 import type { EventRow } from '../../core/api/protocol.ts'
 import { slowly } from '../census.ts'
-import { formatBitRate, formatBytes, formatCount, formatTime } from '../format.ts'
+import { formatBitRate, formatBytes, formatCount, formatKind, formatTime } from '../format.ts'
 import { Hot, useControls, usePainter } from '../hooks.tsx'
 import { playheadNs, shownFrame, shownSeries, useScreen } from '../state.ts'
 import { Panel } from './panel.tsx'
 
-const LOG_ROWS = 40
+const LOG_ROWS = 120
+/** Not about the wire, and so many that they would drown what is. */
+const NOT_LOGGED: readonly string[] = ['GuestOps', 'Shootdown']
+const LOG_SHOWN = 30
 const LOG_EVERY_MS = 150
 
 export function LinkPanel() {
@@ -90,7 +93,12 @@ function EventLog() {
       asking = true
       try {
         const found = await player.engine.events(Math.max(0, frame.row - LOG_ROWS), frame.row)
-        setRows(found.toReversed())
+        setRows(
+          found
+            .filter((row) => !NOT_LOGGED.includes(row.kind))
+            .slice(-LOG_SHOWN)
+            .toReversed(),
+        )
       } finally {
         asking = false
       }
@@ -109,7 +117,7 @@ function EventLog() {
             title={`${formatTime(row.timeNs)} · ${row.text}`}
             onClick={() => player.seekRow(row.row + 1)}
           >
-            <span className="log-row">{row.row}</span> <b data-kind={row.kind}>{row.kind}</b>{' '}
+            <span className="log-row">{row.row}</span> <b data-kind={row.kind}>{formatKind(row.kind)}</b>{' '}
             <span>{row.page >= 0 ? `0x${row.page.toString(16)}` : row.text}</span>
           </button>
         </li>

@@ -12,6 +12,7 @@ import { playheadNs, shownFrame, useScreen } from '../state.ts'
 
 const SPOKEN_EVERY_MS = 4000
 const MEASURED_EVERY_MS = 500
+const LONGEST_MS = 2 * MEASURED_EVERY_MS
 
 export function Narration() {
   const spoken = useRef<HTMLParagraphElement>(null)
@@ -45,13 +46,18 @@ interface Measured {
 function Honesty() {
   const playing = useScreen((state) => state.playing)
   const rows = useScreen((state) => state.status?.rows ?? 0)
-  const measured = useRef(new Signal<Measured>({ atMs: 0, pictures: 0, playheadNs: 0, text: '' })).current
+  const measured = useRef(new Signal<Measured>({ atMs: Number.NEGATIVE_INFINITY, pictures: 0, playheadNs: 0, text: '' })).current
   usePainter(() => {
     const now = performance.now()
     const last = measured.value
     const elapsed = now - last.atMs
     if (!playing || elapsed < MEASURED_EVERY_MS) return
     const pictures = picturesPainted()
+    // After a rest the first look only sets the mark: a mean over the rest would be no measurement.
+    if (elapsed > LONGEST_MS) {
+      measured.set({ atMs: now, pictures, playheadNs: playheadNs.value, text: '' })
+      return
+    }
     const fps = Math.round(((pictures - last.pictures) * 1000) / elapsed)
     const speed = Math.max(0, ((playheadNs.value - last.playheadNs) * 1000) / elapsed)
     measured.set({ atMs: now, pictures, playheadNs: playheadNs.value, text: `${fps} fps · ${formatSpeed(speed)}` })

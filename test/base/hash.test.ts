@@ -36,7 +36,11 @@ describe('Hash64', () => {
   })
 
   it('is 16 hex digits', () => {
-    fc.assert(fc.property(fc.array(int32), (xs) => expect(digest(...xs)).toMatch(/^[0-9a-f]{16}$/)))
+    fc.assert(
+      fc.property(fc.array(int32), (xs) => {
+        expect(digest(...xs)).toMatch(/^[0-9a-f]{16}$/)
+      }),
+    )
   })
 
   it('is a function of the sequence: equal for equal ones, another for a changed, swapped or longer one', () => {

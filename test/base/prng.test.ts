@@ -74,7 +74,11 @@ describe('the generator', () => {
   })
 
   it('is xoshiro128** seeded by SplitMix32', () => {
-    fc.assert(fc.property(seeds, (seed) => expect(draw(new Prng(seed), 8)).toEqual(published(seeded(seed), 8))))
+    fc.assert(
+      fc.property(seeds, (seed) => {
+        expect(draw(new Prng(seed), 8)).toEqual(published(seeded(seed), 8))
+      }),
+    )
   })
 
   it('makes the same numbers from the same seed, others from another', () => {

@@ -1,0 +1,86 @@
+/**
+ * Benchmarks of the hot paths: `npm run bench`. Figures and how they were taken stand in docs/performance.md.
+ *
+ * Each bench does a fixed amount of work an iteration, named in its title, so that operations a second times that amount
+ * is the rate. Nothing here asserts a time: machines differ.
+ */
+import { bench, describe } from 'vitest'
+import { Prng } from '../../core/base/prng.ts'
+import { LackeyWorkload } from '../../core/guest/lackey.ts'
+import { Zipf } from '../../core/guest/zipf.ts'
+import { Cpu } from '../../core/hw/cpu.ts'
+import { PageTable, PageTablePool } from '../../core/hw/page_table.ts'
+import { ZEN5 } from '../../core/hw/presets/zen5.ts'
+import { makePte, PTE_A, PTE_D, PTE_P, PTE_U, PTE_W } from '../../core/hw/pte.ts'
+import { MigrationRun } from '../../core/run/migration_run.ts'
+import { DEFAULT_OPTIONS, type Resolver } from '../../core/run/options.ts'
+import { EventKind } from '../../core/trace/event.ts'
+import { Recorder } from '../../core/trace/recorder.ts'
+
+const PAGES = 16_384
+const ACCESSES = 1 << 20
+
+function mappedCpu(): Cpu {
+  const table = new PageTable(new PageTablePool())
+  for (let page = 0; page < PAGES; page++) {
+    table.pool.set(table.walkAllocate(page), makePte(page + 1, PTE_P | PTE_W | PTE_U | PTE_A | PTE_D))
+  }
+  const cpu = new Cpu(0, ZEN5, PAGES)
+  cpu.mmu.load(table)
+  return cpu
+}
+
+function stream(next: () => number): Int32Array {
+  return Int32Array.from({ length: ACCESSES }, next)
+}
+
+describe('MMU, 1,048,576 accesses over 64 MiB', () => {
+  const cpu = mappedCpu()
+  const zipf = new Zipf(PAGES, 0.99, new Prng(1))
+  const uniform = new Prng(2)
+  let at = 0
+  const streams = {
+    zipf: stream(() => zipf.item()),
+    uniform: stream(() => uniform.below(PAGES)),
+    sequential: stream(() => Math.floor(at++ / 64) % PAGES),
+  }
+  for (const [name, pages] of Object.entries(streams)) {
+    bench(name, () => {
+      for (let i = 0; i < pages.length; i++) cpu.mmu.translate(pages[i] ?? 0, (i & 1) === 0)
+    })
+  }
+})
+
+describe('a whole migration of 64 MiB (16,384 pages), boot and checks included', () => {
+  for (const resolver of ['remap', 'move', 'copy'] as const satisfies readonly Resolver[]) {
+    bench(`sweep, ${resolver}`, () => {
+      const options = { ...DEFAULT_OPTIONS, guest: 'sweep', memBytes: PAGES * 4096, bandwidthBitsPerSec: 100e9, resolver, durationNs: 0 }
+      const run = new MigrationRun(options, new Recorder({ keep: false }))
+      while (run.advance(1000) !== 'done');
+      if (run.check.verdict !== 'consistent') throw new Error('inconsistent')
+    })
+  }
+})
+
+describe('recorder, 1,048,576 events', () => {
+  for (const keep of [false, true]) {
+    bench(keep ? 'hashed and kept' : 'hashed only', () => {
+      const recorder = new Recorder({ keep })
+      const lane = recorder.addLane({ name: 'bench', machine: 'source' })
+      for (let i = 0; i < ACCESSES; i++) recorder.event(i * 0.75, EventKind.Send, lane, i, 4104)
+    })
+  }
+})
+
+describe('lackey reader, 2 MB of text', () => {
+  const lines: string[] = []
+  const prng = new Prng(3)
+  while (lines.length < 100_000) lines.push(`I  0${(0x4000000 + prng.below(1 << 22)).toString(16)},4\n L 0${(0x5000000 + prng.below(1 << 20)).toString(16)},8`)
+  const bytes = new TextEncoder().encode(`${lines.join('\n')}\n`)
+  const out = new Int32Array(2048)
+  bench('parse', () => {
+    const reader = new LackeyWorkload('bench', 100, 65_536)
+    reader.feed(bytes)
+    while (reader.fill(out) > 0);
+  })
+})

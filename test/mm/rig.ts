@@ -1,0 +1,228 @@
+/**
+ * The rig of the memory manager's tests: one machine with one process, in either gear, and short words for what tests do.
+ *
+ * `call` runs one generator to its end on a CPU and returns its value. `spawn` starts several side by side and `run` lets
+ * the engine interleave them: by time in the clock gear, by a scheduler in the step gear (random by seed, unless told).
+ * Pages are page numbers of the process's window; system calls take addresses, which `at` makes.
+ */
+import { Prng } from '../../core/base/prng.ts'
+import { mapcountEqualsPtes, noFrameLeaks, rmapFindsEveryMapping } from '../../core/checkers/accounting.ts'
+import { Execution, type Outcome, type Scheduler } from '../../core/engine/execution.ts'
+import type { Proc } from '../../core/engine/op.ts'
+import { Timeline } from '../../core/engine/timeline.ts'
+import { random } from '../../core/explore/schedulers.ts'
+import type { Cpu, Thread } from '../../core/hw/cpu.ts'
+import { ptePfn, ptePresent, pteWritable } from '../../core/hw/pte.ts'
+import { ZEN5 } from '../../core/hw/presets/zen5.ts'
+import { Identity, Machine } from '../../core/machine/machine.ts'
+import { type PageContent, Process } from '../../core/machine/process.ts'
+import type { ProtectionName } from '../../core/mm/kconfig.ts'
+import type { Kernel } from '../../core/mm/kernel.ts'
+import { addressOf, type Mm } from '../../core/mm/mm.ts'
+import { mmapAnonymous } from '../../core/mm/mmap.ts'
+import { VM_READ, VM_WRITE, Vma } from '../../core/mm/vma.ts'
+import { Recorder } from '../../core/trace/recorder.ts'
+
+export type Gear = 'clock' | 'step'
+export const GEARS: readonly Gear[] = ['clock', 'step']
+
+export const P = 4096
+export const RW = VM_READ | VM_WRITE
+/** Byte address of a page. */
+export const at = addressOf
+
+export interface RigOptions {
+  readonly gear?: Gear
+  readonly seed?: number
+  readonly scheduler?: Scheduler
+  readonly frames?: number
+  readonly windowPages?: number
+  readonly without?: readonly ProtectionName[]
+}
+
+/** Where a spawned thread's result lands. */
+export interface Handle<T> {
+  readonly thread: Thread
+  done: boolean
+  value: T | undefined
+}
+
+export class Rig {
+  readonly machine: Machine
+  readonly process: Process
+  readonly engine: Timeline | Execution
+  readonly recorder = new Recorder({ keep: true })
+  readonly #handles: Handle<unknown>[] = []
+  #cpus: Cpu[] = []
+
+  constructor(options: RigOptions = {}) {
+    const gear = options.gear ?? 'clock'
+    this.engine = gear === 'clock' ? new Timeline(1000) : new Execution(options.scheduler ?? random(new Prng(options.seed ?? 1)))
+    this.machine = new Machine(
+      {
+        name: 'destination',
+        preset: ZEN5,
+        frames: options.frames ?? 128,
+        windowPages: options.windowPages ?? 1024,
+        without: new Set(options.without ?? []),
+      },
+      this.engine,
+      new Identity(),
+      this.recorder,
+    )
+    this.process = new Process(this.machine)
+  }
+
+  get kernel(): Kernel {
+    return this.machine.kernel
+  }
+
+  get mm(): Mm {
+    return this.process.mm
+  }
+
+  cpu(n: number): Cpu {
+    while (this.#cpus.length <= n) this.#cpus.push(this.machine.addCpu())
+    const cpu = this.#cpus[n]
+    if (cpu === undefined) throw new Error(`no CPU ${n}`)
+    return cpu
+  }
+
+  /** Starts a thread on CPU `n` of the rig. */
+  spawn<T>(name: string, n: number, body: (k: Thread) => Proc<T>, process = this.process): Handle<T> {
+    const k = this.machine.makeThread(name, this.cpu(n))
+    const handle: Handle<T> = { thread: k, done: false, value: undefined }
+    this.#handles.push(handle)
+    function* life(): Proc<void> {
+      process.adopt(k)
+      handle.value = yield* body(k)
+      handle.done = true
+    }
+    this.machine.start(k, life())
+    return handle
+  }
+
+  /** A thread that serves the others: a run does not wait for it. */
+  daemon(name: string, n: number, body: (k: Thread) => Proc<unknown>): Thread {
+    const handle = this.spawn(name, n, body)
+    this.#handles.pop()
+    handle.thread.daemon = true
+    return handle.thread
+  }
+
+  /** Runs until all spawned threads are done, or nothing can run any more. */
+  run(maxSteps = 200_000): Outcome {
+    if (this.engine instanceof Execution) return this.engine.run(this.engine.step + maxSteps)
+    for (;;) {
+      const state = this.engine.run(maxSteps)
+      if (state === 'idle') return this.#handles.every((h) => h.done) ? 'done' : 'deadlock'
+      return state === 'running' ? 'bound' : 'done'
+    }
+  }
+
+  /** What the threads that are not done wait for. */
+  waits(): string[] {
+    return this.#handles.filter((h) => !h.done).map((h) => `${h.thread.name}: ${h.thread.waitsFor}`)
+  }
+
+  /** Runs one generator to its end on CPU `n` and returns its value. */
+  call<T>(body: (k: Thread) => Proc<T>, n = 0, process = this.process): T {
+    const handle = this.spawn('caller', n, body, process)
+    const outcome = this.run()
+    if (!handle.done) throw new Error(`${outcome}: ${this.waits().join('; ')}`)
+    return handle.value as T
+  }
+
+  /** Maps `pages` anonymous pages at the lowest gap; returns the first. */
+  map(pages: number, flags = RW): number {
+    const address = this.call((k) => mmapAnonymous(k, this.mm, pages * P, flags))
+    if (address < 0) throw new Error(`mmap answered ${address}`)
+    return (address - at(0)) / P
+  }
+
+  /** Puts an area where the test wants it, as a file mapping or with flags that mmap does not offer. */
+  place(start: number, pages: number, flags = RW, ops: 'file' | null = null): Vma {
+    const vma = new Vma(this.kernel.newId(), start, start + pages, flags, ops)
+    this.mm.tree.insert(vma)
+    return vma
+  }
+
+  store(page: number, value: number, n = 0, process = this.process): void {
+    this.call((k) => process.writePage(k, page, { word0: value, word1: value, version: value }), n, process)
+  }
+
+  load(page: number, n = 0, process = this.process): number {
+    const out: PageContent = { word0: 0, word1: 0, version: 0 }
+    this.call((k) => process.readPage(k, page, out), n, process)
+    return out.word0
+  }
+
+  pte(page: number, mm = this.mm): number {
+    const slot = mm.table.walk(page)
+    return slot < 0 ? 0 : this.kernel.tables.get(slot)
+  }
+
+  /** The frame mapped at a page, or -1. */
+  frame(page: number, mm = this.mm): number {
+    const pte = this.pte(page, mm)
+    return ptePresent(pte) ? ptePfn(pte) : -1
+  }
+
+  vma(page: number, mm = this.mm): Vma {
+    const vma = mm.tree.find(page)
+    if (vma === null || !vma.contains(page)) throw new Error(`no area at page ${page}`)
+    return vma
+  }
+
+  /** The areas as [start, end). */
+  areas(mm = this.mm): [number, number][] {
+    return mm.tree.areas.map((v) => [v.start, v.end])
+  }
+
+  /** The first thing wrong with the books, or null. Nothing may be in flight. */
+  audit(processes: readonly Process[] = [this.process]): string | null {
+    return mapcountEqualsPtes(processes) ?? rmapFindsEveryMapping(processes) ?? noFrameLeaks(processes) ?? this.#auditTlbs(processes)
+  }
+
+  /** I-TLB: no entry says more than the PTE it came from. */
+  #auditTlbs(processes: readonly Process[]): string | null {
+    for (const { mm } of processes) {
+      for (const cpu of mm.cpus) {
+        if (cpu.mmu.space !== mm.table) continue
+        for (const level of [cpu.mmu.l1, cpu.mmu.l2]) {
+          for (let slot = 1; slot < level.page.length; slot++) {
+            const page = level.page[slot] ?? -1
+            if (page < 0) continue
+            const pte = this.pte(page, mm)
+            if (!ptePresent(pte) || ptePfn(pte) !== level.pfn[slot]) return `CPU ${cpu.id} has a stale entry for page ${page}`
+            if (((level.perm[slot] ?? 0) & 1) !== 0 && !pteWritable(pte)) return `CPU ${cpu.id} may still write page ${page}`
+          }
+        }
+      }
+    }
+    return null
+  }
+}
+
+/** Runs `body` for seeds 1 to `n`; returns the seeds for which it answered true. */
+export function seedsWhere(n: number, body: (seed: number) => boolean): number[] {
+  const found: number[] = []
+  for (let seed = 1; seed <= n; seed++) if (body(seed)) found.push(seed)
+  return found
+}
+
+/** The first seed up to `n` for which `body` answers true, or -1. */
+export function firstSeed(n: number, body: (seed: number) => boolean): number {
+  for (let seed = 1; seed <= n; seed++) if (body(seed)) return seed
+  return -1
+}
+
+/** What `body` threw, as its message, or null. */
+export function failure(body: () => void): string | null {
+  try {
+    body()
+    return null
+  } catch (e) {
+    return e instanceof Error ? e.message : String(e)
+  }
+}
