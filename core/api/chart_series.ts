@@ -1,7 +1,7 @@
 /**
  * The charts' columns: a fold over the recorded events into bins of simulated time.
  *
- * Bytes sent, pages dirtied and guest operations are sums of their bin. Blocked vCPUs is the mean number asleep over the
+ * Bytes sent and received, pages dirtied and guest operations are sums of their bin. Blocked vCPUs is the mean number asleep over the
  * bin. Faults are one row each, in the order of waking.
  */
 import { EventKind } from '../trace/event.ts'
@@ -15,6 +15,7 @@ export function chartSeries(r: Recorder, wantedBinNs: number): Series {
   const binNs = Math.max(1, wantedBinNs, r.endNs / BINS_MAX)
   const bins = Math.floor(r.endNs / binNs) + 1
   const sentBytes = new Float64Array(bins)
+  const receivedBytes = new Float64Array(bins)
   const dirtiedPages = new Float64Array(bins)
   const guestOps = new Float64Array(bins)
   const blockedVcpus = new Float64Array(bins)
@@ -27,6 +28,9 @@ export function chartSeries(r: Recorder, wantedBinNs: number): Series {
     switch (r.kind(row)) {
       case EventKind.Send:
         sentBytes[bin] += r.arg(row)
+        break
+      case EventKind.Receive:
+        receivedBytes[bin] += r.arg(row)
         break
       case EventKind.Dirty:
         dirtiedPages[bin]++
@@ -47,7 +51,12 @@ export function chartSeries(r: Recorder, wantedBinNs: number): Series {
     }
   }
   return {
-    binNs, sentBytes, dirtiedPages, guestOps, blockedVcpus,
+    binNs,
+    sentBytes,
+    receivedBytes,
+    dirtiedPages,
+    guestOps,
+    blockedVcpus,
     faultTimeNs: Float64Array.from(times),
     faultLatencyNs: Float64Array.from(latencies),
     faultPage: Int32Array.from(pages),

@@ -26,8 +26,21 @@ class Picture {
   source: Uint8Array
   destination: Uint8Array
   counters: FrameCounters = {
-    pagesSent: 0, zeroPagesSent: 0, bytesSent: 0, pagesPlaced: 0, pagesInFlight: 0, bytesInFlight: 0, requests: 0,
-    requestsPending: 0, faults: 0, vcpusBlocked: 0, dirtied: 0, shootdowns: 0, guestOps: 0, violations: 0, checksPassed: 0,
+    pagesSent: 0,
+    zeroPagesSent: 0,
+    bytesSent: 0,
+    pagesPlaced: 0,
+    pagesInFlight: 0,
+    bytesInFlight: 0,
+    requests: 0,
+    requestsPending: 0,
+    faults: 0,
+    vcpusBlocked: 0,
+    dirtied: 0,
+    shootdowns: 0,
+    guestOps: 0,
+    violations: 0,
+    checksPassed: 0,
   }
   /** Pages asked for and not yet placed. */
   requested: Set<number> = new Set()

@@ -91,7 +91,10 @@ export interface RunStatus {
 /** Columns for the charts, binned by simulated time from 0 to `binNs * length`. */
 export interface Series {
   readonly binNs: number
+  /** Bytes put into the socket: a burst fills its buffer faster than the wire drains it. */
   readonly sentBytes: Float64Array
+  /** Bytes that the destination took off the wire. */
+  readonly receivedBytes: Float64Array
   readonly dirtiedPages: Float64Array
   readonly guestOps: Float64Array
   readonly blockedVcpus: Float64Array
@@ -137,7 +140,7 @@ export interface EngineApi {
   events(from: number, to: number): Promise<readonly EventRow[]>
   /** Everything that happened to a page, oldest first (at most `limit` newest rows). */
   biography(page: number, limit: number): Promise<readonly EventRow[]>
-  /** The next (dir 1) or previous (dir -1) row of that kind from `row`; -1 if none. */
+  /** The next (dir 1) or previous (dir -1) row of that kind after or before `row`, `row` itself excluded; -1 if none. */
   findRow(row: number, dir: 1 | -1, kind: string, page: number): Promise<number>
   report(): Promise<RunReport | null>
 }

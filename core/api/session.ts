@@ -6,14 +6,15 @@
  * shell's observer hands over the run and its recorder; from then on every question about the picture is answered from
  * the recorded events (fold.ts), also while the run goes on.
  */
+
+import type { MigrationRun } from '../run/migration_run.ts'
+import type { RunReport } from '../run/report.ts'
 import type { StopSignal } from '../shell/command.ts'
 import { CORE_COMMANDS } from '../shell/core_commands.ts'
 import type { Host } from '../shell/host.ts'
 import { Registry } from '../shell/registry.ts'
 import { Shell } from '../shell/shell.ts'
 import type { RunOutcome } from '../shell/shell_state.ts'
-import type { MigrationRun } from '../run/migration_run.ts'
-import type { RunReport } from '../run/report.ts'
 import { EVENT_KIND_NAME } from '../trace/event.ts'
 import type { Recorder } from '../trace/recorder.ts'
 import { describeRow } from '../trace/text.ts'

@@ -33,7 +33,8 @@ export function mapcountEqualsPtes(processes: readonly Process[]): string | null
   const ptes = countPtes(processes)
   for (let pfn = ZERO_PFN + 1; pfn < ptes.length; pfn++) {
     if (pages.mapcount[pfn] !== ptes[pfn]) return `mapcount ${pages.mapcount[pfn]} != ${ptes[pfn]} ptes (pfn ${pfn})`
-    if (pages.refcount[pfn] < pages.mapcount[pfn]) return `refcount ${pages.refcount[pfn]} < mapcount ${pages.mapcount[pfn]} (pfn ${pfn})`
+    if (pages.refcount[pfn] < pages.mapcount[pfn])
+      return `refcount ${pages.refcount[pfn]} < mapcount ${pages.mapcount[pfn]} (pfn ${pfn})`
   }
   return null
 }
@@ -71,7 +72,8 @@ export function noFrameLeaks(processes: readonly Process[]): string | null {
   const { pages } = processes[0].machine.kernel
   let mapped = 0
   for (let pfn = ZERO_PFN + 1; pfn < pages.highest; pfn++) {
-    if (pages.refcount[pfn] > 0 && pages.mapcount[pfn] === 0) return `pfn ${pfn} has refcount ${pages.refcount[pfn]} and no mapping`
+    if (pages.refcount[pfn] > 0 && pages.mapcount[pfn] === 0)
+      return `pfn ${pfn} has refcount ${pages.refcount[pfn]} and no mapping`
     if (pages.refcount[pfn] > 0) mapped++
   }
   return mapped === pages.used ? null : `${pages.used} frames in use != ${mapped} mapped`

@@ -9,8 +9,9 @@
  * A word is a stamp of page and version, so the cause is read off the content; nothing is assumed. It reads, and changes
  * nothing. Invariants I-DATA, I-LIN and I-ZERO of the race catalogue.
  */
-import { type Mismatch } from '../guest/vcpu.ts'
+
 import { type Shadow, stamp } from '../guest/shadow.ts'
+import type { Mismatch } from '../guest/vcpu.ts'
 import { ptePfn, ptePresent } from '../hw/pte.ts'
 import type { Process } from '../machine/process.ts'
 import { CHECK_NAME, EventKind, VIOLATION_CAUSE, type ViolationCause } from '../trace/event.ts'
@@ -83,7 +84,8 @@ export class ConsistencyCheck {
       if (cause === 'misplaced' && other >= 0 && this.#isInPlace(process, ramPage, other)) cause = 'duplicated'
       this.#violation(cause, page, 'the comparison at the end', timeNs, lane, foundVersion, other)
     }
-    if (this.mismatches === before) this.recorder.event(timeNs, EventKind.CheckPassed, lane, -1, CHECK_NAME.indexOf('pages compared'))
+    if (this.mismatches === before)
+      this.recorder.event(timeNs, EventKind.CheckPassed, lane, -1, CHECK_NAME.indexOf('pages compared'))
   }
 
   #isInPlace(process: Process, ramPage: number, page: number): boolean {
@@ -110,7 +112,13 @@ export class ConsistencyCheck {
   }
 
   #violation(
-    cause: ViolationCause, page: number, seenBy: string, timeNs: number, lane: number, foundVersion: number, other: number,
+    cause: ViolationCause,
+    page: number,
+    seenBy: string,
+    timeNs: number,
+    lane: number,
+    foundVersion: number,
+    other: number,
   ): void {
     this.mismatches++
     this.counts[cause]++

@@ -107,7 +107,8 @@ export class Timeline implements Engine {
       clock.nowNs = bestStart
       clock.sliceEndNs = second + this.#quantumNs
       // Another task may be ready on this very CPU: share it by quanta too.
-      if (queue.length > 0) clock.sliceEndNs = Math.min(clock.sliceEndNs, Math.max(bestStart, queue[0].readyAtNs) + this.#quantumNs)
+      if (queue.length > 0)
+        clock.sliceEndNs = Math.min(clock.sliceEndNs, Math.max(bestStart, queue[0].readyAtNs) + this.#quantumNs)
       this.#current = clock
       const waits = this.#step(task, queue)
       this.#current = null

@@ -4,9 +4,10 @@
  * A schedule is the list of task ids in the order they ran. As text it is run-length coded, `0*3 1 0*2`, short enough to
  * paste. Replay refuses to go on when the recorded task is not ready: then the code is not the code that was recorded.
  */
+
+import type { Prng } from '../base/prng.ts'
 import type { Scheduler } from '../engine/execution.ts'
 import type { Task } from '../engine/task.ts'
-import type { Prng } from '../base/prng.ts'
 
 export function roundRobin(): Scheduler {
   let next = 0
@@ -40,7 +41,8 @@ export function replay(schedule: readonly number[]): Scheduler {
     pick(ready, _last, step) {
       if (step >= schedule.length) throw new ReplayError(`the schedule ends at step ${step}, but the run goes on`)
       const i = ready.findIndex((t: Task) => t.id === schedule[step])
-      if (i < 0) throw new ReplayError(`step ${step}: task ${schedule[step]} is not ready; the code differs from what was recorded`)
+      if (i < 0)
+        throw new ReplayError(`step ${step}: task ${schedule[step]} is not ready; the code differs from what was recorded`)
       return i
     },
   }

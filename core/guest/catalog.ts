@@ -97,14 +97,19 @@ function isPath(name: string): boolean {
 
 export function parseGuest(text: string): GuestParse {
   const known = GUESTS.filter((g) => g.name !== 'trace').map((g) => g.name)
-  if (text === '') return { ok: false, message: `the guest has no name; known are ${known.join(', ')}, or the path of a trace file` }
+  if (text === '')
+    return { ok: false, message: `the guest has no name; known are ${known.join(', ')}, or the path of a trace file` }
   const colon = isPath(text) ? text.search(/:(?=[a-z]+=)/) : text.indexOf(':')
   const name = colon < 0 ? text : text.slice(0, colon)
   const rest = colon < 0 ? '' : text.slice(colon + 1)
   const path = isPath(name) ? name : null
   const kind = GUESTS.find((g) => g.name === (path === null ? name : 'trace'))
   if (kind === undefined || (kind.name === 'trace' && path === null)) {
-    return { ok: false, message: `unknown guest "${name}"; known are ${known.join(', ')}, or the path of a trace file`, unknown: name }
+    return {
+      ok: false,
+      message: `unknown guest "${name}"; known are ${known.join(', ')}, or the path of a trace file`,
+      unknown: name,
+    }
   }
   const keys: Record<string, string> = {}
   for (const part of rest === '' ? [] : rest.split(',')) {
@@ -112,7 +117,10 @@ export function parseGuest(text: string): GuestParse {
     const key = equals < 0 ? part : part.slice(0, equals)
     const spec = kind.keys.find((k) => k.key === key)
     if (equals < 0 || spec === undefined) {
-      return { ok: false, message: `guest ${kind.name} has no key "${part}"; its keys are ${kind.keys.map((k) => k.key).join(', ')}, for example ${kind.example}` }
+      return {
+        ok: false,
+        message: `guest ${kind.name} has no key "${part}"; its keys are ${kind.keys.map((k) => k.key).join(', ')}, for example ${kind.example}`,
+      }
     }
     if (key in keys) return { ok: false, message: `guest ${kind.name}: key ${key} is given twice` }
     const value = part.slice(equals + 1)
@@ -167,7 +175,8 @@ export function makeWorkloads(guest: GuestChoice, ramPages: number, vcpus: numbe
     const text = key('set')
     const p = text === undefined ? null : parseSize(text)
     const pages = p?.ok ? Math.floor(p.value / 4096) : Math.max(1, Math.floor(ramPages * fallback))
-    if (pages > ramPages) throw new GuestError(`guest ${guest.kind}: set=${text} is more than its memory of ${ramPages * 4}k; give more with --mem`)
+    if (pages > ramPages)
+      throw new GuestError(`guest ${guest.kind}: set=${text} is more than its memory of ${ramPages * 4}k; give more with --mem`)
     return pages
   }
   const rate = (fallback: string, bytesPerOp: number): number => {

@@ -146,7 +146,10 @@ export class LackeyWorkload implements Workload {
     if ((line[0] === EQUALS && line[1] === EQUALS) || (line[0] === DASH && line[1] === DASH)) return
     const instruction = line[0] === LETTER_I
     const kind = instruction ? LETTER_I : line[1]
-    if (!(instruction || line[0] === SPACE) || (kind !== LETTER_I && kind !== LETTER_L && kind !== LETTER_S && kind !== LETTER_M)) {
+    if (
+      !(instruction || line[0] === SPACE) ||
+      (kind !== LETTER_I && kind !== LETTER_L && kind !== LETTER_S && kind !== LETTER_M)
+    ) {
       this.#fail('not a memory access')
     }
     let i = instruction ? 1 : 2

@@ -125,7 +125,14 @@ export class Vcpu {
         const expected = shadow.words[page * 2 + word]
         if (found !== expected) {
           context.onMismatch({
-            vcpu: this.index, lane: k.lane, page, word, expected, found, foundVersion: phys.version[pfn], timeNs: k.nowNs,
+            vcpu: this.index,
+            lane: k.lane,
+            page,
+            word,
+            expected,
+            found,
+            foundVersion: phys.version[pfn],
+            timeNs: k.nowNs,
           })
         }
       }

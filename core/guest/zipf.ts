@@ -9,7 +9,7 @@
 import { mix32 } from '../base/hash.ts'
 import type { Prng } from '../base/prng.ts'
 
-const LN2 = 0.6931471805599453
+const { LN2 } = Math
 
 /** Natural logarithm of x > 0. */
 export function ln(x: number): number {

@@ -4,8 +4,8 @@
  * Pairs with ipi.ts, which sends and handles the interrupts.
  */
 import { Clock, Task } from '../engine/task.ts'
-import type { CpuPreset } from './preset.ts'
 import { Mmu } from './mmu.ts'
+import type { CpuPreset } from './preset.ts'
 
 /** An interrupt that waits to be taken: what to do on the target, then the sender's acknowledgement. */
 export interface PendingIpi {

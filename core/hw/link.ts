@@ -61,7 +61,10 @@ export class Link {
   readonly message: Message = { type: 0, page: 0, word0: 0, word1: 0, version: 0, bytes: 0 }
 
   constructor(options: LinkOptions) {
-    assert(options.bandwidthBitsPerSec > 0 && options.rttNs >= 0, `link ${options.name}: bandwidth ${options.bandwidthBitsPerSec}, rtt ${options.rttNs}`)
+    assert(
+      options.bandwidthBitsPerSec > 0 && options.rttNs >= 0,
+      `link ${options.name}: bandwidth ${options.bandwidthBitsPerSec}, rtt ${options.rttNs}`,
+    )
     this.#options = options
     this.#bytesPerNs = ((options.bandwidthBitsPerSec / 8e9) * PAYLOAD_PER_FRAME) / BYTES_PER_FRAME
   }

@@ -9,12 +9,13 @@
  * A store through an entry whose D bit is clear walks again (the PTE in memory decides, and may fault). Non-present
  * entries are never cached. Source: Intel SDM 3A 4.7 to 4.10. Pairs with mm/page_fault.ts and mm/tlb_flush.ts.
  */
-import type { CpuPreset } from './preset.ts'
+
+import type { Clock } from '../engine/task.ts'
 import { ENTRIES, type PageTable } from './page_table.ts'
 import type { Pfn } from './phys_mem.ts'
+import type { CpuPreset } from './preset.ts'
 import { PTE_A, PTE_D, PTE_NONE, PTE_P, PTE_W, ptePfn } from './pte.ts'
 import { L1Tlb, L2Tlb, TLB_D, TLB_STORE, TLB_W } from './tlb.ts'
-import type { Clock } from '../engine/task.ts'
 import { WalkCache } from './walk_cache.ts'
 
 export interface MmuCounters {
@@ -41,7 +42,10 @@ export class Mmu {
     const nsPerCycle = 1 / preset.clockGHz.value
     this.l1 = new L1Tlb(preset.l1Entries.value, windowPages)
     this.l2 = new L2Tlb(preset.l2Entries.value, preset.l2Ways.value, windowPages)
-    this.walkCache = new WalkCache([preset.pwcEntries[0].value, preset.pwcEntries[1].value, preset.pwcEntries[2].value], windowPages)
+    this.walkCache = new WalkCache(
+      [preset.pwcEntries[0].value, preset.pwcEntries[1].value, preset.pwcEntries[2].value],
+      windowPages,
+    )
     this.#clock = clock
     this.#l2PenaltyNs = preset.l2PenaltyCycles.value * nsPerCycle
     this.#walkRefNs = preset.walkRefCycles.value * nsPerCycle

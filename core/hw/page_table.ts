@@ -11,7 +11,7 @@
  * which locks and allocates them.
  */
 import { fail } from '../base/assert.ts'
-import { makePte, PTE_NONE, PTE_P, PTE_U, PTE_W, ptePfn, type Pte } from './pte.ts'
+import { makePte, PTE_NONE, PTE_P, PTE_U, PTE_W, type Pte, ptePfn } from './pte.ts'
 
 /** Index of an entry in the pool: node * 512 + index. Stands for a PTE pointer. */
 export type Slot = number

@@ -10,15 +10,16 @@ import { uffdCopy, uffdZeropage } from '../mm/mfill_atomic.ts'
 import { mmapAnonymous, munmap } from '../mm/mmap.ts'
 import { remapAnonPages } from '../mm/remap_anon_pages.ts'
 import { type UffdResult, uffdMove } from '../mm/uffd_move.ts'
-import { Userfaultfd, UFFDIO_REGISTER_MODE_MISSING, userfaultfdRegister, userfaultfdRelease } from '../mm/userfaultfd.ts'
+import { UFFDIO_REGISTER_MODE_MISSING, Userfaultfd, userfaultfdRegister, userfaultfdRelease } from '../mm/userfaultfd.ts'
 import { Userfaultfd2014 } from '../mm/userfaultfd_2014.ts'
 import type { Process } from './process.ts'
 
-export { errnoName, ERRNO } from '../mm/errno.ts'
+// biome-ignore lint/performance/noBarrelFile: this is the door; user code gets the numbers and types of its calls here and nowhere else.
+export { ERRNO, errnoName } from '../mm/errno.ts'
 export { MADV_DONTFORK, MADV_DONTNEED, MADV_NOUSERFAULT, MADV_USERFAULT } from '../mm/madvise.ts'
 export { addressOf, pageOfAddress } from '../mm/mm.ts'
 export type { Userfaultfd } from '../mm/userfaultfd.ts'
-export { Userfaultfd2014, USERFAULTFD_PROTOCOL } from '../mm/userfaultfd_2014.ts'
+export { USERFAULTFD_PROTOCOL, Userfaultfd2014 } from '../mm/userfaultfd_2014.ts'
 
 export const sys = {
   mmap: (k: Thread, p: Process, length: number): Proc<number> => mmapAnonymous(k, p.mm, length),

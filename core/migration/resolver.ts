@@ -14,7 +14,16 @@ import type { Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { PageContent, Process } from '../machine/process.ts'
 import {
-  addressOf, errnoName, MADV_DONTFORK, MADV_DONTNEED, MADV_USERFAULT, pageOfAddress, sys, type Userfaultfd, Userfaultfd2014, USERFAULTFD_PROTOCOL,
+  addressOf,
+  errnoName,
+  MADV_DONTFORK,
+  MADV_DONTNEED,
+  MADV_USERFAULT,
+  pageOfAddress,
+  sys,
+  USERFAULTFD_PROTOCOL,
+  type Userfaultfd,
+  Userfaultfd2014,
 } from '../machine/syscall.ts'
 
 /** The kernel refused to place a page: the migration cannot go on. */

@@ -21,7 +21,14 @@ import { EventKind } from '../trace/event.ts'
 import type { Recorder } from '../trace/recorder.ts'
 import type { MigrationState } from './migration_state.ts'
 import {
-  DEVICE_SAVE_NS, DEVICE_STATE_BYTES, END_BYTES, PAGE_RECORD_BYTES, SAVE_PAGE_NS, SETUP_NS, VCPU_STATE_BYTES, ZERO_RECORD_BYTES,
+  DEVICE_SAVE_NS,
+  DEVICE_STATE_BYTES,
+  END_BYTES,
+  PAGE_RECORD_BYTES,
+  SAVE_PAGE_NS,
+  SETUP_NS,
+  VCPU_STATE_BYTES,
+  ZERO_RECORD_BYTES,
 } from './parameters.ts'
 import { ReturnMessage, StreamMessage } from './ram_stream.ts'
 
@@ -116,7 +123,15 @@ export class Source {
       if (zero) state.duplicate++
       else state.normal++
       state.remaining--
-      yield* stream.send(k, zero ? StreamMessage.Zero : StreamMessage.Page, page, bytes, content.word0, content.word1, content.version)
+      yield* stream.send(
+        k,
+        zero ? StreamMessage.Zero : StreamMessage.Page,
+        page,
+        bytes,
+        content.word0,
+        content.word1,
+        content.version,
+      )
       recorder.event(k.nowNs, EventKind.Send, k.lane, page, bytes)
       if (k.expired) yield QUANTUM
     }

@@ -16,7 +16,7 @@ import { anonVmaFork } from './anon_vma.ts'
 import { Mm } from './mm.ts'
 import { pageDupAnonRmap } from './rmap.ts'
 import { flushTlbRange } from './tlb_flush.ts'
-import { Vma, VM_DONTCOPY, VM_UFFD_MISSING } from './vma.ts'
+import { VM_DONTCOPY, VM_UFFD_MISSING, Vma } from './vma.ts'
 
 export function* fork(k: Thread, parent: Mm): Proc<Mm> {
   const kernel = parent.kernel

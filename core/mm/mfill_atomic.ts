@@ -27,7 +27,14 @@ export const UFFDIO_COPY_MODE_DONTWAKE = 1
 export const UFFDIO_ZEROPAGE_MODE_DONTWAKE = 1
 
 /** The caller runs in the mm that `src` belongs to, which is the descriptor's own here. */
-export function* uffdCopy(k: Thread, uffd: Userfaultfd, dst: number, src: number, length: number, mode: number): Proc<UffdResult> {
+export function* uffdCopy(
+  k: Thread,
+  uffd: Userfaultfd,
+  dst: number,
+  src: number,
+  length: number,
+  mode: number,
+): Proc<UffdResult> {
   return yield* fill(k, uffd, dst, src, length, mode)
 }
 
@@ -61,7 +68,7 @@ function* fill(k: Thread, uffd: Userfaultfd, dst: number, src: number, length: n
 /** The registered area that holds the rest of the range, or null. @kernel find_dst_vma */
 function findDestination(mm: Mm, uffd: Userfaultfd, page: number, pages: number): Vma | null {
   const vma = mm.tree.find(page)
-  return vma !== null && vma.contains(page) && page + pages <= vma.end && vma.uffd === uffd ? vma : null
+  return vma?.contains(page) && page + pages <= vma.end && vma.uffd === uffd ? vma : null
 }
 
 function* fillPage(k: Thread, uffd: Userfaultfd, page: number, pagesLeft: number, srcPage: number): Proc<number> {

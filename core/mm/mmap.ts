@@ -18,7 +18,7 @@ import { ERRNO } from './errno.ts'
 import { addressOf, type Mm, pageOfAddress } from './mm.ts'
 import { pageRemoveRmap } from './rmap.ts'
 import { flushTlbRange } from './tlb_flush.ts'
-import { Vma, VM_READ, VM_WRITE } from './vma.ts'
+import { VM_READ, VM_WRITE, Vma } from './vma.ts'
 
 /** The first page of a window is never mapped, so that a zero is never a good address. */
 const FIRST_PAGE = 1
@@ -140,7 +140,8 @@ export function* mergeAround(k: Thread, mm: Mm, vma: Vma): Proc<Vma> {
 
 /** @kernel can_vma_merge_after, is_mergeable_anon_vma */
 function canMerge(lower: Vma, upper: Vma): boolean {
-  if (lower.end !== upper.start || lower.flags !== upper.flags || lower.uffd !== upper.uffd || lower.ops !== upper.ops) return false
+  if (lower.end !== upper.start || lower.flags !== upper.flags || lower.uffd !== upper.uffd || lower.ops !== upper.ops)
+    return false
   if (lower.pgoff - lower.start !== upper.pgoff - upper.start) return false
   if (lower.anonVma === upper.anonVma) return true
   return (lower.anonVma === null && lower.chain.length === 0) || (upper.anonVma === null && upper.chain.length === 0)

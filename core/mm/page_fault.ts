@@ -18,14 +18,25 @@ import { type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Slot } from '../hw/page_table.ts'
 import { ZERO_PFN } from '../hw/phys_mem.ts'
-import { makePte, PTE_D, PTE_NONE, PTE_SPECIAL, PTE_W, ptePfn, ptePresent, pteWithFlags, pteWritable, pteFlags } from '../hw/pte.ts'
+import {
+  makePte,
+  PTE_D,
+  PTE_NONE,
+  PTE_SPECIAL,
+  PTE_W,
+  pteFlags,
+  ptePfn,
+  ptePresent,
+  pteWithFlags,
+  pteWritable,
+} from '../hw/pte.ts'
 import { anonVmaPrepare } from './anon_vma.ts'
 import type { Mm } from './mm.ts'
+import { PG_ANON_EXCLUSIVE } from './page.ts'
 import { pageAddNewAnonRmap, pageRemoveRmap } from './rmap.ts'
 import { flushTlbPage } from './tlb_flush.ts'
 import { handleUserfault, userfaultfdMissing } from './userfaultfd.ts'
 import { VM_READ, VM_WRITE, type Vma } from './vma.ts'
-import { PG_ANON_EXCLUSIVE } from './page.ts'
 
 /** What a user thread gets back: go on, or a signal. */
 export type FaultResult = 'ok' | 'sigsegv' | 'sigbus' | 'oom'

@@ -18,8 +18,9 @@
  * Returns bytes moved (> 0), or an errno if the very first page failed; never 0. A stop in the middle returns the bytes so
  * far. Source: Andrea Arcangeli, remap_anon_pages, 2013 and 2014. @kernel remap_anon_pages, remap_anon_pages_pte
  */
-import { type Proc, read, write } from '../engine/op.ts'
+
 import { fail } from '../base/assert.ts'
+import { type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Slot } from '../hw/page_table.ts'
 import { type Pfn, ZERO_PFN } from '../hw/phys_mem.ts'
@@ -42,7 +43,8 @@ export function* remapAnonPages(k: Thread, mm: Mm, dst: number, src: number, len
   const dstStart = pageOfAddress(dst)
   const srcStart = pageOfAddress(src)
   const pages = length / 4096
-  if (!(dstStart >= 0) || !(srcStart >= 0) || !Number.isInteger(pages) || (flags & ~RAP_ALLOW_SRC_HOLES) !== 0) return ERRNO.EINVAL
+  if (!(dstStart >= 0) || !(srcStart >= 0) || !Number.isInteger(pages) || (flags & ~RAP_ALLOW_SRC_HOLES) !== 0)
+    return ERRNO.EINVAL
   // 2.
   if (pages <= 0) return ERRNO.EINVAL
   // 3.
@@ -168,7 +170,14 @@ function* remapPte(k: Thread, mm: Mm, dstVma: Vma, dstPage: number, srcVma: Vma,
  * touches it faults and waits for the locks.
  */
 export function* movePage(
-  k: Thread, mm: Mm, dstVma: Vma, dstPage: number, dstSlot: Slot, srcPage: number, srcSlot: Slot, pfn: Pfn,
+  k: Thread,
+  mm: Mm,
+  dstVma: Vma,
+  dstPage: number,
+  dstSlot: Slot,
+  srcPage: number,
+  srcSlot: Slot,
+  pfn: Pfn,
 ): Proc<void> {
   const kernel = mm.kernel
   // 10.

@@ -34,7 +34,14 @@ export interface UffdResult {
   readonly done: number
 }
 
-export function* uffdMove(k: Thread, uffd: Userfaultfd, dst: number, src: number, length: number, mode: number): Proc<UffdResult> {
+export function* uffdMove(
+  k: Thread,
+  uffd: Userfaultfd,
+  dst: number,
+  src: number,
+  length: number,
+  mode: number,
+): Proc<UffdResult> {
   const mm = uffd.mm
   k.cpu.nowNs += k.cpu.preset.syscallNs.value
   // 1.

@@ -15,7 +15,7 @@ import type { Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ERRNO } from './errno.ts'
 import { addressOf, type Mm, pageOfAddress } from './mm.ts'
-import { Userfaultfd, UFFDIO_REGISTER_MODE_MISSING, userfaultfdRegister, userfaultfdUnregister } from './userfaultfd.ts'
+import { UFFDIO_REGISTER_MODE_MISSING, Userfaultfd, userfaultfdRegister, userfaultfdUnregister } from './userfaultfd.ts'
 
 export const USERFAULTFD_PROTOCOL = 0xaa
 /** What a read answers after a wrong protocol number. */

@@ -39,7 +39,8 @@ export class VmaTree {
   insert(vma: Vma): void {
     const i = this.#indexOf(vma.start)
     const next = this.#areas[i]
-    if (!(next === undefined || vma.end <= next.start)) fail(`area [${vma.start},${vma.end}) overlaps [${next?.start},${next?.end})`)
+    if (!(next === undefined || vma.end <= next.start))
+      fail(`area [${vma.start},${vma.end}) overlaps [${next?.start},${next?.end})`)
     this.#areas.splice(i, 0, vma)
   }
 

@@ -4,8 +4,9 @@
  * A slice is bounded by turns, not by time, because the core has no clock; the host's clock decides only how often the
  * host breathes. So the result is the same however fast the host is.
  */
-import type { Progress } from './report.ts'
+
 import type { MigrationRun } from './migration_run.ts'
+import type { Progress } from './report.ts'
 
 /** What driving needs of a host (core/shell/host.ts has more). */
 export interface DriveHost {
@@ -22,7 +23,11 @@ const BREATH_SECONDS = 0.01
 
 /** Drives `run` to its end; `path` is the guest's trace file, or null. */
 export async function driveRun(
-  run: MigrationRun, path: string | null, host: DriveHost, stop: { readonly aborted: boolean }, onSlice: (progress: Progress) => void,
+  run: MigrationRun,
+  path: string | null,
+  host: DriveHost,
+  stop: { readonly aborted: boolean },
+  onSlice: (progress: Progress) => void,
 ): Promise<DriveEnd> {
   let input: AsyncIterator<Uint8Array> | null = null
   let breathedAt = host.wallSeconds()

@@ -93,7 +93,8 @@ export class MigrationRun {
     const parsed = parseGuest(options.guest)
     if (!parsed.ok) throw new RunError(parsed.message)
     const preset = CPU_PRESETS.find((p) => p.id === options.cpu)
-    if (preset === undefined) throw new RunError(`unknown CPU "${options.cpu}"; known are ${CPU_PRESETS.map((p) => p.id).join(', ')}`)
+    if (preset === undefined)
+      throw new RunError(`unknown CPU "${options.cpu}"; known are ${CPU_PRESETS.map((p) => p.id).join(', ')}`)
     const without = new Set<ProtectionName>()
     for (const name of options.without) {
       if (!isProtection(name)) throw new RunError(`unknown protection "${name}"`)
@@ -107,7 +108,9 @@ export class MigrationRun {
     const make = (name: 'source' | 'destination') =>
       new Machine(
         { name, preset, frames: this.pages + SPARE_FRAMES, windowPages: this.pages + SPARE_WINDOW_PAGES, without },
-        this.#timeline, identity, recorder,
+        this.#timeline,
+        identity,
+        recorder,
       )
     this.source = make('source')
     this.destination = make('destination')
@@ -115,8 +118,11 @@ export class MigrationRun {
     this.destinationProcess = new Process(this.destination)
     const link = (name: string) =>
       new Link({
-        name, bandwidthBitsPerSec: options.bandwidthBitsPerSec, rttNs: options.rttNs,
-        sendBufferBytes: SEND_BUFFER_BYTES, receiveBufferBytes: RECEIVE_BUFFER_BYTES,
+        name,
+        bandwidthBitsPerSec: options.bandwidthBitsPerSec,
+        rttNs: options.rttNs,
+        sendBufferBytes: SEND_BUFFER_BYTES,
+        receiveBufferBytes: RECEIVE_BUFFER_BYTES,
       })
     this.stream = link('the stream')
     this.#returnPath = link('the return path')
@@ -256,13 +262,28 @@ export class MigrationRun {
     const { options, source, destination, stream, state, recorder, pages, ramPage } = this
     const returnPath = this.#returnPath
     const resolver =
-      options.resolver === 'remap' ? new RemapResolver(this.destinationProcess) : new IoctlResolver(this.destinationProcess, options.resolver)
+      options.resolver === 'remap'
+        ? new RemapResolver(this.destinationProcess)
+        : new IoctlResolver(this.destinationProcess, options.resolver)
     const outgoing = new Source({
-      process: this.sourceProcess, ramPage, pages, vcpus: this.vcpus.length, stream, returnPath, state, recorder,
+      process: this.sourceProcess,
+      ramPage,
+      pages,
+      vcpus: this.vcpus.length,
+      stream,
+      returnPath,
+      state,
+      recorder,
       stopVcpus: (k) => this.#stopVcpus(k),
     })
     const incoming = new Destination({
-      process: this.destinationProcess, ramPage, pages, stream, returnPath, resolver, recorder,
+      process: this.destinationProcess,
+      ramPage,
+      pages,
+      stream,
+      returnPath,
+      resolver,
+      recorder,
       startVcpus: (k) => this.#startAtDestination(k),
     })
     this.outgoing = outgoing
@@ -288,7 +309,8 @@ export class MigrationRun {
   *#mapAndRun(k: Thread, incoming: Destination): Proc<void> {
     this.destinationProcess.adopt(k)
     const address = yield* sys.mmap(k, this.destinationProcess, this.pages * 4096)
-    if (address !== addressOf(this.ramPage)) throw new Error(`destination RAM at ${address}, source RAM at ${addressOf(this.ramPage)}`)
+    if (address !== addressOf(this.ramPage))
+      throw new Error(`destination RAM at ${address}, source RAM at ${addressOf(this.ramPage)}`)
     yield* incoming.main(k)
   }
 
@@ -320,7 +342,9 @@ export class MigrationRun {
 
   progress(): Progress {
     const { state, stream, incoming, blocktime, check } = this
-    const nowNs = this.finished ? this.phaseNs.end : Math.max(...[...this.source.kernel.cpus, ...this.destination.kernel.cpus].map((c) => c.nowNs))
+    const nowNs = this.finished
+      ? this.phaseNs.end
+      : Math.max(...[...this.source.kernel.cpus, ...this.destination.kernel.cpus].map((c) => c.nowNs))
     const sinceNs = (state.isOver ? state.endNs : nowNs) - state.startNs
     const [p50, p99] = blocktime.quantiles(0.5, 0.99)
     return {

@@ -4,8 +4,9 @@
  * The screen does not use this: it folds recorded events (core/api/fold.ts). The numbers are those of PageState
  * (core/api/protocol.ts), kept here because this layer may not import that one; a test holds them together.
  */
-import { ptePfn, ptePresent, PTE_D } from '../hw/pte.ts'
+
 import { ZERO_PFN } from '../hw/phys_mem.ts'
+import { PTE_D, ptePfn, ptePresent } from '../hw/pte.ts'
 import type { Process } from '../machine/process.ts'
 import { PageMapState } from '../migration/page_map.ts'
 import type { MigrationRun } from './migration_run.ts'

@@ -46,8 +46,21 @@ export const EVENT_KIND_NAME: readonly string[] = Object.keys(EventKind)
 
 /** QEMU's MigrationStatus, all fifteen (qapi/migration.json), in its order. */
 export const MIGRATION_STATUS = [
-  'none', 'setup', 'cancelling', 'cancelled', 'active', 'postcopy-active', 'postcopy-paused', 'postcopy-recover-setup',
-  'postcopy-recover', 'completed', 'failed', 'colo', 'pre-switchover', 'device', 'wait-unplug',
+  'none',
+  'setup',
+  'cancelling',
+  'cancelled',
+  'active',
+  'postcopy-active',
+  'postcopy-paused',
+  'postcopy-recover-setup',
+  'postcopy-recover',
+  'completed',
+  'failed',
+  'colo',
+  'pre-switchover',
+  'device',
+  'wait-unplug',
 ] as const
 export type MigrationStatus = (typeof MIGRATION_STATUS)[number]
 

@@ -30,7 +30,9 @@ export function* writePerfetto(r: Recorder): Generator<string> {
     put(`{"ph":"M","pid":${PID[machine]},"tid":0,"name":"process_name","args":{"name":"${machine}"}}`)
   }
   r.lanes.forEach((lane, tid) => {
-    put(`{"ph":"M","pid":${PID[lane.machine]},"tid":${tid + 1},"name":"thread_name","args":{"name":${JSON.stringify(lane.name)}}}`)
+    put(
+      `{"ph":"M","pid":${PID[lane.machine]},"tid":${tid + 1},"name":"thread_name","args":{"name":${JSON.stringify(lane.name)}}}`,
+    )
   })
   put(`{"ph":"M","pid":1,"tid":${STATE_TID},"name":"thread_name","args":{"name":"migration status"}}`)
   const faultRow = new Map<number, number>()
@@ -66,7 +68,9 @@ export function* writePerfetto(r: Recorder): Generator<string> {
         if (from === undefined) break
         const start = r.time(from)
         const args = `{"page":"0x${page.toString(16)}","write":${r.arg(from) === 1}}`
-        put(`{"ph":"X","cat":"fault","name":"sleeps on ${pageName(page)}",${at},"ts":${us(start)},"dur":${us(ns - start)},"args":${args}}`)
+        put(
+          `{"ph":"X","cat":"fault","name":"sleeps on ${pageName(page)}",${at},"ts":${us(start)},"dur":${us(ns - start)},"args":${args}}`,
+        )
         if (flowOpen.delete(page)) flow('f')
         break
       }
@@ -75,7 +79,8 @@ export function* writePerfetto(r: Recorder): Generator<string> {
         if (flowOpen.has(page)) flow('t')
         break
       case EventKind.Place:
-        if (++placed % COUNTER_EVERY === 0) put(`{"ph":"C","pid":2,"name":"pages placed","ts":${us(ns)},"args":{"pages":${placed}}}`)
+        if (++placed % COUNTER_EVERY === 0)
+          put(`{"ph":"C","pid":2,"name":"pages placed","ts":${us(ns)},"args":{"pages":${placed}}}`)
         if (flowOpen.has(page)) flow('t')
         break
       case EventKind.Request:

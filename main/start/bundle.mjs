@@ -21,6 +21,9 @@ const NODE_PROGRAMS = {
 /** @type {{ configFile: false, envDir: false, logLevel: 'warn' }} */
 const QUIET = { configFile: false, envDir: false, logLevel: 'warn' }
 
+// Whoever starts this (a test runner, say), what it builds is what users get.
+process.env.NODE_ENV = 'production'
+
 const [name = '', output = ''] = process.argv.slice(2)
 await bundle(name, resolve(ROOT, output)).catch((error) => giveUp(new SetupError(error.message)))
 

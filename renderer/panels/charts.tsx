@@ -52,7 +52,7 @@ export function ChartsPanel() {
       {hasRun ? (
         <>
           <h3>
-            throughput <span>MB/s</span> <em>link {formatCount(Math.round(link))} MB/s · bursts fill the socket</em>
+            throughput <span>MB/s</span> <em>link {formatCount(Math.round(link))} MB/s</em>
           </h3>
           <Chart spec={spec} data={throughput} />
           <h3>
@@ -77,10 +77,10 @@ export function ChartsPanel() {
 
 function throughputOf(series: Series | null): ChartData {
   if (!series) return [new Float64Array(), new Float64Array()]
-  const { binNs, sentBytes } = series
+  const { binNs, receivedBytes } = series
   return [
-    Float64Array.from(sentBytes, (_, bin) => (bin + 0.5) * binNs),
-    Float64Array.from(sentBytes, (bytes) => megabytesPerSec(bytes, binNs)),
+    Float64Array.from(receivedBytes, (_, bin) => (bin + 0.5) * binNs),
+    Float64Array.from(receivedBytes, (bytes) => megabytesPerSec(bytes, binNs)),
   ]
 }
 

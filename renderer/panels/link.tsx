@@ -77,7 +77,7 @@ function utilisation(): number {
   const series = shownSeries.value
   const { info } = useScreen.getState()
   if (!series || !info) return 0
-  const bytes = series.sentBytes[Math.floor(playheadNs.value / series.binNs)] ?? 0
+  const bytes = series.receivedBytes[Math.floor(playheadNs.value / series.binNs)] ?? 0
   return Math.min(1, (bytes * 8e9) / series.binNs / info.bandwidthBitsPerSec)
 }
 

@@ -198,9 +198,9 @@ function drawWire(
   context.fillStyle = STATE_SHADE.inflight[scheme]
   context.globalAlpha = 0.75
   const first = Math.max(0, Math.floor(view.fromNs / series.binNs))
-  const last = Math.min(series.sentBytes.length - 1, Math.ceil(view.toNs / series.binNs))
+  const last = Math.min(series.receivedBytes.length - 1, Math.ceil(view.toNs / series.binNs))
   for (let bin = first; bin <= last; bin++) {
-    const high = Math.min(1, (series.sentBytes[bin] ?? 0) / most) * row.height
+    const high = Math.min(1, (series.receivedBytes[bin] ?? 0) / most) * row.height
     if (high <= 0) continue
     const from = timeToX(view, plot, bin * series.binNs)
     context.fillRect(from, bottom - high, Math.max(1, timeToX(view, plot, (bin + 1) * series.binNs) - from), high)

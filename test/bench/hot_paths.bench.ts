@@ -54,7 +54,14 @@ describe('MMU, 1,048,576 accesses over 64 MiB', () => {
 describe('a whole migration of 64 MiB (16,384 pages), boot and checks included', () => {
   for (const resolver of ['remap', 'move', 'copy'] as const satisfies readonly Resolver[]) {
     bench(`sweep, ${resolver}`, () => {
-      const options = { ...DEFAULT_OPTIONS, guest: 'sweep', memBytes: PAGES * 4096, bandwidthBitsPerSec: 100e9, resolver, durationNs: 0 }
+      const options = {
+        ...DEFAULT_OPTIONS,
+        guest: 'sweep',
+        memBytes: PAGES * 4096,
+        bandwidthBitsPerSec: 100e9,
+        resolver,
+        durationNs: 0,
+      }
       const run = new MigrationRun(options, new Recorder({ keep: false }))
       while (run.advance(1000) !== 'done');
       if (run.check.verdict !== 'consistent') throw new Error('inconsistent')
@@ -75,7 +82,8 @@ describe('recorder, 1,048,576 events', () => {
 describe('lackey reader, 2 MB of text', () => {
   const lines: string[] = []
   const prng = new Prng(3)
-  while (lines.length < 100_000) lines.push(`I  0${(0x4000000 + prng.below(1 << 22)).toString(16)},4\n L 0${(0x5000000 + prng.below(1 << 20)).toString(16)},8`)
+  while (lines.length < 100_000)
+    lines.push(`I  0${(0x4000000 + prng.below(1 << 22)).toString(16)},4\n L 0${(0x5000000 + prng.below(1 << 20)).toString(16)},8`)
   const bytes = new TextEncoder().encode(`${lines.join('\n')}\n`)
   const out = new Int32Array(2048)
   bench('parse', () => {

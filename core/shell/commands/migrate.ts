@@ -8,7 +8,7 @@
  * The exit code says the worst that happened: inconsistent 3, before time limit 124, before good 0.
  */
 import { formatCount, formatTime, spellSize } from '../../base/units.ts'
-import { GuestError, GUESTS, parseGuest } from '../../guest/catalog.ts'
+import { GUESTS, GuestError, parseGuest } from '../../guest/catalog.ts'
 import { TraceError } from '../../guest/lackey.ts'
 import { driveRun } from '../../run/drive.ts'
 import { MigrationRun, RunError } from '../../run/migration_run.ts'
@@ -22,8 +22,8 @@ import { type Command, type CommandContext, CommandError } from '../command.ts'
 import { ExitCode, type Host } from '../host.ts'
 import { sentence } from '../layout.ts'
 import type { NewestRun, RunOutcome } from '../shell_state.ts'
-import { commandOf, MIGRATE_OPTIONS, migrateOptions } from './migrate_options.ts'
 import { didYouMean } from '../suggestion.ts'
+import { commandOf, MIGRATE_OPTIONS, migrateOptions } from './migrate_options.ts'
 import { reportText } from './report_text.ts'
 
 interface Files {
