@@ -75,20 +75,23 @@ export function* zapPageRange(k: Thread, mm: Mm, start: number, end: number): Pr
   const gathered: Pfn[] = []
   let first = -1
   let last = -1
-  for (let page = start; page < end; page++) {
+  for (let page = start; page < end; ) {
     const slot = mm.table.walk(page)
+    const next = Math.min(end, (page | 511) + 1)
     if (slot < 0) {
       // The whole leaf table is missing: go on behind it.
-      page |= 511
+      page = next
       continue
     }
-    if (kernel.tables.get(slot) === PTE_NONE) continue
+    // One lock for the whole table, taken though all may be none: who holds it now may be about to map a page there.
     const lock = kernel.pteLock(slot)
     yield* lock.lock(k)
-    if (k.stepping) yield write(slot, 'pte')
-    const pte = kernel.tables.get(slot)
-    kernel.tables.set(slot, PTE_NONE)
-    if (ptePresent(pte)) {
+    for (let at = slot; page < next; page++, at++) {
+      if (kernel.tables.get(at) === PTE_NONE) continue
+      if (k.stepping) yield write(at, 'pte')
+      const pte = kernel.tables.get(at)
+      kernel.tables.set(at, PTE_NONE)
+      if (!ptePresent(pte)) continue
       const pfn = ptePfn(pte)
       if (pfn !== ZERO_PFN) {
         pageRemoveRmap(kernel, pfn)

@@ -96,20 +96,27 @@ export class Userfaultfd {
 }
 
 /**
- * A missing page in a registered area. Drops mmap_lock. Answers 'retry' (look at the page table again) or 'sigbus'.
+ * A missing page in a registered area. Drops mmap_lock, or whatever guards the fault. Answers 'retry' (look at the page table again) or 'sigbus'.
  * @kernel handle_userfault
  */
-export function* handleUserfault(k: Thread, mm: Mm, vma: Vma, page: number, store: boolean): Proc<'retry' | 'sigbus'> {
+export function* handleUserfault(
+  k: Thread,
+  mm: Mm,
+  vma: Vma,
+  page: number,
+  store: boolean,
+  release: () => void = () => mm.mmapLock.upRead(k),
+): Proc<'retry' | 'sigbus'> {
   const uffd = vma.uffd
   const kernel = mm.kernel
   // 1. MADV_USERFAULT without a descriptor: the signal is the notification.
   if (uffd === null) {
-    mm.mmapLock.upRead(k)
+    release()
     return 'sigbus'
   }
   // 2.
   if (uffd.released) {
-    mm.mmapLock.upRead(k)
+    release()
     return uffd.protocol === '2014' ? 'sigbus' : 'retry'
   }
   kernel.faults.userfault++
@@ -122,7 +129,7 @@ export function* handleUserfault(k: Thread, mm: Mm, vma: Vma, page: number, stor
   if (k.stepping) yield read(page, 'pte')
   const mustWait = !kernel.has('uffd-must-wait') || isMissing(mm, page)
   // 5.
-  mm.mmapLock.upRead(k)
+  release()
   // 6.
   if (mustWait && !uffd.released) {
     uffd.wakeReader(k.cpu.nowNs + k.cpu.preset.wakeupNs.value)

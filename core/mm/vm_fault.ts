@@ -1,0 +1,69 @@
+/**
+ * One page fault on its way: what all fault code is told, and how it takes the PTE lock.
+ *
+ * Fault code runs with one of three things held: mmap_lock, the lock of the area, or nothing (a speculation). Code that
+ * does the work need not know which: it takes the PTE lock through pteMapLock, which fails where a speculation no longer
+ * holds, and then gives back what it allocated and answers 'changed'.
+ *
+ * @kernel vm_fault, pte_map_lock
+ */
+import { NOTHING, type Proc } from '../engine/op.ts'
+import type { Thread } from '../hw/cpu.ts'
+import type { Slot } from '../hw/page_table.ts'
+import type { Pte } from '../hw/pte.ts'
+import type { Mm } from './mm.ts'
+import type { Vma } from './vma.ts'
+
+/** What keeps the area as it is while the fault is handled; null: mmap_lock, held for reading. */
+export interface FaultGuard {
+  /** Takes the lock of the page table page; false: something changed, and the lock is not held. */
+  lockPte(k: Thread, vmf: Vmf): Proc<boolean>
+  /** Lets go, before a sleep that may be long. @kernel release_fault_lock */
+  release(k: Thread, vmf: Vmf): void
+  /** Nothing is held: what may sleep on a lock, or needs the tree to stand still, must answer 'changed'. */
+  readonly speculative: boolean
+}
+
+export interface Vmf {
+  readonly mm: Mm
+  readonly vma: Vma
+  readonly page: number
+  readonly store: boolean
+  readonly slot: Slot
+  /** The PTE as sampled before the work began. @kernel orig_pte */
+  readonly pte: Pte
+  /** PTE flags of a page mapped here, as sampled with the area. @kernel vm_page_prot */
+  readonly prot: number
+  readonly guard: FaultGuard | null
+}
+
+/**
+ * What one attempt says: done, start over (the guard was released), a signal (the guard was released), no memory, or
+ * changed: the speculation did not hold and nothing was done.
+ */
+export type Attempt = 'done' | 'retry' | 'sigbus' | 'oom' | 'changed'
+
+/** A Proc that is already over with `true`. */
+const LOCKED: Proc<boolean> = (() => {
+  const end: IteratorReturnResult<boolean> = { done: true, value: true }
+  const locked = { next: () => end, return: () => end, throw: () => end, [Symbol.iterator]: () => locked }
+  return locked as unknown as Proc<boolean>
+})()
+
+/** Takes the PTE lock if what the fault was told still holds. @kernel pte_map_lock, pte_spinlock */
+export function pteMapLock(k: Thread, vmf: Vmf): Proc<boolean> {
+  if (vmf.guard !== null) return vmf.guard.lockPte(k, vmf)
+  const taken = vmf.mm.kernel.pteLock(vmf.slot).lock(k)
+  return taken === NOTHING ? LOCKED : thenLocked(taken)
+}
+
+function* thenLocked(taken: Proc<void>): Proc<boolean> {
+  yield* taken
+  return true
+}
+
+/** Drops mmap_lock, or whatever the fault holds instead. @kernel release_fault_lock */
+export function releaseFaultLock(k: Thread, vmf: Vmf): void {
+  if (vmf.guard === null) vmf.mm.mmapLock.upRead(k)
+  else vmf.guard.release(k, vmf)
+}
