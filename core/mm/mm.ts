@@ -19,7 +19,7 @@ export const WINDOW_BASE = 0x7f0000000000
 export class Mm {
   readonly id: number
   readonly table: PageTable
-  readonly tree = new VmaTree()
+  readonly tree = new VmaTree(this)
   readonly mmapLock: Rwsem
   readonly pageTableLock: Spinlock
   /** CPUs that have this mm loaded: whom a shootdown must reach. @kernel mm_cpumask */

@@ -8,6 +8,7 @@
  */
 import { PTE_A, PTE_P, PTE_U, PTE_W } from '../hw/pte.ts'
 import type { AnonVma, AnonVmaChain } from './anon_vma.ts'
+import type { Mm } from './mm.ts'
 import type { Userfaultfd } from './userfaultfd.ts'
 
 export const VM_READ = 1 << 0
@@ -23,6 +24,8 @@ export class Vma {
   /** First page, and one past the last. */
   start: number
   end: number
+  /** Whose it is: what a walk of the reverse map needs to find page tables. Set when it is linked. @kernel vm_mm */
+  mm: Mm | null = null
   /** Linear page index of `start`: what page->index counts from. */
   pgoff: number
   flags: number

@@ -5,11 +5,14 @@
  * address) without its balancing. Guarded by mmap_lock.
  */
 import { fail } from '../base/assert.ts'
+import type { Mm } from './mm.ts'
 import type { Vma } from './vma.ts'
 
 export class VmaTree {
   readonly #areas: Vma[] = []
   #last: Vma | null = null
+
+  constructor(readonly mm: Mm) {}
 
   get areas(): readonly Vma[] {
     return this.#areas
@@ -41,6 +44,7 @@ export class VmaTree {
     const next = this.#areas[i]
     if (!(next === undefined || vma.end <= next.start))
       fail(`area [${vma.start},${vma.end}) overlaps [${next?.start},${next?.end})`)
+    vma.mm = this.mm
     this.#areas.splice(i, 0, vma)
   }
 
