@@ -95,6 +95,7 @@ export class Execution implements Engine {
     if (result.done === true) {
       task.state = 'done'
       this.#pending.set(task, null)
+      task.lockdep?.ends(task)
       return
     }
     const op = result.value
@@ -104,9 +105,13 @@ export class Execution implements Engine {
         return
       case 'block':
         this.#pending.set(task, null)
-        if (task.parked) task.state = 'blocked'
+        if (task.parked) {
+          task.state = 'blocked'
+          if (!task.spinning) task.lockdep?.sleeps(task, task.waitsFor)
+        }
         return
       case 'sleep':
+        task.lockdep?.sleeps(task, 'a time to pass')
         task.state = 'sleeping'
         this.#pending.set(task, null)
         return

@@ -7,6 +7,7 @@
  *
  * @kernel set_current_state, try_to_wake_up
  */
+import type { LockWatch } from './lock_watch.ts'
 import { BLOCK, type Op, type Proc } from './op.ts'
 
 /** The virtual time of one CPU, in ns. In the step gear it is the step number. */
@@ -40,6 +41,10 @@ export class Task {
   waitsFor = ''
   /** The task that holds what this one waits for, where there is one. */
   waitsForTask: Task | null = null
+  /** The task waits busily, as for a spinlock: it does not sleep. */
+  spinning = false
+  /** Who checks what this task locks; null when nobody does. */
+  lockdep: LockWatch | null = null
   readyAtNs = 0
   wakeAtNs = 0
   engine: Engine | null = null
@@ -67,6 +72,13 @@ export class Task {
     this.parked = true
     this.waitsFor = what
     this.waitsForTask = holder
+    this.spinning = false
+  }
+
+  /** As `park`, for a wait that is busy on real hardware: it may be done with a spinlock held. */
+  spin(what: string, holder: Task | null = null): void {
+    this.park(what, holder)
+    this.spinning = true
   }
 
   /** Second half: sleeps unless somebody woke this task since `park`. */
@@ -78,6 +90,7 @@ export class Task {
   wake(atNs: number): void {
     if (!this.parked) return
     this.parked = false
+    this.spinning = false
     this.waitsFor = ''
     this.waitsForTask = null
     if (this.state === 'blocked' || this.state === 'sleeping') this.engine?.ready(this, atNs)

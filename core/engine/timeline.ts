@@ -124,21 +124,27 @@ export class Timeline implements Engine {
     const result = proc.next()
     if (result.done === true) {
       task.state = 'done'
+      task.lockdep?.ends(task)
       return false
     }
     switch (result.value.kind) {
       case 'quantum':
+        task.lockdep?.sleeps(task, 'its next quantum')
         this.#enqueue(queue, task, task.clock.nowNs)
         return false
       case 'sleep':
+        task.lockdep?.sleeps(task, 'a time to pass')
         task.state = 'sleeping'
         this.#enqueue(queue, task, Math.max(task.wakeAtNs, task.clock.nowNs))
         return false
       case 'block':
-        if (task.parked) task.state = 'blocked'
-        else this.#enqueue(queue, task, task.clock.nowNs)
+        if (task.parked) {
+          task.state = 'blocked'
+          task.lockdep?.sleeps(task, task.waitsFor)
+        } else this.#enqueue(queue, task, task.clock.nowNs)
         return false
       case 'input':
+        task.lockdep?.sleeps(task, 'input')
         task.state = 'input'
         this.#inputTask = task
         return true

@@ -17,6 +17,7 @@ import type { Cpu, Thread } from './cpu.ts'
  */
 export function chargeIpis(k: Thread, targets: readonly Cpu[]): number {
   const { preset } = k.cpu
+  if (k.lockdep !== null && targets.some((cpu) => cpu !== k.cpu)) k.lockdep.waitsForInterrupts(k)
   const handleNs = preset.ipiHandleNs.value
   let sent = 0
   for (let i = 0; i < targets.length; i++) {
@@ -36,6 +37,7 @@ export function chargeIpis(k: Thread, targets: readonly Cpu[]): number {
 export function* callOnCpus(k: Thread, targets: readonly Cpu[], handle: (cpu: Cpu) => void): Proc<number> {
   let sent = 0
   let waiting = 0
+  if (k.lockdep !== null && targets.some((cpu) => cpu !== k.cpu)) k.lockdep.waitsForInterrupts(k)
   for (const cpu of targets) {
     if (cpu === k.cpu) continue
     sent++
@@ -51,7 +53,7 @@ export function* callOnCpus(k: Thread, targets: readonly Cpu[], handle: (cpu: Cp
     cpu.irqThread?.wake(k.nowNs)
   }
   while (waiting > 0) {
-    k.park('acknowledgement of an IPI')
+    k.spin('acknowledgement of an IPI')
     if (waiting > 0) yield BLOCK
   }
   return sent
@@ -64,7 +66,8 @@ export function* irqTask(k: Thread): Proc<void> {
   for (;;) {
     const ipi = cpu.pending[0]
     if (ipi === undefined || cpu.irqOff > 0) {
-      k.park(ipi === undefined ? 'an interrupt' : 'interrupts to be enabled')
+      // Hardware waits here, not a thread: it sleeps with interrupts off too.
+      k.spin(ipi === undefined ? 'an interrupt' : 'interrupts to be enabled')
       yield BLOCK
       continue
     }

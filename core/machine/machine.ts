@@ -10,6 +10,8 @@ import { irqTask } from '../hw/ipi.ts'
 import type { CpuPreset } from '../hw/preset.ts'
 import type { ProtectionName } from '../mm/kconfig.ts'
 import { Kernel } from '../mm/kernel.ts'
+import { LOCK_ORDER } from '../mm/lock_order.ts'
+import { Lockdep } from '../sync/lockdep.ts'
 import type { Recorder } from '../trace/recorder.ts'
 
 /** Either gear: whatever can run tasks. */
@@ -32,6 +34,8 @@ export interface MachineOptions {
   /** Size of a process's window, in pages. */
   readonly windowPages: number
   readonly without: ReadonlySet<ProtectionName>
+  /** Whether every acquisition of a lock is checked; by default in the step gear. */
+  readonly lockdep?: boolean
 }
 
 export class Machine {
@@ -50,6 +54,7 @@ export class Machine {
     readonly recorder: Recorder,
   ) {
     this.kernel = new Kernel(options.name, options.preset, options.frames, options.without)
+    if (options.lockdep ?? engine.stepping) this.kernel.lockdep = new Lockdep(LOCK_ORDER)
     this.windowPages = options.windowPages
   }
 
@@ -72,6 +77,7 @@ export class Machine {
   makeThread(name: string, cpu: Cpu = this.addCpu()): Thread {
     const lane = this.recorder.addLane({ name, machine: this.name })
     const thread = new Thread(this.identity.nextThread++, name, cpu, this.engine.stepping, lane)
+    thread.lockdep = this.kernel.lockdep
     this.threads.push(thread)
     cpu.mmu.onDirty = (page) => this.onDirty(thread, page)
     return thread

@@ -8,6 +8,7 @@ import type { Cpu, Thread } from '../hw/cpu.ts'
 import { PageTablePool, type Slot } from '../hw/page_table.ts'
 import { PhysMem } from '../hw/phys_mem.ts'
 import type { CpuPreset } from '../hw/preset.ts'
+import type { Lockdep } from '../sync/lockdep.ts'
 import { PageLocks } from '../sync/page_lock.ts'
 import { Spinlock } from '../sync/spinlock.ts'
 import { AnonVmaSlab } from './anon_vma.ts'
@@ -38,6 +39,8 @@ export class Kernel {
   readonly anonVmas: AnonVmaSlab
   readonly cpus: Cpu[] = []
   readonly faults: FaultCounters = { total: 0, minor: 0, major: 0, userfault: 0, classic: 0 }
+  /** Checks the locking of this kernel's threads; null when off. */
+  lockdep: Lockdep | null = null
   shootdowns = 0
   ipis = 0
   hooks: KernelHooks = { populate: () => {}, shootdown: () => {}, userfault: () => {} }

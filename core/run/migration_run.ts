@@ -89,6 +89,8 @@ export class MigrationRun {
   constructor(
     readonly options: MigrateOptions,
     readonly recorder: Recorder,
+    /** Checks that cost time and change no result: lockdep on both machines. */
+    checks: { readonly lockdep: boolean } = { lockdep: false },
   ) {
     const parsed = parseGuest(options.guest)
     if (!parsed.ok) throw new RunError(parsed.message)
@@ -107,7 +109,14 @@ export class MigrationRun {
     const identity = new Identity()
     const make = (name: 'source' | 'destination') =>
       new Machine(
-        { name, preset, frames: this.pages + SPARE_FRAMES, windowPages: this.pages + SPARE_WINDOW_PAGES, without },
+        {
+          name,
+          preset,
+          frames: this.pages + SPARE_FRAMES,
+          windowPages: this.pages + SPARE_WINDOW_PAGES,
+          without,
+          lockdep: checks.lockdep,
+        },
         this.#timeline,
         identity,
         recorder,

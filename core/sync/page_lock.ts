@@ -9,6 +9,9 @@
 import { AccessMode, BLOCK, NOTHING, type Proc } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'
 
+/** The class of all page locks. */
+const LABEL = 'page.lock'
+
 /** The bit itself, wherever it lives. */
 export interface LockBit {
   test(pfn: number): boolean
@@ -27,13 +30,18 @@ export class PageLocks {
   lock(k: Task, pfn: number): Proc<void> {
     if (!k.stepping && !this.#bit.test(pfn)) {
       this.#bit.set(pfn)
+      if (k.lockdep !== null) {
+        k.lockdep.asks(k, LABEL, pfn, 'sleep')
+        k.lockdep.takes(k, LABEL, pfn, 'sleep')
+      }
       return NOTHING
     }
     return this.#lockSlow(k, pfn)
   }
 
   *#lockSlow(k: Task, pfn: number): Proc<void> {
-    if (k.stepping) yield { kind: 'access', mode: AccessMode.acquire, object: pfn, label: 'page.lock' }
+    k.lockdep?.asks(k, LABEL, pfn, 'sleep')
+    if (k.stepping) yield { kind: 'access', mode: AccessMode.acquire, object: pfn, label: LABEL }
     while (this.#bit.test(pfn)) {
       let queue = this.#waiters.get(pfn)
       if (queue === undefined) {
@@ -45,15 +53,19 @@ export class PageLocks {
       yield BLOCK
     }
     this.#bit.set(pfn)
+    k.lockdep?.takes(k, LABEL, pfn, 'sleep')
   }
 
-  tryLock(pfn: number): boolean {
+  /** @kernel folio_trylock */
+  tryLock(k: Task, pfn: number): boolean {
     if (this.#bit.test(pfn)) return false
     this.#bit.set(pfn)
+    k.lockdep?.takes(k, LABEL, pfn, 'sleep')
     return true
   }
 
   unlock(k: Task, pfn: number): void {
+    if (k.lockdep !== null) k.lockdep.gives(k, LABEL, pfn)
     this.#bit.clear(pfn)
     if (this.#waiters.size === 0) return
     const queue = this.#waiters.get(pfn)

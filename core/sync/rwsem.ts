@@ -3,7 +3,8 @@
  *
  * It may be held across sleeps. First come, first served: a reader waits behind a waiting writer, so that writers do not
  * starve. In the clock gear a free lock carries the times at which its last writer and last reader left; whoever asks for
- * it earlier on another CPU moves its clock there.
+ * it earlier on another CPU moves its clock there. A subclass above 0 tells lockdep that a second lock of the same class
+ * is meant (down_write_nested).
  *
  * @kernel down_read, up_read, down_write, up_write, down_read_trylock, down_write_trylock
  */
@@ -34,32 +35,34 @@ export class Rwsem {
     return this.writer !== null || this.readers > 0
   }
 
-  downRead(k: Task): Proc<void> {
+  downRead(k: Task, subclass = 0): Proc<void> {
+    if (k.lockdep !== null) k.lockdep.asks(k, this.label, this.id, 'read', subclass)
     if (!k.stepping && this.#readFree()) {
-      this.#enterRead(k)
+      this.#enterRead(k, subclass)
       return NOTHING
     }
-    return this.#wait(k, false)
+    return this.#wait(k, false, subclass)
   }
 
-  downWrite(k: Task): Proc<void> {
+  downWrite(k: Task, subclass = 0): Proc<void> {
+    if (k.lockdep !== null) k.lockdep.asks(k, this.label, this.id, 'sleep', subclass)
     if (!k.stepping && !this.isHeld && this.#queue.length === 0) {
-      this.#enterWrite(k)
+      this.#enterWrite(k, subclass)
       return NOTHING
     }
-    return this.#wait(k, true)
+    return this.#wait(k, true, subclass)
   }
 
   /** Takes the lock for reading if that needs no sleep. Announce the access before calling it in the step gear. */
-  tryRead(k: Task): boolean {
+  tryRead(k: Task, subclass = 0): boolean {
     if (!this.#readFree()) return false
-    this.#enterRead(k)
+    this.#enterRead(k, subclass)
     return true
   }
 
-  tryWrite(k: Task): boolean {
+  tryWrite(k: Task, subclass = 0): boolean {
     if (this.isHeld || this.#queue.length > 0) return false
-    this.#enterWrite(k)
+    this.#enterWrite(k, subclass)
     return true
   }
 
@@ -67,26 +70,28 @@ export class Rwsem {
     return this.writer === null && this.#queue.length === 0
   }
 
-  #enterRead(k: Task): void {
+  #enterRead(k: Task, subclass: number): void {
     this.readers++
+    if (k.lockdep !== null) k.lockdep.takes(k, this.label, this.id, 'read', subclass)
     const clock = k.clock
     if (this.#writerLeftNs > clock.nowNs) clock.nowNs = this.#writerLeftNs
     clock.nowNs += this.costNs
   }
 
-  #enterWrite(k: Task): void {
+  #enterWrite(k: Task, subclass: number): void {
     this.writer = k
+    if (k.lockdep !== null) k.lockdep.takes(k, this.label, this.id, 'sleep', subclass)
     const clock = k.clock
     const left = Math.max(this.#writerLeftNs, this.#readersLeftNs)
     if (left > clock.nowNs) clock.nowNs = left
     clock.nowNs += this.costNs
   }
 
-  *#wait(k: Task, write: boolean): Proc<void> {
+  *#wait(k: Task, write: boolean, subclass: number): Proc<void> {
     if (k.stepping) {
       yield { kind: 'access', mode: write ? AccessMode.acquire : AccessMode.acquireShared, object: this.id, label: this.label }
     }
-    if (write ? this.tryWrite(k) : this.tryRead(k)) return
+    if (write ? this.tryWrite(k, subclass) : this.tryRead(k, subclass)) return
     if (this.writer === k) fail(`${k.name} takes ${this.label} ${this.id} while writing it`)
     const waiter: Waiter = { task: k, write, granted: false }
     this.#queue.push(waiter)
@@ -94,15 +99,16 @@ export class Rwsem {
       k.park(`${this.label} ${this.id}`, this.writer)
       yield BLOCK
     }
-    if (write) this.#enterWrite(k)
+    if (write) this.#enterWrite(k, subclass)
     else {
       this.readers--
-      this.#enterRead(k)
+      this.#enterRead(k, subclass)
     }
   }
 
   upRead(k: Task): void {
     if (this.readers <= 0) fail(`${k.name} leaves ${this.label} ${this.id}, which has no reader`)
+    if (k.lockdep !== null) k.lockdep.gives(k, this.label, this.id)
     this.readers--
     if (k.clock.nowNs > this.#readersLeftNs) this.#readersLeftNs = k.clock.nowNs
     if (this.#queue.length > 0) this.#grant(k)
@@ -110,6 +116,7 @@ export class Rwsem {
 
   upWrite(k: Task): void {
     if (this.writer !== k) fail(`${k.name} leaves ${this.label} ${this.id}, written by ${this.writer?.name ?? 'nobody'}`)
+    if (k.lockdep !== null) k.lockdep.gives(k, this.label, this.id)
     this.writer = null
     this.#writerLeftNs = k.clock.nowNs
     if (this.#queue.length > 0) this.#grant(k)

@@ -5,9 +5,12 @@
  * Clock gear: nobody sleeps with a spinlock held, so it is always free when asked for, but it carries the time at which
  * it became free: an earlier asker's clock moves there. That is the price of contention.
  *
- * @kernel spin_lock, spin_unlock
+ * A subclass above 0 tells lockdep that a second lock of the same class is meant (spin_lock_nested).
+ *
+ * @kernel spin_lock, spin_trylock, spin_unlock
  */
 import { fail } from '../base/assert.ts'
+import type { LockWatch } from '../engine/lock_watch.ts'
 import { AccessMode, BLOCK, NOTHING, type Proc } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'
 
@@ -22,8 +25,9 @@ export class Spinlock {
     readonly costNs: number,
   ) {}
 
-  lock(k: Task): Proc<void> {
-    if (k.stepping) return this.#lockStep(k)
+  lock(k: Task, subclass = 0): Proc<void> {
+    if (k.stepping) return this.#lockStep(k, subclass)
+    if (k.lockdep !== null) this.#watch(k.lockdep, k, subclass)
     if (this.holder !== null) fail(`${this.label} ${this.id} is held by ${this.holder?.name} in the clock gear`)
     this.holder = k
     const clock = k.clock
@@ -32,20 +36,39 @@ export class Spinlock {
     return NOTHING
   }
 
-  *#lockStep(k: Task): Proc<void> {
+  #watch(lockdep: LockWatch, k: Task, subclass: number): void {
+    lockdep.asks(k, this.label, this.id, 'spin', subclass)
+    lockdep.takes(k, this.label, this.id, 'spin', subclass)
+  }
+
+  *#lockStep(k: Task, subclass: number): Proc<void> {
+    k.lockdep?.asks(k, this.label, this.id, 'spin', subclass)
     yield { kind: 'access', mode: AccessMode.acquire, object: this.id, label: this.label }
     while (this.holder !== null) {
       if (this.holder === k) fail(`${k.name} takes ${this.label} ${this.id} twice`)
       this.#waiters ??= []
       this.#waiters.push(k)
-      k.park(`${this.label} ${this.id}`, this.holder)
+      k.spin(`${this.label} ${this.id}`, this.holder)
       yield BLOCK
     }
     this.holder = k
+    k.lockdep?.takes(k, this.label, this.id, 'spin', subclass)
+  }
+
+  /** Takes the lock if it is free. Announce the access before calling it in the step gear. */
+  tryLock(k: Task): boolean {
+    if (this.holder !== null) return false
+    this.holder = k
+    const clock = k.clock
+    if (!k.stepping && this.#freeAtNs > clock.nowNs) clock.nowNs = this.#freeAtNs
+    clock.nowNs += this.costNs
+    k.lockdep?.takes(k, this.label, this.id, 'spin')
+    return true
   }
 
   unlock(k: Task): void {
     if (this.holder !== k) fail(`${k.name} unlocks ${this.label} ${this.id} held by ${this.holder?.name ?? 'nobody'}`)
+    if (k.lockdep !== null) k.lockdep.gives(k, this.label, this.id)
     this.holder = null
     this.#freeAtNs = k.clock.nowNs
     const waiters = this.#waiters
