@@ -6,14 +6,19 @@
  * - Locking anon_vma X means locking X.root.rwsem, always.
  * - The root is found through a direct pointer and outlives every child: each child holds a reference on it, and unlink
  *   goes from the newest edge to the oldest, so that the root's edge goes last.
+ * - The order of the list is not enough once something other than an area holds a reference on a child (a page migration,
+ *   KSM); hence also the count.
  * - Slabs are type-safe: a freed anon_vma stays an anon_vma, but may become another one. Hence the "still mapped" test
- *   and the counted reference in rmap.ts.
+ *   and the counted reference in rmap.ts. Whoever frees one first waits for a reader that got in through an old mapping.
+ * - A child whose ancestor has no area of its own left and at most one child takes that ancestor over instead of making a
+ *   new anon_vma, so that a line of forks whose parents exit does not pile them up. The root counts itself as a child and
+ *   so is never taken over.
  *
  * Source: Rik van Riel, "track the root (oldest) anon_vma", 12 May 2010; mm/rmap.c.
  * @kernel anon_vma, anon_vma_chain
  */
 import { fail } from '../base/assert.ts'
-import { type Proc, read } from '../engine/op.ts'
+import { NOTHING, type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { Rwsem } from '../sync/rwsem.ts'
 import type { Kernel } from './kernel.ts'
@@ -28,8 +33,14 @@ export class AnonVma {
   readonly chains: AnonVmaChain[] = []
   /** Used only if this is a root. */
   readonly rwsem: Rwsem
+  /** Anon_vmas whose parent this is; a root counts itself. @kernel num_children */
   children = 0
+  /** Areas whose new pages go here. @kernel num_active_vmas */
   activeVmas = 0
+  /** In the allocator. Whoever still has a pointer may look at it, but nothing it says is true of the page that led here. */
+  isFree = false
+  /** Walks of `chains` in progress: the tree must not change under them. */
+  walks = 0
 
   constructor(
     readonly index: number,
@@ -64,6 +75,7 @@ export class AnonVmaSlab {
     av.refcount = 1
     av.children = 0
     av.activeVmas = 0
+    av.isFree = false
     return av
   }
 
@@ -73,6 +85,8 @@ export class AnonVmaSlab {
   }
 
   release(av: AnonVma): void {
+    if (av.root === av && av.rwsem.isHeld) fail(`anon_vma ${av.index} goes back to the allocator while it is locked`)
+    av.isFree = true
     this.#free.push(av)
   }
 
@@ -81,16 +95,73 @@ export class AnonVmaSlab {
   }
 }
 
-/** Drops a reference; the last one frees it and drops its reference on the root. @kernel put_anon_vma, __put_anon_vma */
-export function putAnonVma(kernel: Kernel, av: AnonVma): void {
-  if (av.refcount <= 0) fail(`anon_vma ${av.index} refcount ${av.refcount} <= 0`)
-  if (--av.refcount > 0) return
-  const root = av.root
-  kernel.anonVmas.release(av)
-  if (root !== av) putAnonVma(kernel, root)
+/** What to lock in order to lock this anon_vma: its root. */
+function lockOf(kernel: Kernel, av: AnonVma): Rwsem {
+  if (!kernel.has('anon-vma-root-lock')) return av.rwsem
+  if (av.root.isFree) fail(`the root ${av.root.index} of anon_vma ${av.index} is freed, and about to be locked`)
+  return av.root.rwsem
 }
 
+/** For an anon_vma that the caller keeps alive. @kernel anon_vma_lock_read */
+export function anonVmaLockRead(k: Thread, kernel: Kernel, av: AnonVma): Proc<void> {
+  return lockOf(kernel, av).downRead(k)
+}
+
+/** @kernel anon_vma_unlock_read */
+export function anonVmaUnlockRead(k: Thread, kernel: Kernel, av: AnonVma): void {
+  lockOf(kernel, av).upRead(k)
+}
+
+/** @kernel anon_vma_lock_write */
+export function anonVmaLockWrite(k: Thread, kernel: Kernel, av: AnonVma): Proc<void> {
+  return lockOf(kernel, av).downWrite(k)
+}
+
+/** @kernel anon_vma_unlock_write */
+export function anonVmaUnlockWrite(k: Thread, kernel: Kernel, av: AnonVma): void {
+  lockOf(kernel, av).upWrite(k)
+}
+
+/** Drops a reference; the last one frees it. May sleep: not with the root's lock held. @kernel put_anon_vma */
+export function putAnonVma(k: Thread, kernel: Kernel, av: AnonVma): Proc<void> {
+  if (av.refcount <= 0) fail(`anon_vma ${av.index} refcount ${av.refcount} <= 0`)
+  if (k.stepping || av.refcount === 1) return dropAnonVma(k, kernel, av)
+  av.refcount--
+  return NOTHING
+}
+
+function* dropAnonVma(k: Thread, kernel: Kernel, av: AnonVma): Proc<void> {
+  if (k.stepping) yield write(av.index, 'anon_vma.refcount')
+  if (--av.refcount === 0) yield* freeAnonVma(k, kernel, av)
+}
+
+/** The count is zero: frees it, and drops the reference on its root. @kernel __put_anon_vma */
+export function* freeAnonVma(k: Thread, kernel: Kernel, av: AnonVma): Proc<void> {
+  const root = av.root
+  yield* waitAndRelease(k, kernel, av)
+  if (root === av || !kernel.has('anon-vma-root-ref')) return
+  if (root.refcount <= 0) fail(`root ${root.index} refcount ${root.refcount} <= 0`)
+  if (--root.refcount === 0) yield* waitAndRelease(k, kernel, root)
+}
+
+/**
+ * Somebody may have locked the root on the strength of a mapping it read before: wait until it has seen that the page is
+ * not mapped any more. The order that makes it safe: count to zero, then look at the lock; there: lock, then look at the page.
+ * @kernel anon_vma_free
+ */
+function* waitAndRelease(k: Thread, kernel: Kernel, av: AnonVma): Proc<void> {
+  const { rwsem } = av.root
+  if (k.stepping) yield read(av.root.index, 'anon_vma.rwsem')
+  if (rwsem.isHeld && kernel.has('anon-vma-free-wait')) {
+    yield* rwsem.downWrite(k)
+    rwsem.upWrite(k)
+  }
+  kernel.anonVmas.release(av)
+}
+
+/** New edges go to the head, so that the root's stays at the tail. @kernel anon_vma_chain_link */
 function link(vma: Vma, av: AnonVma): void {
+  if (av.walks > 0) fail(`the tree of anon_vma ${av.index} changes under a walk`)
   const edge: AnonVmaChain = { vma, anonVma: av }
   vma.chain.unshift(edge)
   av.chains.push(edge)
@@ -121,11 +192,12 @@ export function* anonVmaPrepare(k: Thread, mm: Mm, vma: Vma): Proc<void> {
     vma.anonVma = av
     link(vma, av)
     av.activeVmas++
-    if (!fresh) av.refcount++
+    if (fresh) av.children++
+    else av.refcount++
   } else if (fresh) {
     mm.pageTableLock.unlock(k)
     av.rwsem.upWrite(k)
-    putAnonVma(kernel, av)
+    yield* putAnonVma(k, kernel, av)
     return
   }
   mm.pageTableLock.unlock(k)
@@ -145,7 +217,8 @@ function findMergeableAnonVma(mm: Mm, vma: Vma): AnonVma | null {
 }
 
 /**
- * Links `to` to every anon_vma of `from`, oldest first, so that the order of the list is kept. Root locked once.
+ * Links `to` to every anon_vma of `from`, oldest first, so that the order of the list is kept. Root locked once. If `to` has
+ * no anon_vma yet (fork), it takes over the first that is fit for it.
  * The caller holds mmap_lock for writing. @kernel anon_vma_clone
  */
 export function* anonVmaClone(k: Thread, to: Vma, from: Vma): Proc<void> {
@@ -158,6 +231,7 @@ export function* anonVmaClone(k: Thread, to: Vma, from: Vma): Proc<void> {
     if (av.root !== root) fail(`anon_vma ${av.index} has root ${av.root.index} != ${root.index}`)
     link(to, av)
     av.refcount++
+    if (to.anonVma === null && from.anonVma !== null && av.children < 2 && av.activeVmas === 0) to.anonVma = av
   }
   if (to.anonVma !== null) to.anonVma.activeVmas++
   root.rwsem.upWrite(k)
@@ -168,7 +242,7 @@ export function* anonVmaClone(k: Thread, to: Vma, from: Vma): Proc<void> {
  *
  * 1. No anon_vma in the parent: nothing to do.
  * 2. Clone the edges.
- * 3. A new anon_vma; its root is the parent's root, on which it takes a reference.
+ * 3. One of theirs was fit for reuse: done. Else a new anon_vma; its root is the parent's root, on which it takes a reference.
  * 4. Link it at the head: newest.
  *
  * @kernel anon_vma_fork
@@ -181,13 +255,14 @@ export function* anonVmaFork(k: Thread, kernel: Kernel, child: Vma, parent: Vma)
   child.anonVma = null
   yield* anonVmaClone(k, child, parent)
   // 3.
+  if (child.anonVma !== null) return
   const av = kernel.anonVmas.allocate()
   av.root = from.root
   av.parent = from
-  from.root.refcount++
-  from.children++
+  if (kernel.has('anon-vma-root-ref')) from.root.refcount++
   // 4.
   yield* av.root.rwsem.downWrite(k)
+  from.children++
   child.anonVma = av
   link(child, av)
   av.activeVmas++
@@ -203,13 +278,18 @@ export function* unlinkAnonVmas(k: Thread, kernel: Kernel, vma: Vma): Proc<void>
   const root = vma.chain[0].anonVma.root
   yield* root.rwsem.downWrite(k)
   for (const edge of vma.chain) {
-    const chains = edge.anonVma.chains
-    chains.splice(chains.indexOf(edge), 1)
-    if (chains.length === 0 && edge.anonVma !== root) edge.anonVma.parent.children--
+    const av = edge.anonVma
+    if (av.walks > 0) fail(`the tree of anon_vma ${av.index} changes under a walk`)
+    av.chains.splice(av.chains.indexOf(edge), 1)
+    if (av.chains.length === 0) av.parent.children--
   }
   if (vma.anonVma !== null) vma.anonVma.activeVmas--
   root.rwsem.upWrite(k)
-  for (const edge of vma.chain) putAnonVma(kernel, edge.anonVma)
+  for (const { anonVma: av } of vma.chain) {
+    if (av.chains.length === 0 && (av.children !== 0 || av.activeVmas !== 0))
+      fail(`anon_vma ${av.index} without areas has ${av.children} children and ${av.activeVmas} active areas`)
+    yield* putAnonVma(k, kernel, av)
+  }
   vma.chain = []
   vma.anonVma = null
 }

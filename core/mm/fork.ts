@@ -28,6 +28,7 @@ export function* fork(k: Thread, parent: Mm): Proc<Mm> {
     if ((vma.flags & VM_DONTCOPY) !== 0) continue
     const copy = new Vma(kernel.newId(), vma.start, vma.end, vma.flags & ~VM_UFFD_MISSING, vma.ops)
     copy.pgoff = vma.pgoff
+    copy.mm = child
     yield* anonVmaFork(k, kernel, copy, vma)
     child.tree.insert(copy)
     // 3.

@@ -3,6 +3,8 @@
  *
  * Code asks `kernel.has('remap-tlb-flush')` at the one place where the protection stands. Nothing else may switch a step
  * of a protocol off. A test shows for each that leaving it out breaks something.
+ *
+ * Variants are different from protections: each is a kernel that existed (or was proposed) whole, and one of them is the default.
  */
 
 export interface Protection {
@@ -34,11 +36,48 @@ export const PROTECTIONS = [
     prevents: 'a walk of the reverse map searches an anon_vma that the page has left (R26, R27)',
   },
   {
+    name: 'rmap-mapped-recheck',
+    meaning: 'page_lock_anon_vma_read looks whether the page is still mapped after it has pinned or locked the anon_vma',
+    prevents: "a recycled anon_vma is taken for the page's own, since slabs are only type-safe (R45)",
+  },
+  {
+    name: 'rmap-direct-free',
+    meaning: 'page_lock_anon_vma_read, when it drops the last reference, unlocks first and then frees',
+    prevents: 'the task waits for a lock that it holds itself (R46)',
+  },
+  {
+    name: 'anon-vma-free-wait',
+    meaning: 'freeing an anon_vma whose root is locked takes that lock for writing and leaves it first',
+    prevents: 'a locked anon_vma goes back to the allocator (R47)',
+  },
+  {
+    name: 'anon-vma-root-ref',
+    meaning: 'each anon_vma that is no root holds a reference on its root',
+    prevents: 'a page migration that keeps a child alive locks a root that is gone (R43)',
+  },
+  {
+    name: 'anon-vma-root-lock',
+    meaning: 'to lock an anon_vma is to lock its root',
+    prevents: 'fork links an edge into the tree that a walk is in (R44)',
+  },
+  {
     name: 'uffd-must-wait',
     meaning: 'handle_userfault looks at the PTE again after it has queued itself and before it sleeps',
     prevents: 'a page placed in between leaves the thread asleep for ever (R52)',
   },
 ] as const satisfies readonly Protection[]
+
+/**
+ * Where page_lock_anon_vma_read reads page->mapping again: on the slow path only, as posted in 2013; on both paths, as in
+ * mainline since UFFDIO_MOVE; or nowhere, because every walker holds the page lock.
+ */
+export type RmapRecheck = 'slow-path' | 'both-paths' | 'page-lock'
+
+export interface Variants {
+  rmapRecheck: RmapRecheck
+}
+
+export const DEFAULT_VARIANTS: Readonly<Variants> = { rmapRecheck: 'both-paths' }
 
 export type ProtectionName = (typeof PROTECTIONS)[number]['name']
 

@@ -12,8 +12,10 @@ import type { Lockdep } from '../sync/lockdep.ts'
 import { PageLocks } from '../sync/page_lock.ts'
 import { Spinlock } from '../sync/spinlock.ts'
 import { AnonVmaSlab } from './anon_vma.ts'
-import type { ProtectionName } from './kconfig.ts'
+import { DEFAULT_VARIANTS, type ProtectionName, type Variants } from './kconfig.ts'
+import { StableNodes } from './ksm_node.ts'
 import { Pages, PG_LOCKED } from './page.ts'
+import { Swap } from './swap.ts'
 
 /** What a kernel tells whoever watches it. Pages are page numbers of the process's window. */
 export interface KernelHooks {
@@ -37,10 +39,14 @@ export class Kernel {
   readonly pageLocks: PageLocks
   readonly tables = new PageTablePool()
   readonly anonVmas: AnonVmaSlab
+  readonly ksm = new StableNodes()
+  /** Empty until swapOn. */
+  readonly swap: Swap
   readonly cpus: Cpu[] = []
   readonly faults: FaultCounters = { total: 0, minor: 0, major: 0, userfault: 0, classic: 0 }
   /** Checks the locking of this kernel's threads; null when off. */
   lockdep: Lockdep | null = null
+  readonly variants: Variants = { ...DEFAULT_VARIANTS }
   shootdowns = 0
   ipis = 0
   hooks: KernelHooks = { populate: () => {}, shootdown: () => {}, userfault: () => {} }
@@ -58,6 +64,7 @@ export class Kernel {
   ) {
     this.phys = new PhysMem(frames)
     this.pages = new Pages(this.phys)
+    this.swap = new Swap(this.phys, this.pages)
     const flags = this.pages.flags
     this.pageLocks = new PageLocks({
       test: (pfn) => (flags[pfn] & PG_LOCKED) !== 0,

@@ -1,10 +1,10 @@
 /**
  * Page structs as columns, and the page allocator.
  *
- *     mapping   0, or anon_vma index * 2 + 1 (PAGE_MAPPING_ANON)
+ *     mapping   0, or anon_vma index * 2 + 1 (PAGE_MAPPING_ANON), or of a KSM page its stable node * 2
  *     index     linear page index in that anon_vma's space
  *     mapcount  PTEs that map the page            refcount  references; 0 is free
- *     flags     PG_LOCKED | PG_ANON_EXCLUSIVE
+ *     flags     PG_LOCKED | PG_ANON_EXCLUSIVE | PG_SWAPCACHE | PG_DIRTY | PG_ACTIVE | PG_KSM
  *
  * A fresh page has refcount 1, held by whoever allocated it, and passes to the PTE when it is mapped. `mapping` stays
  * behind when the last mapping goes, until the page is freed: it is valid only while the page is mapped.
@@ -16,6 +16,14 @@ import { type Pfn, type PhysMem, ZERO_PFN } from '../hw/phys_mem.ts'
 export const PG_LOCKED = 1
 /** The page belongs to one mm alone and may be reused for a write without a copy. @kernel PG_anon_exclusive */
 export const PG_ANON_EXCLUSIVE = 2
+/** The page is in the swap cache, which holds a reference (swap.ts knows the slot). */
+export const PG_SWAPCACHE = 4
+/** Its content differs from its swap slot, or has none. */
+export const PG_DIRTY = 8
+/** It was used lately: reclaim must find it unused once before it may take it. */
+export const PG_ACTIVE = 16
+/** Shared by merging: mapped read-only everywhere, `mapping` names a stable node. */
+export const PG_KSM = 32
 
 export const PAGE_MAPPING_ANON = 1
 

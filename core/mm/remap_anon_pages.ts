@@ -148,7 +148,7 @@ function* remapPte(k: Thread, mm: Mm, dstVma: Vma, dstPage: number, srcVma: Vma,
   if (!same && kernel.has('remap-pte-recheck')) {
     unlockBoth(k, srcLock, dstLock)
     if (locksRoot) root.rwsem.upWrite(k)
-    putAnonVma(kernel, anonVma)
+    yield* putAnonVma(k, kernel, anonVma)
     kernel.pageLocks.unlock(k, pfn)
     pages.put(pfn)
     return ERRNO.EAGAIN
@@ -159,7 +159,7 @@ function* remapPte(k: Thread, mm: Mm, dstVma: Vma, dstPage: number, srcVma: Vma,
   // 14.
   unlockBoth(k, srcLock, dstLock)
   if (locksRoot) root.rwsem.upWrite(k)
-  putAnonVma(kernel, anonVma)
+  yield* putAnonVma(k, kernel, anonVma)
   kernel.pageLocks.unlock(k, pfn)
   if (!srcVma.contains(srcPage)) fail(`page ${srcPage} left its area`)
   return 0

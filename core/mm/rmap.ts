@@ -1,27 +1,29 @@
 /**
- * The reverse map: from a page to every PTE that maps it.
+ * The reverse map, part one: from a page to its anon_vma, pinned and locked; and the books that a mapping keeps.
  *
  * page_lock_anon_vma_read pins and read-locks the anon_vma of a page that nobody holds still:
  *
  *  1. retry: read mapping once; not anonymous -> none.
  *  2. page not mapped -> none.
- *  3. fast path: try the root's lock; then
+ *  3. fast path: read the root once, try its lock; then
  *     3a. mapping changed since step 1 -> unlock, retry.   3b. no longer mapped -> unlock, none.   3c. done.
  *  4. slow path: take a reference unless the count is zero (being freed -> none).
  *  5. page not mapped -> put, none.
  *  6. sleep on the root's lock.
  *  7. recheck: mapping changed since step 1 -> unlock, put, retry.
- *  8. drop the reference (the lock holds the anon_vma now).
+ *  8. drop the reference (the lock holds the anon_vma now); if it was the last one, unlock first, then free, none.
  *
  * Steps 3a and 7 pair with remap_anon_pages.ts and uffd_move.ts, which change mapping under the page lock and the root's
- * write lock: "still mapped" does not imply "still this anon_vma". Source: Andrea Arcangeli, "rmap preparation for
- * remap_anon_pages", 6 May 2013 (step 7); mainline's UFFDIO_MOVE (step 3a).
+ * write lock: "still mapped" does not imply "still this anon_vma". Which of the two is there is a variant (kconfig.ts):
+ * 7 alone as posted ("rmap preparation for remap_anon_pages", Andrea Arcangeli, 6 May 2013), both as in mainline since
+ * UFFDIO_MOVE, none where every walker holds the page lock. Steps 3b and 5 are there because slabs are only type-safe.
+ * Pairs with rmap_walk.ts, which goes on from the anon_vma to the PTEs.
  */
 import { fail } from '../base/assert.ts'
-import { type Proc, read } from '../engine/op.ts'
+import { type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Pfn } from '../hw/phys_mem.ts'
-import { type AnonVma, putAnonVma } from './anon_vma.ts'
+import { type AnonVma, anonVmaLockRead, anonVmaUnlockRead, freeAnonVma, putAnonVma } from './anon_vma.ts'
 import type { Kernel } from './kernel.ts'
 import { PAGE_MAPPING_ANON, PG_ANON_EXCLUSIVE } from './page.ts'
 import type { Vma } from './vma.ts'
@@ -38,12 +40,14 @@ export function pageAnonVma(kernel: Kernel, pfn: Pfn): AnonVma | null {
 
 /**
  * The page's anon_vma, its root locked for reading; null if the page is not (any longer) a mapped anonymous page.
- * The caller releases with `anonVma.root.rwsem.upRead`.
+ * The caller holds a reference on the page, and releases with anonVmaUnlockRead.
  * @kernel page_lock_anon_vma_read, folio_lock_anon_vma_read
  */
 export function* pageLockAnonVmaRead(k: Thread, kernel: Kernel, pfn: Pfn): Proc<AnonVma | null> {
   const { mapping, mapcount } = kernel.pages
-  const rechecks = kernel.has('rmap-mapping-recheck')
+  const rechecks = kernel.variants.rmapRecheck !== 'page-lock' && kernel.has('rmap-mapping-recheck')
+  const rechecksFast = rechecks && kernel.variants.rmapRecheck === 'both-paths'
+  const looksIfMapped = kernel.has('rmap-mapped-recheck')
   for (;;) {
     // 1.
     if (k.stepping) yield read(pfn, 'page.mapping')
@@ -53,60 +57,79 @@ export function* pageLockAnonVmaRead(k: Thread, kernel: Kernel, pfn: Pfn): Proc<
     // 2.
     if (k.stepping) yield read(pfn, 'page.mapcount')
     if (mapcount[pfn] === 0) return null
-    // 3. Fast path.
-    if (k.stepping) yield read(av.root.index, 'anon_vma.rwsem')
-    if (av.root.rwsem.tryRead(k)) {
+    // 3. Fast path. From here to the lock the anon_vma may be freed and become another one, with another root.
+    if (k.stepping) yield read(av.index, 'anon_vma.root')
+    const lock = kernel.has('anon-vma-root-lock') ? av.root.rwsem : av.rwsem
+    if (k.stepping) yield read(lock.id, 'anon_vma.rwsem')
+    if (lock.tryRead(k)) {
       if (k.stepping) yield read(pfn, 'page.mapping')
-      if (rechecks && mapping[pfn] !== word) {
-        av.root.rwsem.upRead(k)
+      if (rechecksFast && mapping[pfn] !== word) {
+        lock.upRead(k)
         continue
       }
-      if (mapcount[pfn] === 0) {
-        av.root.rwsem.upRead(k)
+      if (looksIfMapped && mapcount[pfn] === 0) {
+        lock.upRead(k)
         return null
       }
       return av
     }
     // 4. Slow path: never resurrect.
+    if (k.stepping) yield write(av.index, 'anon_vma.refcount')
     if (av.refcount === 0) return null
     av.refcount++
     // 5.
     if (k.stepping) yield read(pfn, 'page.mapcount')
-    if (mapcount[pfn] === 0) {
-      putAnonVma(kernel, av)
+    if (looksIfMapped && mapcount[pfn] === 0) {
+      yield* putAnonVma(k, kernel, av)
       return null
     }
     // 6.
-    yield* av.root.rwsem.downRead(k)
+    yield* anonVmaLockRead(k, kernel, av)
     // 7.
     if (k.stepping) yield read(pfn, 'page.mapping')
     if (rechecks && mapping[pfn] !== word) {
-      av.root.rwsem.upRead(k)
-      putAnonVma(kernel, av)
+      anonVmaUnlockRead(k, kernel, av)
+      yield* putAnonVma(k, kernel, av)
       continue
     }
-    // 8. mapcount > 0 under the lock, so the anon_vma cannot be freed by this put.
-    putAnonVma(kernel, av)
-    return av
+    // 8.
+    if (k.stepping) yield write(av.index, 'anon_vma.refcount')
+    if (av.refcount > 1) {
+      av.refcount--
+      return av
+    }
+    if (kernel.has('rmap-direct-free')) {
+      av.refcount--
+      anonVmaUnlockRead(k, kernel, av)
+      yield* freeAnonVma(k, kernel, av)
+    } else {
+      yield* putAnonVma(k, kernel, av)
+      anonVmaUnlockRead(k, kernel, av)
+    }
+    return null
   }
-}
-
-/** An area that may map the page, and the page number there. */
-export interface RmapCandidate {
-  readonly vma: Vma
-  readonly page: number
 }
 
 /**
- * The areas that the page's (anon_vma, index) leads to. Candidates only: each must be looked up in the page table.
- * The caller holds the root's lock. @kernel rmap_walk_anon
+ * A reference on the page's anon_vma, without its lock; null if the page is not mapped. The caller of a walk that cannot
+ * rely on "still mapped" (page migration, split_huge_page) takes it first.
+ * @kernel page_get_anon_vma, folio_get_anon_vma
  */
-export function* rmapCandidates(kernel: Kernel, pfn: Pfn, av: AnonVma): Generator<RmapCandidate, void, void> {
-  const index = kernel.pages.index[pfn]
-  for (const edge of av.chains) {
-    const page = edge.vma.pageOf(index)
-    if (page >= 0) yield { vma: edge.vma, page }
-  }
+export function* pageGetAnonVma(k: Thread, kernel: Kernel, pfn: Pfn): Proc<AnonVma | null> {
+  const { mapping, mapcount } = kernel.pages
+  if (k.stepping) yield read(pfn, 'page.mapping')
+  const av = anonVmaOf(kernel, mapping[pfn])
+  if (av === null) return null
+  if (k.stepping) yield read(pfn, 'page.mapcount')
+  if (mapcount[pfn] === 0) return null
+  if (k.stepping) yield write(av.index, 'anon_vma.refcount')
+  if (av.refcount === 0) return null
+  av.refcount++
+  // An anon_vma that was freed and used again since the first look is not the page's: then the page is not mapped now.
+  if (k.stepping) yield read(pfn, 'page.mapcount')
+  if (mapcount[pfn] > 0) return av
+  yield* putAnonVma(k, kernel, av)
+  return null
 }
 
 /** A new anonymous page of this area, mapped once and exclusively. @kernel page_add_new_anon_rmap */
@@ -126,13 +149,33 @@ export function pageDupAnonRmap(kernel: Kernel, pfn: Pfn): void {
   kernel.pages.mapcount[pfn]++
 }
 
+/**
+ * One more PTE maps a page that comes from the swap cache. A page that was read in afresh gets its anon_vma here: the
+ * area's, or the root if other areas may share it. One that was anonymous already keeps mapping and index.
+ * @kernel page_add_anon_rmap, folio_add_anon_rmap_pte
+ */
+export function pageAddAnonRmap(kernel: Kernel, pfn: Pfn, vma: Vma, page: number, exclusive: boolean): void {
+  const pages = kernel.pages
+  if (vma.anonVma === null) fail(`area [${vma.start},${vma.end}) has no anon_vma`)
+  if (pages.mapping[pfn] === 0) {
+    const av = exclusive ? vma.anonVma : vma.anonVma.root
+    pages.mapping[pfn] = av.index * 2 + PAGE_MAPPING_ANON
+    pages.index[pfn] = vma.indexOf(page)
+  }
+  if (exclusive) pages.flags[pfn] |= PG_ANON_EXCLUSIVE
+  pages.mapcount[pfn]++
+}
+
 /** One PTE fewer. The mapping word stays until the page is freed. @kernel page_remove_rmap */
 export function pageRemoveRmap(kernel: Kernel, pfn: Pfn): void {
   const left = --kernel.pages.mapcount[pfn]
   if (left < 0) fail(`mapcount ${left} < 0 (pfn ${pfn})`)
 }
 
-/** The page belongs to another area from now on. The caller holds the root's write lock. @kernel page_move_anon_rmap */
+/**
+ * The page belongs to this area from now on. The caller holds the page lock, and the root's write lock where the new
+ * anon_vma is not a descendant of the old one. @kernel page_move_anon_rmap, folio_move_anon_rmap
+ */
 export function pageMoveAnonRmap(kernel: Kernel, pfn: Pfn, vma: Vma, page: number): void {
   if (vma.anonVma === null) fail(`area [${vma.start},${vma.end}) has no anon_vma`)
   kernel.pages.mapping[pfn] = vma.anonVma.index * 2 + PAGE_MAPPING_ANON

@@ -147,7 +147,7 @@ function* movePte(k: Thread, uffd: Userfaultfd, dstVma: Vma, dstPage: number, sr
   if (same) yield* movePage(k, mm, dstVma, dstPage, dstSlot, srcPage, srcSlot, pfn)
   unlockBoth(k, srcLock, dstLock)
   root.rwsem.upWrite(k)
-  putAnonVma(kernel, anonVma)
+  yield* putAnonVma(k, kernel, anonVma)
   kernel.pageLocks.unlock(k, pfn)
   return same ? 0 : ERRNO.EAGAIN
 }
