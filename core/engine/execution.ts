@@ -34,6 +34,7 @@ export class Execution implements Engine {
   performed: AccessOp | null = null
   readonly #tasks: Task[] = []
   readonly #pending = new Map<Task, AccessOp | null>()
+  readonly #unstarted: Task[] = []
   #last: Task | null = null
 
   constructor(readonly scheduler: Scheduler) {}
@@ -43,6 +44,16 @@ export class Execution implements Engine {
     task.engine = this
     this.#tasks.push(task)
     this.#pending.set(task, null)
+    this.#unstarted.push(task)
+  }
+
+  /** Runs new tasks up to their first announcement: what they do before it is theirs alone. Not a step. */
+  #startNew(): void {
+    for (let task = this.#unstarted.shift(); task !== undefined; task = this.#unstarted.shift()) {
+      task.clock.nowNs = this.step
+      task.clock.sliceEndNs = Number.POSITIVE_INFINITY
+      this.#run(task)
+    }
   }
 
   ready(task: Task): void {
@@ -60,6 +71,7 @@ export class Execution implements Engine {
 
   /** Runs one step. The run is done when all tasks but the daemons are. */
   advance(): Outcome {
+    this.#startNew()
     const ready = this.#tasks.filter((t) => t.state === 'ready' || t.state === 'sleeping')
     const alive = this.#tasks.some((t) => t.state !== 'done' && !t.daemon)
     if (!alive) return 'done'

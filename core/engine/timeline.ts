@@ -48,8 +48,9 @@ export class Timeline implements Engine {
     task.state = 'ready'
     this.#enqueue(queue, task, atNs)
     const current = this.#current
-    if (current !== null && current !== task.clock) {
-      const start = Math.max(task.clock.nowNs, queue[0].readyAtNs)
+    if (current !== null) {
+      // On another CPU, or on this very one: the running task shares from then on.
+      const start = Math.max(task.clock.nowNs, current === task.clock ? atNs : queue[0].readyAtNs)
       const end = start + this.#quantumNs
       if (end < current.sliceEndNs) current.sliceEndNs = end
     }

@@ -63,6 +63,7 @@ export function scheduleText(schedule: readonly number[]): string {
 /** The inverse of scheduleText; null if the text is not a schedule. */
 export function parseSchedule(text: string): number[] | null {
   const out: number[] = []
+  if (text.trim() === '') return out
   for (const part of text.trim().split(/\s+/)) {
     const m = /^(\d{1,6})(?:\*(\d{1,7}))?$/.exec(part)
     if (m === null) return null

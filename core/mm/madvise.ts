@@ -7,12 +7,12 @@
  * Advice 18 and 19 were the numbers of the 2014 series; on today's kernels they are MADV_WIPEONFORK and KEEPONFORK, so
  * they must never be sent to a real one. Source: man 2 madvise; "RFC: userfault" 2014. @kernel madvise, madvise_behavior
  */
-import type { Proc } from '../engine/op.ts'
+import { NOTHING, type Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ERRNO } from './errno.ts'
 import { type Mm, pageOfAddress } from './mm.ts'
-import { mergeAround, splitAt, zapPageRange } from './mmap.ts'
-import { VM_DONTCOPY, VM_LOCKED, VM_USERFAULT } from './vma.ts'
+import { changeAreas, zapPageRange } from './mmap.ts'
+import { VM_DONTCOPY, VM_LOCKED, VM_USERFAULT, type Vma } from './vma.ts'
 
 export const MADV_DONTNEED = 4
 export const MADV_DONTFORK = 10
@@ -66,19 +66,19 @@ function* changeFlags(k: Thread, mm: Mm, start: number, end: number, advice: num
   yield* mm.mmapLock.downWrite(k)
   const areas = mm.tree.overlapping(start, end)
   const covered = covers(areas, start, end)
-  for (const vma of areas) {
-    if ((advice === MADV_USERFAULT || advice === MADV_NOUSERFAULT) && !vma.isAnonymous) {
-      mm.mmapLock.upWrite(k)
-      return ERRNO.EINVAL
-    }
-    const flags = flagsAfter(vma.flags, advice)
-    if (flags === vma.flags) continue
-    const part = yield* splitAt(k, mm, vma, start, end)
-    part.flags = flags
-    yield* mergeAround(k, mm, part)
-  }
+  // Areas before one that refuses are done, as by the kernel's own loop.
+  const refuses = (vma: Vma) => (advice === MADV_USERFAULT || advice === MADV_NOUSERFAULT) && !vma.isAnonymous
+  const stopAt = areas.find(refuses)?.start ?? end
+  const needs = (vma: Vma) => flagsAfter(vma.flags, advice) !== vma.flags
+  yield* changeAreas(k, mm, start, Math.min(end, stopAt), needs, (part) => setFlags(part, advice))
   mm.mmapLock.upWrite(k)
+  if (stopAt < end) return ERRNO.EINVAL
   return covered ? 0 : ERRNO.ENOMEM
+}
+
+function setFlags(part: Vma, advice: number): Proc<void> {
+  part.flags = flagsAfter(part.flags, advice)
+  return NOTHING
 }
 
 /** Whether the areas leave no hole in [start, end). */

@@ -119,6 +119,31 @@ export function* splitAt(k: Thread, mm: Mm, vma: Vma, start: number, end: number
   return part
 }
 
+/**
+ * Changes the areas of [start, end) one by one: splits off each part that `needs` it, lets `change` work on the part, and
+ * merges it with its neighbours. Goes by address, because a merge may swallow the area that would have come next.
+ * The caller holds mmap_lock for writing.
+ */
+export function* changeAreas(
+  k: Thread,
+  mm: Mm,
+  start: number,
+  end: number,
+  needs: (vma: Vma) => boolean,
+  change: (part: Vma) => Proc<void>,
+): Proc<void> {
+  let at = start
+  while (at < end) {
+    const vma = mm.tree.find(at)
+    if (vma === null || vma.start >= end) return
+    at = Math.min(end, vma.end)
+    if (!needs(vma)) continue
+    const part = yield* splitAt(k, mm, vma, start, end)
+    yield* change(part)
+    yield* mergeAround(k, mm, part)
+  }
+}
+
 /** Cuts at `page`: the lower part stays `vma`, the upper part is new and returned. */
 function* split(k: Thread, mm: Mm, vma: Vma, page: number): Proc<Vma> {
   const upper = new Vma(mm.kernel.newId(), page, vma.end, vma.flags, vma.ops)

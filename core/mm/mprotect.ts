@@ -12,9 +12,9 @@ import type { Thread } from '../hw/cpu.ts'
 import { PTE_W, pteFlags, ptePresent, pteWithFlags, pteWritable } from '../hw/pte.ts'
 import { ERRNO } from './errno.ts'
 import { type Mm, pageOfAddress } from './mm.ts'
-import { mergeAround, splitAt } from './mmap.ts'
+import { changeAreas } from './mmap.ts'
 import { flushTlbRange } from './tlb_flush.ts'
-import { VM_READ, VM_WRITE } from './vma.ts'
+import { VM_READ, VM_WRITE, type Vma } from './vma.ts'
 
 export const PROT_NONE = 0
 export const PROT_READ = 1
@@ -37,17 +37,17 @@ export function* mprotect(k: Thread, mm: Mm, address: number, length: number, pr
   }
   // x86 cannot map a page for writing only.
   const rights = (prot === PROT_NONE ? 0 : VM_READ) | ((prot & PROT_WRITE) !== 0 ? VM_WRITE : 0)
-  for (const vma of areas) {
-    // 2.
-    const part = yield* splitAt(k, mm, vma, start, end)
-    // 3.
-    part.flags = (part.flags & ~(VM_READ | VM_WRITE)) | rights
-    yield* changeProtection(k, mm, part.start, part.end, part.flags)
-    // 5.
-    yield* mergeAround(k, mm, part)
-  }
+  const needs = (vma: Vma) => (vma.flags & (VM_READ | VM_WRITE)) !== rights
+  // 2. to 5.
+  yield* changeAreas(k, mm, start, end, needs, (part) => changeRights(k, mm, part, rights))
   mm.mmapLock.upWrite(k)
   return 0
+}
+
+/** 3. */
+function* changeRights(k: Thread, mm: Mm, part: Vma, rights: number): Proc<void> {
+  part.flags = (part.flags & ~(VM_READ | VM_WRITE)) | rights
+  yield* changeProtection(k, mm, part.start, part.end, part.flags)
 }
 
 function* changeProtection(k: Thread, mm: Mm, start: number, end: number, flags: number): Proc<void> {

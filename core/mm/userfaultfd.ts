@@ -15,14 +15,14 @@
  * @kernel userfaultfd_ctx, handle_userfault, userfaultfd_must_wait, userfaultfd_ctx_read, userfaultfd_register
  */
 import { assert } from '../base/assert.ts'
-import { BLOCK, type Proc, read, write } from '../engine/op.ts'
+import { BLOCK, NOTHING, type Proc, read, write } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { PTE_NONE } from '../hw/pte.ts'
 import { WaitQueue } from '../sync/wait_queue.ts'
 import { ERRNO } from './errno.ts'
 import { type Mm, pageOfAddress } from './mm.ts'
-import { mergeAround, splitAt } from './mmap.ts'
+import { changeAreas } from './mmap.ts'
 import { VM_UFFD_MISSING, VM_USERFAULT, type Vma } from './vma.ts'
 
 /** One thread that sleeps on a missing page. */
@@ -169,15 +169,29 @@ export function* userfaultfdRegister(k: Thread, uffd: Userfaultfd, address: numb
   yield* mm.mmapLock.downWrite(k)
   const result = checkRegister(mm, uffd, start, end)
   if (result === 0) {
-    for (const vma of mm.tree.overlapping(start, end)) {
-      if (vma.uffd === uffd) continue
-      const part = yield* splitAt(k, mm, vma, start, end)
-      part.uffd = uffd
-      if (uffd.protocol === 'ioctl') part.flags |= VM_UFFD_MISSING
-    }
+    yield* changeAreas(
+      k,
+      mm,
+      start,
+      end,
+      (vma) => vma.uffd !== uffd,
+      (part) => attach(part, uffd),
+    )
   }
   mm.mmapLock.upWrite(k)
   return result
+}
+
+function attach(part: Vma, uffd: Userfaultfd): Proc<void> {
+  part.uffd = uffd
+  if (uffd.protocol === 'ioctl') part.flags |= VM_UFFD_MISSING
+  return NOTHING
+}
+
+function detach(part: Vma): Proc<void> {
+  part.uffd = null
+  part.flags &= ~VM_UFFD_MISSING
+  return NOTHING
 }
 
 function checkRegister(mm: Mm, uffd: Userfaultfd, start: number, end: number): number {
@@ -203,13 +217,7 @@ export function* userfaultfdUnregister(k: Thread, uffd: Userfaultfd, address: nu
     mm.mmapLock.upWrite(k)
     return ERRNO.EINVAL
   }
-  for (const vma of areas) {
-    if (vma.uffd === null) continue
-    const part = yield* splitAt(k, mm, vma, start, end)
-    part.uffd = null
-    part.flags &= ~VM_UFFD_MISSING
-    yield* mergeAround(k, mm, part)
-  }
+  yield* changeAreas(k, mm, start, end, (vma) => vma.uffd !== null, detach)
   uffd.wake(k, start, end)
   mm.mmapLock.upWrite(k)
   return 0
@@ -221,13 +229,8 @@ export function* userfaultfdRelease(k: Thread, uffd: Userfaultfd): Proc<void> {
   assert(!uffd.released, 'userfaultfd closed twice')
   uffd.released = true
   yield* mm.mmapLock.downWrite(k)
-  for (const vma of [...mm.tree.areas]) {
-    if (vma.uffd !== uffd) continue
-    // In 2014 the area stays a userfault area: later faults get SIGBUS.
-    vma.uffd = null
-    vma.flags &= ~VM_UFFD_MISSING
-    yield* mergeAround(k, mm, vma)
-  }
+  // In 2014 the area stays a userfault area: later faults get SIGBUS.
+  yield* changeAreas(k, mm, 0, mm.windowPages, (vma) => vma.uffd === uffd, detach)
   mm.mmapLock.upWrite(k)
   uffd.wake(k, 0, Number.POSITIVE_INFINITY)
   uffd.wakeReader(k.cpu.nowNs)

@@ -1,5 +1,6 @@
 /**
- * What is checked when a run has ended: every page against the shadow, and the page accounting of both machines.
+ * What is checked at the quiet points of a run: the source's page accounting when the guest is about to migrate; and at the
+ * end every page against the shadow, and the page accounting of both machines.
  *
  * After a completed migration the destination answers for every page. After a failure it answers for the pages that it
  * says it received: the rest is on the source, and nothing is invented. Pairs with core/checkers.
@@ -11,12 +12,19 @@ import { PageMapState } from '../migration/page_map.ts'
 import { CHECK_NAME, EventKind } from '../trace/event.ts'
 import type { MigrationRun } from './migration_run.ts'
 
+/** Before the switch: the guest runs, but nothing of the kernel is under way between two turns. */
+export function checkSource(run: MigrationRun, k: Thread): void {
+  account(run, k, run.sourceProcess, false, 'page accounting before the migration')
+}
+
+/** At the end. */
 export function checkAll(run: MigrationRun, k: Thread): void {
   const { check, incoming } = run
   const completed = run.state.status === 'completed'
   const isHere = (page: number) => completed || incoming?.map.state(page) === PageMapState.received
   check.comparePages(run.destinationProcess, run.ramPage, isHere, k.nowNs, k.lane)
-  for (const process of [run.sourceProcess, run.destinationProcess]) account(run, k, process, completed)
+  for (const process of [run.sourceProcess, run.destinationProcess])
+    account(run, k, process, completed, 'page accounting at the end')
 }
 
 const ACCOUNTING = [
@@ -25,12 +33,12 @@ const ACCOUNTING = [
   [CHECK_NAME.indexOf('no frame leaks'), noFrameLeaks],
 ] as const
 
-function account(run: MigrationRun, k: Thread, process: Process, quiescent: boolean): void {
+function account(run: MigrationRun, k: Thread, process: Process, quiescent: boolean, seenBy: string): void {
   for (const [name, check] of ACCOUNTING) {
     // A run cut short may hold frames in operations that never ended.
     if (!quiescent && check === noFrameLeaks) continue
     const wrong = check([process])
     if (wrong === null) run.recorder.event(k.nowNs, EventKind.CheckPassed, k.lane, -1, name)
-    else run.check.accounting(`${process.machine.name}: ${wrong}`, 'page accounting at the end', k.nowNs, k.lane)
+    else run.check.accounting(`${process.machine.name}: ${wrong}`, seenBy, k.nowNs, k.lane)
   }
 }

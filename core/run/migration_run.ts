@@ -33,7 +33,7 @@ import { IoctlResolver, RemapResolver } from '../migration/resolver.ts'
 import { Source } from '../migration/source.ts'
 import { isProtection, type ProtectionName } from '../mm/kconfig.ts'
 import type { Recorder } from '../trace/recorder.ts'
-import { checkAll } from './final_checks.ts'
+import { checkAll, checkSource } from './final_checks.ts'
 import type { MigrateOptions } from './options.ts'
 import { paintPages } from './page_states.ts'
 import type { Progress, RunReport } from './report.ts'
@@ -196,6 +196,7 @@ export class MigrationRun {
     // 2.
     this.#enter('before', k)
     yield* this.#sleep(k, BEFORE_NS)
+    checkSource(this, k)
     // 3.
     this.#enter('during', k)
     this.#startMigration(k)
