@@ -16,6 +16,7 @@ import { ptePfn, ptePresent, pteWritable } from '../../core/hw/pte.ts'
 import { ZEN5 } from '../../core/hw/presets/zen5.ts'
 import { Identity, Machine } from '../../core/machine/machine.ts'
 import { type PageContent, Process } from '../../core/machine/process.ts'
+import { fork } from '../../core/mm/fork.ts'
 import type { ProtectionName } from '../../core/mm/kconfig.ts'
 import type { Kernel } from '../../core/mm/kernel.ts'
 import { addressOf, type Mm } from '../../core/mm/mm.ts'
@@ -30,6 +31,21 @@ export const P = 4096
 export const RW = VM_READ | VM_WRITE
 /** Byte address of a page. */
 export const at = addressOf
+
+/** Random, but a task goes on 7 times out of 8: long runs of one task, so that others stand still in odd places. */
+export function sticky(prng: Prng): Scheduler {
+  return {
+    pick(ready, last) {
+      const same = last === null ? -1 : ready.indexOf(last)
+      return same >= 0 && prng.below(8) !== 0 ? same : prng.below(ready.length)
+    },
+  }
+}
+
+/** Even seeds stick to a task, odd ones do not. */
+export function scheduler(seed: number): Scheduler {
+  return seed % 2 === 0 ? sticky(new Prng(seed)) : random(new Prng(seed))
+}
 
 export interface RigOptions {
   readonly gear?: Gear
@@ -57,7 +73,7 @@ export class Rig {
 
   constructor(options: RigOptions = {}) {
     const gear = options.gear ?? 'clock'
-    this.engine = gear === 'clock' ? new Timeline(1000) : new Execution(options.scheduler ?? random(new Prng(options.seed ?? 1)))
+    this.engine = gear === 'clock' ? new Timeline(1000) : new Execution(options.scheduler ?? scheduler(options.seed ?? 1))
     this.machine = new Machine(
       {
         name: 'destination',
@@ -131,6 +147,14 @@ export class Rig {
     const outcome = this.run()
     if (!handle.done) throw new Error(`${outcome}: ${this.waits().join('; ')}`)
     return handle.value as T
+  }
+
+  /** fork(2) on CPU `n`: the child as a process. */
+  fork(n = 0, parent = this.process): Process {
+    const mm = this.call((k) => fork(k, parent.mm), n, parent)
+    const child = new Process(this.machine)
+    child.mm.table.destroy()
+    return Object.assign(child, { mm })
   }
 
   /** Maps `pages` anonymous pages at the lowest gap; returns the first. */

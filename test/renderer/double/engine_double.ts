@@ -161,6 +161,7 @@ export class EngineDouble implements EngineApi {
     return {
       binNs,
       sentBytes,
+      receivedBytes: sentBytes,
       dirtiedPages: new Float64Array(bins),
       guestOps: new Float64Array(bins),
       blockedVcpus: new Float64Array(bins),
