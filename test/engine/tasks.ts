@@ -5,7 +5,7 @@
  * told otherwise. Pairs with core/engine/execution.ts and core/engine/timeline.ts.
  */
 import { Execution, type Scheduler } from '../../core/engine/execution.ts'
-import type { Proc } from '../../core/engine/op.ts'
+import { NOTHING, type Proc } from '../../core/engine/op.ts'
 import { Clock, Task } from '../../core/engine/task.ts'
 import { Timeline } from '../../core/engine/timeline.ts'
 
@@ -44,6 +44,14 @@ export function clockTasks(
 export function runToIdle(timeline: Timeline, turns = 100_000): void {
   const state = timeline.run(turns)
   if (state !== 'idle') throw new Error(`the timeline is ${state} after ${timeline.turns} turns`)
+}
+
+/** A body that does one thing and is over. */
+export function once(act: (k: Task) => void): Body {
+  return function* (k) {
+    yield* NOTHING
+    act(k)
+  }
 }
 
 /** Task 0 is A, task 1 is B. */

@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest'
 import { BLOCK, INPUT, type Proc, QUANTUM, read, SLEEP } from '../../core/engine/op.ts'
 import { Clock, Task } from '../../core/engine/task.ts'
 import { Timeline } from '../../core/engine/timeline.ts'
-import { type Body, clockTasks, nameOf, runToIdle } from './tasks.ts'
+import { type Body, clockTasks, nameOf, once, runToIdle } from './tasks.ts'
 
 /** Notes each turn, then charges `costsNs` one a turn. */
 function worker(story: string[], costsNs: readonly number[]): Body {
@@ -44,17 +44,20 @@ describe('the order of turns', () => {
 
   it('never goes back in time: starts of turns are ascending for any costs', () => {
     fc.assert(
-      fc.property(fc.array(fc.array(fc.integer({ min: 1, max: 50 }), { maxLength: 8 }), { minLength: 1, maxLength: 5 }), (costs) => {
-        const story: string[] = []
-        const { timeline } = clockTasks(
-          1,
-          costs.map((c) => worker(story, c)),
-        )
-        runToIdle(timeline)
-        const starts = story.map((turn) => Number(turn.slice(1)))
-        expect(starts).toEqual(starts.toSorted((a, b) => a - b))
-        expect(starts).toHaveLength(costs.flat().length)
-      }),
+      fc.property(
+        fc.array(fc.array(fc.integer({ min: 1, max: 50 }), { maxLength: 8 }), { minLength: 1, maxLength: 5 }),
+        (costs) => {
+          const story: string[] = []
+          const { timeline } = clockTasks(
+            1,
+            costs.map((c) => worker(story, c)),
+          )
+          runToIdle(timeline)
+          const starts = story.map((turn) => Number(turn.slice(1)))
+          expect(starts).toEqual(starts.toSorted((a, b) => a - b))
+          expect(starts).toHaveLength(costs.flat().length)
+        },
+      ),
     )
   })
 
@@ -140,9 +143,7 @@ describe('sleep', () => {
         yield SLEEP
         end = k.nowNs
       },
-      function* (k) {
-        sleeper?.wake(k.nowNs + 500)
-      },
+      once((k) => sleeper?.wake(k.nowNs + 500)),
     ])
     runToIdle(timeline)
     expect(end).toBe(50)
@@ -218,9 +219,7 @@ describe('a wake-up', () => {
       function* (k) {
         yield* sleepFor(k, 100)
       },
-      function* () {
-        tasks[0]?.wake(10)
-      },
+      once(() => tasks[0]?.wake(10)),
     ])
     runToIdle(timeline)
     expect(tasks[0]?.nowNs).toBe(100)
@@ -237,10 +236,10 @@ describe('a wake-up', () => {
         yield BLOCK
         turns++
       },
-      function* (k) {
+      once((k) => {
         tasks[0]?.wake(k.nowNs)
         tasks[0]?.wake(k.nowNs)
-      },
+      }),
     ])
     runToIdle(timeline)
     expect([turns, tasks[0]?.state, tasks[0]?.waitsFor]).toEqual([1, 'blocked', 'more news'])
