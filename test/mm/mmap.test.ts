@@ -21,7 +21,11 @@ interface Cell {
 
 type Call =
   | { call: 'mmap'; pages: number }
-  | { call: 'munmap' | 'dontneed' | 'readonly' | 'readwrite' | 'dontfork' | 'dofork' | 'userfault' | 'nouserfault'; page: number; pages: number }
+  | {
+      call: 'munmap' | 'dontneed' | 'readonly' | 'readwrite' | 'dontfork' | 'dofork' | 'userfault' | 'nouserfault'
+      page: number
+      pages: number
+    }
   | { call: 'store'; page: number; value: number }
 
 const range = (call: Exclude<Call, { call: 'mmap' | 'store' }>['call']) =>
@@ -36,7 +40,11 @@ const calls: fc.Arbitrary<Call> = fc.oneof(
   range('dofork'),
   range('userfault'),
   range('nouserfault'),
-  fc.record({ call: fc.constant('store' as const), page: fc.integer({ min: 1, max: PAGES }), value: fc.integer({ min: 1, max: 99 }) }),
+  fc.record({
+    call: fc.constant('store' as const),
+    page: fc.integer({ min: 1, max: PAGES }),
+    value: fc.integer({ min: 1, max: 99 }),
+  }),
 )
 
 /** The call on the model: what it should do to the cells, and to what it returns (null: not compared). */
@@ -217,9 +225,42 @@ describe('areas', () => {
   })
 
   it.each([
-    ['an unaligned address', (rig: Rig, a: number) => munmap(rig.call(function* (k) { return k }), rig.mm, at(a) + 1, P)],
-    ['no length', (rig: Rig, a: number) => munmap(rig.call(function* (k) { return k }), rig.mm, at(a), 0)],
-    ['a range beyond the window', (rig: Rig) => munmap(rig.call(function* (k) { return k }), rig.mm, at(1020), 8 * P)],
+    [
+      'an unaligned address',
+      (rig: Rig, a: number) =>
+        munmap(
+          rig.call(function* (k) {
+            return k
+          }),
+          rig.mm,
+          at(a) + 1,
+          P,
+        ),
+    ],
+    [
+      'no length',
+      (rig: Rig, a: number) =>
+        munmap(
+          rig.call(function* (k) {
+            return k
+          }),
+          rig.mm,
+          at(a),
+          0,
+        ),
+    ],
+    [
+      'a range beyond the window',
+      (rig: Rig) =>
+        munmap(
+          rig.call(function* (k) {
+            return k
+          }),
+          rig.mm,
+          at(1020),
+          8 * P,
+        ),
+    ],
   ])('munmap of %s is EINVAL', (_what, make) => {
     const rig = new Rig()
     const a = rig.map(1)

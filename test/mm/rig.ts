@@ -12,8 +12,8 @@ import type { Proc } from '../../core/engine/op.ts'
 import { Timeline } from '../../core/engine/timeline.ts'
 import { random } from '../../core/explore/schedulers.ts'
 import type { Cpu, Thread } from '../../core/hw/cpu.ts'
-import { ptePfn, ptePresent, pteWritable } from '../../core/hw/pte.ts'
 import { ZEN5 } from '../../core/hw/presets/zen5.ts'
+import { ptePfn, ptePresent, pteWritable } from '../../core/hw/pte.ts'
 import { Identity, Machine } from '../../core/machine/machine.ts'
 import { type PageContent, Process } from '../../core/machine/process.ts'
 import { fork } from '../../core/mm/fork.ts'
@@ -81,6 +81,7 @@ export class Rig {
         frames: options.frames ?? 128,
         windowPages: options.windowPages ?? 1024,
         without: new Set(options.without ?? []),
+        lockdep: true,
       },
       this.engine,
       new Identity(),
@@ -205,7 +206,9 @@ export class Rig {
 
   /** The first thing wrong with the books, or null. Nothing may be in flight. */
   audit(processes: readonly Process[] = [this.process]): string | null {
-    return mapcountEqualsPtes(processes) ?? rmapFindsEveryMapping(processes) ?? noFrameLeaks(processes) ?? this.#auditTlbs(processes)
+    return (
+      mapcountEqualsPtes(processes) ?? rmapFindsEveryMapping(processes) ?? noFrameLeaks(processes) ?? this.#auditTlbs(processes)
+    )
   }
 
   /** I-TLB: no entry says more than the PTE it came from. */
