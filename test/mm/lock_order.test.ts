@@ -39,9 +39,9 @@ describe('the order', () => {
   it.each([
     ['mm.mmap_lock', 'page.lock', 'anon_vma.rwsem', 'pte_lock'],
     ['mm.mmap_lock', 'vma.lock', 'page.lock'],
-    ['uffd.fd', 'uffd.pending', 'uffd.fault'],
-    ['uffd.fd', 'uffd.event'],
-    ['pte_lock', IRQ_OFF],
+    ['uffd.fd_wqh', 'uffd.fault_pending_wqh', 'uffd.fault_wqh'],
+    ['uffd.fd_wqh', 'uffd.event_wqh'],
+    ['pmd_lock', 'pte_lock', IRQ_OFF],
   ])('has %s outside of %s (and so on)', (...chain) => {
     const ranks = chain.map((label) => declared.indexOf(label))
     expect(ranks).not.toContain(-1)
