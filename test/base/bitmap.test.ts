@@ -52,6 +52,8 @@ describe('a bitmap', () => {
     for (let i = bitmap.nextSet(0); i >= 0; i = bitmap.nextSet(i + 1)) seen.push(i)
     expect(seen).toEqual(Array.from({ length: n }, (_, i) => i))
     expect(bitmap.count).toBe(n)
+    for (const i of seen) bitmap.clear(i)
+    expect([bitmap.count, bitmap.nextSet(0)]).toEqual([0, -1])
   })
 
   it('of no bits is empty, also when filled', () => {

@@ -1,30 +1,13 @@
 /**
- * The clock gear: who runs next, who sleeps how long, and how far one CPU may run ahead of another.
+ * The clock gear: who runs next, who sleeps how long, and that no wake-up is lost. How far a CPU may run ahead: timeline_bounds.test.ts.
  *
  * Tasks write down their turns as `A0` (task A, at 0 ns); the story of a run is that list.
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { BLOCK, INPUT, type Proc, QUANTUM, read, SLEEP } from '../../core/engine/op.ts'
-import { Clock, Task } from '../../core/engine/task.ts'
-import { Timeline } from '../../core/engine/timeline.ts'
-import { type Body, clockTasks, nameOf, runToIdle } from './tasks.ts'
-
-/** Notes each turn, then charges `costsNs` one a turn. */
-function worker(story: string[], costsNs: readonly number[]): Body {
-  return function* (k) {
-    for (const ns of costsNs) {
-      story.push(`${k.name}${k.nowNs}`)
-      k.clock.charge(ns)
-      yield QUANTUM
-    }
-  }
-}
-
-function* sleepFor(k: Task, ns: number): Proc<void> {
-  k.wakeAtNs = k.nowNs + ns
-  yield SLEEP
-}
+import { BLOCK, QUANTUM, SLEEP } from '../../core/engine/op.ts'
+import type { Task } from '../../core/engine/task.ts'
+import { type Body, clockTasks, once, runToIdle, sleepFor, worker } from './tasks.ts'
 
 describe('the order of turns', () => {
   it('is by smallest clock, and by CPU number where clocks are equal', () => {
@@ -44,17 +27,20 @@ describe('the order of turns', () => {
 
   it('never goes back in time: starts of turns are ascending for any costs', () => {
     fc.assert(
-      fc.property(fc.array(fc.array(fc.integer({ min: 1, max: 50 }), { maxLength: 8 }), { minLength: 1, maxLength: 5 }), (costs) => {
-        const story: string[] = []
-        const { timeline } = clockTasks(
-          1,
-          costs.map((c) => worker(story, c)),
-        )
-        runToIdle(timeline)
-        const starts = story.map((turn) => Number(turn.slice(1)))
-        expect(starts).toEqual(starts.toSorted((a, b) => a - b))
-        expect(starts).toHaveLength(costs.flat().length)
-      }),
+      fc.property(
+        fc.array(fc.array(fc.integer({ min: 1, max: 50 }), { maxLength: 8 }), { minLength: 1, maxLength: 5 }),
+        (costs) => {
+          const story: string[] = []
+          const { timeline } = clockTasks(
+            1,
+            costs.map((c) => worker(story, c)),
+          )
+          runToIdle(timeline)
+          const starts = story.map((turn) => Number(turn.slice(1)))
+          expect(starts).toEqual(starts.toSorted((a, b) => a - b))
+          expect(starts).toHaveLength(costs.flat().length)
+        },
+      ),
     )
   })
 
@@ -140,9 +126,7 @@ describe('sleep', () => {
         yield SLEEP
         end = k.nowNs
       },
-      function* (k) {
-        sleeper?.wake(k.nowNs + 500)
-      },
+      once((k) => sleeper?.wake(k.nowNs + 500)),
     ])
     runToIdle(timeline)
     expect(end).toBe(50)
@@ -218,9 +202,7 @@ describe('a wake-up', () => {
       function* (k) {
         yield* sleepFor(k, 100)
       },
-      function* () {
-        tasks[0]?.wake(10)
-      },
+      once(() => tasks[0]?.wake(10)),
     ])
     runToIdle(timeline)
     expect(tasks[0]?.nowNs).toBe(100)
@@ -237,10 +219,10 @@ describe('a wake-up', () => {
         yield BLOCK
         turns++
       },
-      function* (k) {
+      once((k) => {
         tasks[0]?.wake(k.nowNs)
         tasks[0]?.wake(k.nowNs)
-      },
+      }),
     ])
     runToIdle(timeline)
     expect([turns, tasks[0]?.state, tasks[0]?.waitsFor]).toEqual([1, 'blocked', 'more news'])
@@ -279,182 +261,4 @@ describe('a ring of tasks that hand each other the turn', () => {
       ),
     )
   })
-})
-
-describe('the quantum', () => {
-  /** Charges a nanosecond at a time until told to stop; notes how far it is ahead of the slowest other CPU that still works. */
-  function runner(endNs: number, working: Set<Clock>, lead: (ns: number) => void): Body {
-    return function* (k) {
-      while (k.nowNs < endNs) {
-        const others = [...working].filter((c) => c !== k.clock).map((c) => c.nowNs)
-        lead(k.nowNs - Math.min(...others, k.nowNs))
-        k.clock.charge(1)
-        if (k.expired) yield QUANTUM
-      }
-      working.delete(k.clock)
-    }
-  }
-
-  it.each([1, 10, 64])('of %d ns bounds how far a CPU runs ahead', (quantumNs) => {
-    const working = new Set<Clock>()
-    let largest = 0
-    const lead = (ns: number) => {
-      largest = Math.max(largest, ns)
-    }
-    const bodies = [300, 500, 400].map((endNs) => runner(endNs, working, lead))
-    const { timeline, tasks } = clockTasks(quantumNs, bodies)
-    for (const task of tasks) working.add(task.clock)
-    runToIdle(timeline)
-    expect(largest).toBeLessThanOrEqual(quantumNs)
-    expect(largest).toBeGreaterThanOrEqual(quantumNs - 1)
-  })
-
-  it('counts from the earliest start of another CPU, so that a lone task is not cut up', () => {
-    const { timeline } = clockTasks(10, [
-      function* (k) {
-        while (k.nowNs < 10_000) {
-          k.clock.charge(1)
-          if (k.expired) yield QUANTUM
-        }
-      },
-    ])
-    runToIdle(timeline)
-    expect(timeline.turns).toBe(1)
-  })
-
-  it('is cut short by waking a task of another CPU', () => {
-    let endOfSlice = 0
-    const { timeline, tasks } = clockTasks(10, [
-      function* (k) {
-        k.park('news')
-        yield BLOCK
-      },
-      function* (k) {
-        yield* sleepFor(k, 5)
-        tasks[0]?.wake(k.nowNs + 7)
-        while (!k.expired) k.clock.charge(1)
-        endOfSlice = k.nowNs
-      },
-    ])
-    runToIdle(timeline)
-    // A can start at 12, so B may run to 22.
-    expect(endOfSlice).toBe(22)
-  })
-
-  it('is cut short by waking a task of the same CPU', () => {
-    const story: string[] = []
-    const { timeline, tasks } = clockTasks(
-      10,
-      [
-        function* (k) {
-          k.park('news')
-          yield BLOCK
-          story.push(`${k.name}${k.nowNs}`)
-        },
-        function* (k) {
-          tasks[0]?.wake(k.nowNs)
-          while (k.nowNs < 1000) {
-            k.clock.charge(1)
-            if (k.expired) yield QUANTUM
-          }
-          story.push(`${k.name}${k.nowNs}`)
-        },
-      ],
-      () => 0,
-    )
-    runToIdle(timeline)
-    expect(story.join(' ')).toBe('A10 B1000')
-  })
-
-  it('must be more than nothing', () => expect(() => new Timeline(0)).toThrow('quantum 0 <= 0'))
-})
-
-describe('the end of a run', () => {
-  it('is idle when all are done, and stays so', () => {
-    const { timeline } = clockTasks(1, [worker([], [1, 2])])
-    expect([timeline.run(100), timeline.run(100)]).toEqual(['idle', 'idle'])
-    expect(timeline.turns).toBe(3)
-  })
-
-  it('is idle, too, when everybody waits for somebody', () => {
-    const { timeline, tasks } = clockTasks(1, [
-      function* (k) {
-        k.park('what never comes')
-        yield BLOCK
-      },
-    ])
-    expect(timeline.run(100)).toBe('idle')
-    expect(tasks[0]?.waitsFor).toBe('what never comes')
-  })
-
-  it('comes after the present turn when stop is called', () => {
-    const story: string[] = []
-    const { timeline } = clockTasks(1, [
-      function* (k) {
-        yield* worker(story, [1, 1])(k)
-        timeline.stop()
-        story.push('stop')
-      },
-      worker(story, [10, 10, 10]),
-    ])
-    expect(timeline.run(100)).toBe('stopped')
-    expect(timeline.run(100)).toBe('stopped')
-    expect(story.join(' ')).toBe('A0 B0 A1 stop')
-  })
-
-  it('is not reached in fewer turns than it takes: run answers running', () => {
-    const { timeline } = clockTasks(1, [worker([], [1, 1, 1])])
-    expect([timeline.run(3), timeline.turns, timeline.run(3), timeline.turns]).toEqual(['running', 3, 'idle', 4])
-  })
-})
-
-describe('input', () => {
-  it('holds everybody up until it is fed, so that the host cannot change the order', () => {
-    const story: string[] = []
-    const { timeline } = clockTasks(1, [
-      function* (k) {
-        story.push('A asks')
-        yield INPUT
-        story.push(`A goes on at ${k.nowNs}`)
-      },
-      worker(story, [10, 10]),
-    ])
-    expect([timeline.run(100), timeline.run(100)]).toEqual(['input', 'input'])
-    expect(story).toEqual(['A asks'])
-    timeline.resumeInput()
-    runToIdle(timeline)
-    expect(story).toEqual(['A asks', 'A goes on at 0', 'B0', 'B10'])
-  })
-
-  it('that nobody waits for is a bug', () => {
-    expect(() => new Timeline(1).resumeInput()).toThrow('no task waits for input')
-  })
-})
-
-it('an announced access is a bug in this gear, and names the task', () => {
-  const { timeline } = clockTasks(1, [
-    function* () {
-      yield read(1, 'pte')
-    },
-  ])
-  expect(() => timeline.run(1)).toThrow('task A announced pte in the clock gear')
-})
-
-it('a task spawned while another runs is ready at the time it was given', () => {
-  const story: string[] = []
-  const { timeline } = clockTasks(10, [
-    function* (k) {
-      const child = new Task(1, nameOf(1), new Clock(1), false)
-      child.proc = worker(story, [1])(child)
-      timeline.spawn(child, 30)
-      k.clock.charge(20)
-      story.push(`slice ends at ${k.clock.sliceEndNs}`)
-      yield QUANTUM
-      k.clock.charge(20)
-      yield QUANTUM
-      story.push(`A${k.nowNs}`)
-    },
-  ])
-  runToIdle(timeline)
-  expect(story.join(', ')).toBe('slice ends at 40, B30, A40')
 })
