@@ -14,8 +14,6 @@ export class Prng {
 
   constructor(seed: number) {
     let x = seed >>> 0
-    // The part of a seed above 32 bits counts too.
-    x ^= Math.imul(Math.floor(seed / 2 ** 32) >>> 0, 0x9e3779b1)
     const next = () => {
       x = (x + 0x9e3779b9) | 0
       let z = x
@@ -25,6 +23,8 @@ export class Prng {
     }
     this.#a = next()
     this.#b = next()
+    // The part of a seed above 32 bits goes into the other half of the state, so no two seeds share one.
+    x ^= Math.imul(Math.floor(seed / 2 ** 32) >>> 0, 0x85ebca6b)
     this.#c = next()
     this.#d = next() | 1
   }

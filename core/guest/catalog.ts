@@ -90,8 +90,9 @@ export type GuestParse =
   /** One sentence; `unknown` is the name, where it is the name that is wrong. */
   | { readonly ok: false; readonly message: string; readonly unknown?: string }
 
-/** Whatever looks like a path is a trace file. */
+/** Whatever looks like a path is a trace file, unless it begins with a guest's name and a colon. */
 function isPath(name: string): boolean {
+  if (GUESTS.some((g) => g.name !== 'trace' && name.startsWith(`${g.name}:`))) return false
   return name.includes('/') || name.includes('\\') || name.includes('.')
 }
 

@@ -102,7 +102,7 @@ export class LackeyWorkload implements Workload {
   fill(out: Int32Array): number {
     this.#out = out
     this.#count = 0
-    // One line makes at most 32 accesses: 16 pages, loaded and stored.
+    // One line makes at most 34 accesses: 17 pages, loaded and stored.
     const room = out.length - 40
     const line = this.#line
     const block = this.#block
@@ -143,9 +143,9 @@ export class LackeyWorkload implements Workload {
     if (n > 0 && line[n - 1] === RETURN) n--
     if (n === 0) return
     // ==pid== and --pid-- lines are valgrind's own.
-    if ((line[0] === EQUALS && line[1] === EQUALS) || (line[0] === DASH && line[1] === DASH)) return
+    if (n > 1 && ((line[0] === EQUALS && line[1] === EQUALS) || (line[0] === DASH && line[1] === DASH))) return
     const instruction = line[0] === LETTER_I
-    const kind = instruction ? LETTER_I : line[1]
+    const kind = instruction ? LETTER_I : n > 1 ? line[1] : 0
     if (
       !(instruction || line[0] === SPACE) ||
       (kind !== LETTER_I && kind !== LETTER_L && kind !== LETTER_S && kind !== LETTER_M)
@@ -165,7 +165,7 @@ export class LackeyWorkload implements Workload {
       low = ((low & 0xff) << 4) | digit
       i++
     }
-    if (i === start || i - start > 16 || line[i] !== COMMA) this.#fail('the address is not a hexadecimal number')
+    if (i === start || i - start > 16 || i >= n || line[i] !== COMMA) this.#fail('the address is not a hexadecimal number')
     let size = 0
     const sizeStart = ++i
     while (i < n && line[i] >= 48 && line[i] <= 57 && size <= SIZE_MAX) size = size * 10 + line[i++] - 48

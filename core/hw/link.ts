@@ -54,8 +54,8 @@ export class Link {
   #version = new Uint32Array(1024)
   #bytes = new Int32Array(1024)
   #arrivalNs = new Float64Array(1024)
-  #receiver: Thread | null = null
-  #sender: Thread | null = null
+  readonly #receivers: Thread[] = []
+  readonly #senders: Thread[] = []
   /** Payload bytes ever sent. */
   bytesSent = 0
   readonly message: Message = { type: 0, page: 0, word0: 0, word1: 0, version: 0, bytes: 0 }
@@ -92,7 +92,7 @@ export class Link {
     if (k.stepping) yield write(0, `link.${this.#options.name}`)
     for (;;) {
       if (!this.#windowOpen()) {
-        this.#sender = k
+        this.#senders.push(k)
         k.park(`room in the window of ${this.#options.name}`)
         if (!this.#windowOpen()) yield BLOCK
         continue
@@ -131,11 +131,7 @@ export class Link {
     this.#arrivalNs[i] = arrivalNs
     this.#unreadBytes += bytes
     this.bytesSent += bytes
-    if (this.#receiver !== null) {
-      const receiver = this.#receiver
-      this.#receiver = null
-      receiver.wake(arrivalNs)
-    }
+    this.#receivers.shift()?.wake(arrivalNs)
   }
 
   /** Takes the next message into `this.message`; sleeps until it has arrived. */
@@ -151,7 +147,7 @@ export class Link {
     for (;;) {
       if (k.stepping) yield read(0, `link.${this.#options.name}`)
       if (this.#count === 0) {
-        this.#receiver = k
+        this.#receivers.push(k)
         k.park(`a message on ${this.#options.name}`)
         yield BLOCK
         continue
@@ -176,10 +172,9 @@ export class Link {
     this.#head = (i + 1) & (this.#capacity - 1)
     this.#count--
     this.#unreadBytes -= m.bytes
-    if (this.#sender !== null && this.#windowOpen()) {
-      const sender = this.#sender
-      this.#sender = null
-      sender.wake(k.nowNs + this.#options.rttNs / 2)
+    if (this.#senders.length > 0 && this.#windowOpen()) {
+      // All of them look again: one message may have made room for several.
+      for (const sender of this.#senders.splice(0)) sender.wake(k.nowNs + this.#options.rttNs / 2)
     }
   }
 

@@ -112,6 +112,8 @@ export class L2Tlb {
   readonly pfn: Int32Array
   readonly perm: Uint8Array
   readonly #mru: Uint32Array
+  /** Ways that hold an entry, a bit each: an empty way is filled before any entry is evicted. */
+  readonly #valid: Uint32Array
   readonly #full: number
   /** A set's slots start at a multiple of a power of two, so that slot and set convert by shifts. */
   readonly #shift: number
@@ -127,6 +129,7 @@ export class L2Tlb {
     this.pfn = new Int32Array(slots)
     this.perm = new Uint8Array(slots)
     this.#mru = new Uint32Array(this.sets)
+    this.#valid = new Uint32Array(this.sets)
     this.#full = 2 ** ways - 1
   }
 
@@ -143,13 +146,15 @@ export class L2Tlb {
     let slot = this.where[page]
     if (slot === 0) {
       const set = page & (this.sets - 1)
-      const free = ~this.#mru[set] & this.#full
+      const empty = ~this.#valid[set] & this.#full
+      const free = empty !== 0 ? empty : ~this.#mru[set] & this.#full
       const way = 31 - Math.clz32(free & -free)
       slot = (set << this.#shift) + way + 1
       const victim = this.page[slot]
       if (victim >= 0) this.where[victim] = 0
       this.page[slot] = page
       this.where[page] = slot
+      this.#valid[set] |= 1 << way
     }
     this.pfn[slot] = pfn
     this.perm[slot] = perm
@@ -162,7 +167,9 @@ export class L2Tlb {
     this.where[page] = 0
     this.page[slot] = -1
     const index = slot - 1
-    this.#mru[index >>> this.#shift] &= ~(1 << (index & ((1 << this.#shift) - 1)))
+    const bit = 1 << (index & ((1 << this.#shift) - 1))
+    this.#mru[index >>> this.#shift] &= ~bit
+    this.#valid[index >>> this.#shift] &= ~bit
     return true
   }
 
@@ -173,5 +180,6 @@ export class L2Tlb {
       this.page[s] = -1
     }
     this.#mru.fill(0)
+    this.#valid.fill(0)
   }
 }

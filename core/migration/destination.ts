@@ -122,7 +122,7 @@ export class Destination {
           }
           // 1.
           yield* resolver.place(k, ramPage + page, zero ? null : content)
-          recorder.event(k.nowNs, EventKind.Place, k.lane, page, zero ? 1 : 0)
+          recorder.event(k.nowNs, EventKind.Place, k.lane, page, zero && resolver.mapsZeroPage ? 1 : 0)
           // 2. and 3.
           if (this.map.receive(page) === PageMapState.requested) yield* resolver.wake(k, ramPage + page)
           if (k.expired) yield QUANTUM

@@ -33,6 +33,8 @@ export class PlaceError extends Error {
 
 export interface Resolver {
   readonly name: string
+  /** Whether zeros are placed as the shared zero page, or written to a page of their own. */
+  readonly mapsZeroPage: boolean
   /** Sets up [ramPage, ramPage + pages) so that a touch of a missing page is reported; `k` runs in `process`. */
   arm(k: Thread, process: Process, ramPage: number, pages: number): Proc<void>
   /** Next page that somebody misses; null when closed. */
@@ -59,6 +61,7 @@ const ZEROS: PageContent = { word0: 0, word1: 0, version: 0 }
 
 export class RemapResolver implements Resolver {
   readonly name = 'remap'
+  readonly mapsZeroPage = false
   readonly #process: Process
   readonly #uffd: Userfaultfd2014
   #temporary = -1
@@ -102,6 +105,7 @@ export class RemapResolver implements Resolver {
 }
 
 export class IoctlResolver implements Resolver {
+  readonly mapsZeroPage = true
   readonly #process: Process
   readonly #uffd: Userfaultfd
   #temporary = -1

@@ -2,7 +2,8 @@
  * Sleeping bit locks of pages: PG_locked with hashed wait queues.
  *
  * A page has no lock object of its own, only a bit; those who wait are found by the page's number. The caller keeps the
- * bit (mm/page.ts); this file keeps the waiters.
+ * bit (mm/page.ts); this file keeps the waiters, and for the pages unlocked last the time, so that in the clock gear an
+ * earlier asker on another CPU moves its clock there.
  *
  * @kernel folio_lock, folio_unlock, folio_wait_bit
  */
@@ -19,8 +20,13 @@ export interface LockBit {
   clear(pfn: number): void
 }
 
+/** Pages whose last unlocking is remembered; contention is between CPUs that are at most a quantum apart. */
+const REMEMBERED = 256
+
 export class PageLocks {
   readonly #bit: LockBit
+  readonly #freePfn = new Int32Array(REMEMBERED).fill(-1)
+  readonly #freeAtNs = new Float64Array(REMEMBERED)
   readonly #waiters = new Map<number, Task[]>()
 
   constructor(bit: LockBit) {
@@ -29,7 +35,7 @@ export class PageLocks {
 
   lock(k: Task, pfn: number): Proc<void> {
     if (!k.stepping && !this.#bit.test(pfn)) {
-      this.#bit.set(pfn)
+      this.#enter(k, pfn)
       if (k.lockdep !== null) {
         k.lockdep.asks(k, LABEL, pfn, 'sleep')
         k.lockdep.takes(k, LABEL, pfn, 'sleep')
@@ -37,6 +43,12 @@ export class PageLocks {
       return NOTHING
     }
     return this.#lockSlow(k, pfn)
+  }
+
+  #enter(k: Task, pfn: number): void {
+    this.#bit.set(pfn)
+    const i = pfn % REMEMBERED
+    if (this.#freePfn[i] === pfn && this.#freeAtNs[i] > k.clock.nowNs) k.clock.nowNs = this.#freeAtNs[i]
   }
 
   *#lockSlow(k: Task, pfn: number): Proc<void> {
@@ -52,7 +64,7 @@ export class PageLocks {
       k.park(`page lock of pfn ${pfn}`)
       yield BLOCK
     }
-    this.#bit.set(pfn)
+    this.#enter(k, pfn)
     k.lockdep?.takes(k, LABEL, pfn, 'sleep')
   }
 
@@ -67,6 +79,8 @@ export class PageLocks {
   unlock(k: Task, pfn: number): void {
     if (k.lockdep !== null) k.lockdep.gives(k, LABEL, pfn)
     this.#bit.clear(pfn)
+    this.#freePfn[pfn % REMEMBERED] = pfn
+    this.#freeAtNs[pfn % REMEMBERED] = k.clock.nowNs
     if (this.#waiters.size === 0) return
     const queue = this.#waiters.get(pfn)
     if (queue === undefined) return

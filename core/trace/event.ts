@@ -19,7 +19,7 @@ export const EventKind = {
   Send: 3,
   /** The destination took a page off the wire. arg: bytes on the wire. */
   Receive: 4,
-  /** The page became visible to the guest at the destination. arg: 1 if as a zero page. */
+  /** The page became visible to the guest at the destination. arg: 1 if as the shared zero page. */
   Place: 5,
   /** A vCPU (this lane) sleeps on a missing page. arg: 1 for a write. */
   Fault: 6,

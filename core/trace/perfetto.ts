@@ -17,8 +17,13 @@ const STATE_TID = 1000
 /** One counter sample for so many pages, so that a large run stays a file that opens. */
 const COUNTER_EVERY = 64
 
+/** Whole nanoseconds, so that slices which meet in time meet in the file. */
 function us(ns: number): string {
-  return (ns / 1000).toFixed(3)
+  return (Math.round(ns) / 1000).toFixed(3)
+}
+
+function duration(fromNs: number, toNs: number): string {
+  return us(Math.round(toNs) - Math.round(fromNs))
 }
 
 export function* writePerfetto(r: Recorder): Generator<string> {
@@ -69,7 +74,7 @@ export function* writePerfetto(r: Recorder): Generator<string> {
         const start = r.time(from)
         const args = `{"page":"0x${page.toString(16)}","write":${r.arg(from) === 1}}`
         put(
-          `{"ph":"X","cat":"fault","name":"sleeps on ${pageName(page)}",${at},"ts":${us(start)},"dur":${us(ns - start)},"args":${args}}`,
+          `{"ph":"X","cat":"fault","name":"sleeps on ${pageName(page)}",${at},"ts":${us(start)},"dur":${duration(start, ns)},"args":${args}}`,
         )
         if (flowOpen.delete(page)) flow('f')
         break
@@ -85,7 +90,7 @@ export function* writePerfetto(r: Recorder): Generator<string> {
         break
       case EventKind.Request:
       case EventKind.RequestReceived:
-        put(`{"ph":"X","cat":"request","name":"${EVENT_KIND_NAME[kind]} ${pageName(page)}",${at},"ts":${us(ns)},"dur":0.5}`)
+        put(`{"ph":"X","cat":"request","name":"${EVENT_KIND_NAME[kind]} ${pageName(page)}",${at},"ts":${us(ns)},"dur":0}`)
         if (flowOpen.has(page)) flow('t')
         break
       case EventKind.Violation:
@@ -106,5 +111,5 @@ export function* writePerfetto(r: Recorder): Generator<string> {
 }
 
 function statusSlice(state: number, startNs: number, endNs: number): string {
-  return `{"ph":"X","cat":"status","name":"${MIGRATION_STATUS[state]}","pid":1,"tid":${STATE_TID},"ts":${us(startNs)},"dur":${us(endNs - startNs)}}`
+  return `{"ph":"X","cat":"status","name":"${MIGRATION_STATUS[state]}","pid":1,"tid":${STATE_TID},"ts":${us(startNs)},"dur":${duration(startNs, endNs)}}`
 }

@@ -11,8 +11,9 @@ import type { Recorder } from './recorder.ts'
 
 export const TRACE_TEXT_HEADER = '# pageferry trace 1\n'
 
+/** `page 0x1f3`; -1 is a page of the migrating process that is no guest memory, such as its receive buffer. */
 export function pageName(page: number): string {
-  return `page 0x${page.toString(16)}`
+  return page < 0 ? 'a page outside guest memory' : `page 0x${page.toString(16)}`
 }
 
 function shortTime(ns: number): string {
@@ -36,7 +37,7 @@ export function describeRow(r: Recorder, row: number): string {
     case EventKind.Receive:
       return `${page} arrives`
     case EventKind.Place:
-      return arg === 1 ? `${page} is in place at the destination as zeros` : `${page} is in place at the destination`
+      return arg === 1 ? `${page} is in place at the destination as the zero page` : `${page} is in place at the destination`
     case EventKind.Fault:
       return `${lane.name} ${arg === 1 ? 'writes' : 'reads'} ${page} before it arrived; it sleeps`
     case EventKind.Request:

@@ -58,9 +58,9 @@ describe('the generator', () => {
           3814759091,
         ],
         "big": [
-          876089589,
-          643509405,
-          3285190343,
+          210494603,
+          3701771816,
+          2586232761,
         ],
       }
     `)
@@ -94,7 +94,7 @@ describe('the generator', () => {
     expect(draw(new Prng(5), 4)).not.toEqual(draw(new Prng(5 + 2 ** 32), 4))
   })
 
-  it.fails('tells a large seed from a small one that it would fold onto', () => {
+  it('tells a large seed from a small one that it would fold onto', () => {
     // 0x1_9e3779b1: its low word and the golden multiple of its high word cancel out.
     expect(draw(new Prng(0x19e3779b1), 4)).not.toEqual(draw(new Prng(0), 4))
   })

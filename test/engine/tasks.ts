@@ -5,7 +5,7 @@
  * told otherwise. Pairs with core/engine/execution.ts and core/engine/timeline.ts.
  */
 import { Execution, type Scheduler } from '../../core/engine/execution.ts'
-import { NOTHING, type Proc } from '../../core/engine/op.ts'
+import { NOTHING, type Proc, QUANTUM, SLEEP } from '../../core/engine/op.ts'
 import { Clock, Task } from '../../core/engine/task.ts'
 import { Timeline } from '../../core/engine/timeline.ts'
 
@@ -57,4 +57,20 @@ export function once(act: (k: Task) => void): Body {
 /** Task 0 is A, task 1 is B. */
 export function nameOf(id: number): string {
   return String.fromCharCode(65 + id)
+}
+
+/** Notes each turn, then charges `costsNs` one a turn. */
+export function worker(story: string[], costsNs: readonly number[]): Body {
+  return function* (k) {
+    for (const ns of costsNs) {
+      story.push(`${k.name}${k.nowNs}`)
+      k.clock.charge(ns)
+      yield QUANTUM
+    }
+  }
+}
+
+export function* sleepFor(k: Task, ns: number): Proc<void> {
+  k.wakeAtNs = k.nowNs + ns
+  yield SLEEP
 }
