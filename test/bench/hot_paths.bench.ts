@@ -52,8 +52,14 @@ describe('MMU, 1,048,576 accesses over 64 MiB', () => {
 })
 
 describe('a whole migration of 64 MiB (16,384 pages), boot and checks included', () => {
-  for (const resolver of ['remap', 'move', 'copy'] as const satisfies readonly Resolver[]) {
-    bench(`sweep, ${resolver}`, () => {
+  const cases: readonly (readonly [string, Resolver, boolean])[] = [
+    ['sweep, remap', 'remap', false],
+    ['sweep, move', 'move', false],
+    ['sweep, copy', 'copy', false],
+    ['sweep, remap, under lockdep', 'remap', true],
+  ]
+  for (const [name, resolver, lockdep] of cases) {
+    bench(name, () => {
       const options = {
         ...DEFAULT_OPTIONS,
         guest: 'sweep',
@@ -62,7 +68,7 @@ describe('a whole migration of 64 MiB (16,384 pages), boot and checks included',
         resolver,
         durationNs: 0,
       }
-      const run = new MigrationRun(options, new Recorder({ keep: false }))
+      const run = new MigrationRun(options, new Recorder({ keep: false }), { lockdep })
       while (run.advance(1000) !== 'done');
       if (run.check.verdict !== 'consistent') throw new Error('inconsistent')
     })
