@@ -55,7 +55,8 @@ export function rmapFindsEveryMapping(processes: readonly Process[]): string | n
         const vma = tree.find(page)
         const mapping = pages.mapping[pfn]
         if (vma === null || !vma.contains(page)) wrong = `pfn ${pfn} is mapped at page ${page}, where there is no area`
-        else if ((mapping & 1) === 0) wrong = `pfn ${pfn} is mapped at page ${page} without an anon_vma`
+        else if (mapping !== 0 && (mapping & 1) === 0) continue
+        else if (mapping === 0) wrong = `pfn ${pfn} is mapped at page ${page} without an anon_vma`
         else if (!anonVmas.at(mapping >>> 1).chains.some((edge) => edge.vma === vma)) {
           wrong = `anon_vma ${mapping >>> 1} of pfn ${pfn} does not lead to the area of page ${page}`
         } else if (vma.indexOf(page) !== pages.index[pfn]) {
@@ -72,7 +73,9 @@ export function noFrameLeaks(processes: readonly Process[]): string | null {
   const { pages } = processes[0].machine.kernel
   let mapped = 0
   for (let pfn = ZERO_PFN + 1; pfn < pages.highest; pfn++) {
-    if (pages.refcount[pfn] > 0 && pages.mapcount[pfn] === 0)
+    // A page of a page cache may be mapped nowhere.
+    const cached = pages.mapping[pfn] !== 0 && (pages.mapping[pfn] & 1) === 0
+    if (pages.refcount[pfn] > 0 && pages.mapcount[pfn] === 0 && !cached)
       return `pfn ${pfn} has refcount ${pages.refcount[pfn]} and no mapping`
     if (pages.refcount[pfn] > 0) mapped++
   }

@@ -12,13 +12,14 @@ import type { Thread } from '../hw/cpu.ts'
 import type { Pfn } from '../hw/phys_mem.ts'
 import { Mm } from '../mm/mm.ts'
 import { handlePageFault } from '../mm/page_fault.ts'
+import { FAULT_USER } from '../mm/vm_fault.ts'
 import type { Machine } from './machine.ts'
 
 /** User code got a signal. */
 export class SignalError extends Error {
   override readonly name = 'SignalError'
   constructor(
-    readonly signal: 'sigsegv' | 'sigbus' | 'oom',
+    readonly signal: 'sigsegv' | 'sigbus' | 'oom' | 'killed',
     readonly page: number,
     thread: string,
   ) {
@@ -33,11 +34,14 @@ export interface PageContent {
 }
 
 export class Process {
-  readonly mm: Mm
+  /** CAP_SYS_PTRACE. */
+  privileged = true
 
-  constructor(readonly machine: Machine) {
-    this.mm = new Mm(machine.kernel, machine.windowPages)
-  }
+  constructor(
+    readonly machine: Machine,
+    /** Its own address space; a child's is made by fork. */
+    readonly mm: Mm = new Mm(machine.kernel, machine.windowPages),
+  ) {}
 
   /** Lets a thread run in this process. */
   adopt(k: Thread): void {
@@ -45,12 +49,12 @@ export class Process {
   }
 
   /** The frame behind a page after whatever faults it takes. */
-  *touch(k: Thread, page: number, store: boolean): Proc<Pfn> {
+  *touch(k: Thread, page: number, store: boolean, offset = 0): Proc<Pfn> {
     for (;;) {
       if (k.stepping) yield store ? write(page, 'tlb') : read(page, 'tlb')
       const pfn = k.cpu.mmu.translate(page, store)
       if (pfn >= 0) return pfn
-      const result = yield* handlePageFault(k, this.mm, page, store)
+      const result = yield* handlePageFault(k, this.mm, page, store, FAULT_USER, offset)
       this.machine.onFaulted(k, page)
       if (result !== 'ok') throw new SignalError(result, page, k.name)
     }

@@ -21,6 +21,10 @@ import {
   MADV_USERFAULT,
   pageOfAddress,
   sys,
+  UFFD_API,
+  UFFD_EVENT_PAGEFAULT,
+  UFFD_MSG_BYTES,
+  UFFDIO_REGISTER_MODE_MISSING,
   USERFAULTFD_PROTOCOL,
   type Userfaultfd,
   Userfaultfd2014,
@@ -115,30 +119,35 @@ export class IoctlResolver implements Resolver {
     readonly name: 'move' | 'copy',
   ) {
     this.#process = process
-    this.#uffd = sys.userfaultfd(process)
+    const uffd = sys.userfaultfd(process)
+    if (typeof uffd === 'number') throw new PlaceError(`userfaultfd answered ${errnoName(uffd)}`)
+    this.#uffd = uffd
   }
 
   *arm(k: Thread, process: Process, ramPage: number, pages: number): Proc<void> {
+    check(sys.uffdioApi(process, this.#uffd, UFFD_API, 0).ret, 0, 'UFFDIO_API')
     check(yield* sys.madvise(k, process, addressOf(ramPage), pages * 4096, MADV_DONTNEED), 0, 'madvise(MADV_DONTNEED)')
-    check(yield* sys.uffdRegister(k, this.#uffd, addressOf(ramPage), pages * 4096), 0, 'UFFDIO_REGISTER')
+    const registered = yield* sys.uffdioRegister(k, this.#uffd, addressOf(ramPage), pages * 4096, UFFDIO_REGISTER_MODE_MISSING)
+    check(registered.ret, 0, 'UFFDIO_REGISTER')
     this.#temporary = yield* makeTemporaryPage(k, process)
   }
 
   *nextFault(k: Thread): Proc<number | null> {
-    const waiter = yield* this.#uffd.read(k)
-    return waiter === null ? null : waiter.page
+    const { messages } = yield* sys.uffdRead(k, this.#uffd, UFFD_MSG_BYTES)
+    const message = messages[0]
+    return message?.event === UFFD_EVENT_PAGEFAULT ? pageOfAddress(message.address) : null
   }
 
   *place(k: Thread, page: number, content: PageContent | null): Proc<void> {
     if (content === null) {
-      const zeroed = yield* sys.uffdZeropage(k, this.#uffd, addressOf(page), 4096)
-      check(zeroed.result, 0, `UFFDIO_ZEROPAGE at page ${page}`)
+      const zeroed = yield* sys.uffdioZeropage(k, this.#uffd, addressOf(page), 4096, 0)
+      check(zeroed.ret, 0, `UFFDIO_ZEROPAGE at page ${page}`)
       return
     }
     yield* this.#process.writePage(k, this.#temporary, content)
-    const call = this.name === 'move' ? sys.uffdMove : sys.uffdCopy
-    const placed = yield* call(k, this.#uffd, addressOf(page), addressOf(this.#temporary), 4096)
-    check(placed.result, 0, `UFFDIO_${this.name.toUpperCase()} to page ${page}`)
+    const call = this.name === 'move' ? sys.uffdioMove : sys.uffdioCopy
+    const placed = yield* call(k, this.#process, this.#uffd, addressOf(page), addressOf(this.#temporary), 4096, 0)
+    check(placed.ret, 0, `UFFDIO_${this.name.toUpperCase()} to page ${page}`)
   }
 
   *wake(): Proc<void> {

@@ -2,43 +2,56 @@
  * fork: the address space of a child, shared copy-on-write.
  *
  *  1. mmap_lock of the parent for writing (the child's is its own yet).
- *  2. each area but VM_DONTCOPY: a copy, without userfault registration; anon_vma_fork; into the child's tree.
+ *  2. each area but VM_DONTCOPY: a copy, registered with a descriptor of the child's own or with none;
+ *     anon_vma_fork; into the child's tree.
  *  3. each present PTE: the parent's loses W, the child's is equal; one more mapping and reference for the page.
- *  4. flush the parent: rights went down.
+ *     An area whose pages come from a cache alone is left empty.
+ *  4. flush the parent: rights went down.   5. without locks: announce the child's descriptors and wait until they are read.
  *
  * @kernel dup_mmap, copy_page_range, copy_present_pte
  */
 import { type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ZERO_PFN } from '../hw/phys_mem.ts'
-import { PTE_D, PTE_W, pteFlags, ptePfn, ptePresent, pteWithFlags } from '../hw/pte.ts'
+import { PTE_D, PTE_NONE, PTE_UFFD_WP, PTE_W, pteFlags, ptePfn, ptePresent, pteWithFlags } from '../hw/pte.ts'
 import { anonVmaFork } from './anon_vma.ts'
 import { Mm } from './mm.ts'
 import { pageDupAnonRmap } from './rmap.ts'
+import { MARKER_POISON, MARKER_UFFD_WP, makeMarker, swapKind, swapValue } from './swapops.ts'
 import { flushTlbRange } from './tlb_flush.ts'
-import { VM_DONTCOPY, VM_UFFD_MISSING, Vma } from './vma.ts'
+import { dupComplete, dupUserfaultfd, type ForkEvent } from './uffd_events.ts'
+import { userfaultfdWp } from './uffd_fault.ts'
+import { VM_DONTCOPY, VM_SHARED, Vma } from './vma.ts'
 
 export function* fork(k: Thread, parent: Mm): Proc<Mm> {
   const kernel = parent.kernel
   const child = new Mm(kernel, parent.windowPages)
+  const events: ForkEvent[] = []
   // 1.
   yield* parent.mmapLock.downWrite(k)
   for (const vma of parent.tree.areas) {
     // 2.
     if ((vma.flags & VM_DONTCOPY) !== 0) continue
-    const copy = new Vma(kernel.newId(), vma.start, vma.end, vma.flags & ~VM_UFFD_MISSING, vma.ops)
+    const copy = new Vma(kernel.newId(), vma.start, vma.end, vma.flags, vma.ops)
     copy.pgoff = vma.pgoff
     copy.mm = child
+    copy.uffd = vma.uffd
+    copy.file = vma.file
+    if (vma.file !== null) vma.file.inode.refs++
+    yield* dupUserfaultfd(k, copy, child, events)
     yield* anonVmaFork(k, kernel, copy, vma)
     child.tree.insert(copy)
     // 3.
-    yield* copyPageRange(k, parent, child, vma)
+    if (vma.anonVma !== null || userfaultfdWp(copy)) yield* copyPageRange(k, parent, child, vma, userfaultfdWp(copy))
   }
   parent.mmapLock.upWrite(k)
+  // 5.
+  yield* dupComplete(k, events)
   return child
 }
 
-function* copyPageRange(k: Thread, parent: Mm, child: Mm, vma: Vma): Proc<void> {
+function* copyPageRange(k: Thread, parent: Mm, child: Mm, vma: Vma, keepsWp: boolean): Proc<void> {
+  const shared = (vma.flags & VM_SHARED) !== 0
   const kernel = parent.kernel
   const { tables, pages } = kernel
   let first = -1
@@ -54,17 +67,21 @@ function* copyPageRange(k: Thread, parent: Mm, child: Mm, vma: Vma): Proc<void> 
     const pte = tables.get(slot)
     if (ptePresent(pte)) {
       if (k.stepping) yield write(slot, 'pte')
-      const shared = pteWithFlags(pte, pteFlags(pte) & ~PTE_W)
-      tables.set(slot, shared)
+      const kept = shared ? pte : pteWithFlags(pte, pteFlags(pte) & ~PTE_W)
+      tables.set(slot, kept)
       const pfn = ptePfn(pte)
       if (pfn !== ZERO_PFN) {
         pages.get(pfn)
         pageDupAnonRmap(kernel, pfn)
         child.rss++
       }
-      tables.set(child.table.walkAllocate(page), pteWithFlags(shared, pteFlags(shared) & ~PTE_D))
+      tables.set(child.table.walkAllocate(page), pteWithFlags(kept, pteFlags(kept) & ~(keepsWp ? PTE_D : PTE_D | PTE_UFFD_WP)))
       if (first < 0) first = page
       last = page
+    } else if (pte !== PTE_NONE && swapKind(pte) === 'marker') {
+      // Poison is inherited; protection only by a child that has a descriptor of its own.
+      const bits = swapValue(pte) & (keepsWp ? MARKER_POISON | MARKER_UFFD_WP : MARKER_POISON)
+      if (bits !== 0) tables.set(child.table.walkAllocate(page), makeMarker(bits))
     }
     lock.unlock(k)
   }

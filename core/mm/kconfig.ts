@@ -65,6 +65,31 @@ export const PROTECTIONS = [
     meaning: 'handle_userfault looks at the PTE again after it has queued itself and before it sleeps',
     prevents: 'a page placed in between leaves the thread asleep for ever (R52)',
   },
+  {
+    name: 'uffd-refile-seq',
+    meaning: 'whoever looks for waiters asks again while a reader moves one from pending to fault',
+    prevents: 'a wake-up finds both queues empty for that moment and leaves the thread asleep for ever (R53)',
+  },
+  {
+    name: 'uffd-place-before-wake',
+    meaning: 'the calls that resolve a userfault wake only after the PTE is stored',
+    prevents: 'a woken thread finds nothing, reports the page again, and nobody answers the second report (R50)',
+  },
+  {
+    name: 'uffd-mmap-changing',
+    meaning: 'the calls that resolve a userfault answer EAGAIN while a layout event has not been read',
+    prevents: 'a page is placed at an address that means something else by now (R72)',
+  },
+  {
+    name: 'mfill-revalidate',
+    meaning: 'UFFDIO_COPY looks its area up again after it copied without locks',
+    prevents: 'the page appears in a mapping that nobody registered (R61)',
+  },
+  {
+    name: 'mremap-flush-before-unlock',
+    meaning: 'mremap flushes the old addresses from all TLBs before it drops the page table locks',
+    prevents: 'the page is unmapped at its new place and freed while a TLB entry for the old place still writes to it (R49)',
+  },
 ] as const satisfies readonly Protection[]
 
 /**

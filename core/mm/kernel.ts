@@ -48,6 +48,8 @@ export class Kernel {
   lockdep: Lockdep | null = null
   readonly variants: Variants = { ...DEFAULT_VARIANTS }
   shootdowns = 0
+  /** vm.unprivileged_userfaultfd */
+  unprivilegedUserfaultfd = false
   ipis = 0
   hooks: KernelHooks = { populate: () => {}, shootdown: () => {}, userfault: () => {} }
   readonly #pteLocks: Spinlock[] = []

@@ -1,5 +1,5 @@
 /**
- * madvise: DONTNEED, DONTFORK, DOFORK, and the 2014 pair USERFAULT and NOUSERFAULT.
+ * madvise: DONTNEED, DONTFORK, DOFORK, POPULATE_READ and POPULATE_WRITE, and the 2014 pair USERFAULT and NOUSERFAULT.
  *
  * DONTNEED zaps pages with mmap_lock for reading. The others change flags with mmap_lock for writing: split at the edges,
  * set, merge again. USERFAULT never changes a PTE: it changes what a *none* PTE means.
@@ -10,13 +10,17 @@
 import { NOTHING, type Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ERRNO } from './errno.ts'
+import { populate } from './gup.ts'
 import { type Mm, pageOfAddress } from './mm.ts'
 import { changeAreas, zapPageRange } from './mmap.ts'
-import { VM_DONTCOPY, VM_LOCKED, VM_USERFAULT, type Vma } from './vma.ts'
+import { userfaultfdRemove } from './uffd_events.ts'
+import { VM_DONTCOPY, VM_LOCKED, VM_READ, VM_USERFAULT, VM_WRITE, type Vma } from './vma.ts'
 
 export const MADV_DONTNEED = 4
 export const MADV_DONTFORK = 10
 export const MADV_DOFORK = 11
+export const MADV_POPULATE_READ = 22
+export const MADV_POPULATE_WRITE = 23
 export const MADV_USERFAULT = 18
 export const MADV_NOUSERFAULT = 19
 
@@ -35,7 +39,15 @@ function flagsAfter(flags: number, advice: number): number {
   }
 }
 
-const KNOWN = new Set([MADV_DONTNEED, MADV_DONTFORK, MADV_DOFORK, MADV_USERFAULT, MADV_NOUSERFAULT])
+const KNOWN = new Set([
+  MADV_DONTNEED,
+  MADV_DONTFORK,
+  MADV_DOFORK,
+  MADV_USERFAULT,
+  MADV_NOUSERFAULT,
+  MADV_POPULATE_READ,
+  MADV_POPULATE_WRITE,
+])
 
 /** 0, EINVAL, or ENOMEM where part of the range is not mapped (the rest was done). */
 export function* madvise(k: Thread, mm: Mm, address: number, length: number, advice: number): Proc<number> {
@@ -44,22 +56,59 @@ export function* madvise(k: Thread, mm: Mm, address: number, length: number, adv
   if (!(start >= 0) || !KNOWN.has(advice) || length < 0) return ERRNO.EINVAL
   const end = start + Math.ceil(length / 4096)
   if (end === start) return 0
+  if (advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE)
+    return yield* populateRange(k, mm, start, end, advice === MADV_POPULATE_WRITE)
   return advice === MADV_DONTNEED ? yield* dontNeed(k, mm, start, end) : yield* changeFlags(k, mm, start, end, advice)
 }
 
-/** @kernel madvise_dontneed_single_vma */
+/**
+ * Area by area. userfaultfd hears of it first; for that mmap_lock is dropped, and the area may be another one afterwards.
+ * @kernel madvise_dontneed_free
+ */
 function* dontNeed(k: Thread, mm: Mm, start: number, end: number): Proc<number> {
   yield* mm.mmapLock.downRead(k)
-  const areas = mm.tree.overlapping(start, end)
-  for (const vma of areas) {
-    if ((vma.flags & VM_LOCKED) !== 0) {
-      mm.mmapLock.upRead(k)
-      return ERRNO.EINVAL
+  let result = 0
+  let at = start
+  while (at < end) {
+    let vma = mm.tree.find(at)
+    if (vma === null || vma.start >= end) {
+      result = ERRNO.ENOMEM
+      break
     }
-    yield* zapPageRange(k, mm, Math.max(start, vma.start), Math.min(end, vma.end))
+    if (vma.start > at) {
+      result = ERRNO.ENOMEM
+      at = vma.start
+    }
+    let to = Math.min(end, vma.end)
+    if ((vma.flags & VM_LOCKED) === 0 && !(yield* userfaultfdRemove(k, mm, vma, at, to))) {
+      yield* mm.mmapLock.downRead(k)
+      vma = mm.tree.find(at)
+      if (vma === null || !vma.contains(at)) {
+        result = ERRNO.ENOMEM
+        break
+      }
+      to = Math.min(to, vma.end)
+    }
+    if ((vma.flags & VM_LOCKED) !== 0) {
+      result = ERRNO.EINVAL
+      break
+    }
+    yield* zapPageRange(k, mm, at, to)
+    at = to
   }
   mm.mmapLock.upRead(k)
-  return covers(areas, start, end) ? 0 : ERRNO.ENOMEM
+  return result
+}
+
+/** Brings every page of the range in. ENOMEM: a hole in it. EFAULT: a page would be a signal. @kernel madvise_populate */
+function* populateRange(k: Thread, mm: Mm, start: number, end: number, store: boolean): Proc<number> {
+  yield* mm.mmapLock.downRead(k)
+  const areas = mm.tree.overlapping(start, end)
+  const covered = covers(areas, start, end)
+  const allowed = areas.every((v) => (v.flags & (store ? VM_WRITE : VM_READ)) !== 0)
+  mm.mmapLock.upRead(k)
+  if (!covered) return ERRNO.ENOMEM
+  return allowed ? yield* populate(k, mm, start, end, store) : ERRNO.EINVAL
 }
 
 function* changeFlags(k: Thread, mm: Mm, start: number, end: number, advice: number): Proc<number> {

@@ -1,32 +1,46 @@
 /**
- * UFFDIO_COPY and UFFDIO_ZEROPAGE: fill a missing page so that nobody ever sees half of it.
+ * COPY, ZEROPAGE, CONTINUE and POISON: fill a missing page so that nobody ever sees half of it.
  *
- * COPY, each page:
- *  1. mmap_changing -> EAGAIN.   2. the area of dst, registered -> else ENOENT.   3. anon_vma, a fresh page.
- *  4. copy the user's bytes with faults disabled; if that would fault: drop all locks, fault it in, start over at 1.
- *  5. PTE lock; not none -> EEXIST, free the page.   6. rmap, rss, store the PTE: visible at once and whole.
- *  7. wake the bytes done, unless DONTWAKE.
+ * The ioctl (uffdCopy and its three siblings):
+ *  1. mmap_changing -> EAGAIN, also in the field.   2. ranges, mode -> EINVAL, field untouched.   3. mm gone -> ESRCH, untouched.
+ *  4. mfill_atomic.   5. the field: bytes or errno.   6. wake the bytes done, unless DONTWAKE.   7. all: 0; some: EAGAIN.
  *
- * ZEROPAGE maps the shared zero page instead of 3, 4 and 6.
- * @kernel mfill_atomic, mfill_atomic_pte_copy, mfill_atomic_pte_zeropage, userfaultfd_copy, userfaultfd_zeropage
+ * mfill_atomic:
+ *  a. the area of the whole range, registered -> else ENOENT.   b. map_changing_lock for reading; mmap_changing -> EAGAIN.
+ *  c. MODE_WP needs a WP registration, CONTINUE needs shmem -> EINVAL.
+ *  d. each page: make it, then PTE lock; occupied -> EEXIST; rmap, rss, store the PTE: visible at once and whole.
+ *  e. COPY reads its source with page faults disabled. If that would fault: keep the page, drop every lock, copy with faults
+ *     on (it may sleep on another userfault), and start over at a: everything may have changed.
+ *
+ * COPY and CONTINUE may replace a marker; ZEROPAGE and POISON need a none PTE.
+ * @kernel mfill_atomic, mfill_atomic_install_pte, userfaultfd_copy, userfaultfd_zeropage, userfaultfd_continue, userfaultfd_poison
  */
-import { type Proc, read, write } from '../engine/op.ts'
+import type { Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
-import { ZERO_PFN } from '../hw/phys_mem.ts'
-import { makePte, PTE_D, PTE_NONE, PTE_SPECIAL, PTE_W } from '../hw/pte.ts'
 import { anonVmaPrepare } from './anon_vma.ts'
 import { ERRNO } from './errno.ts'
+import { copyUnlocked, fillPage, type MfillState, NEEDS_SOURCE } from './mfill_page.ts'
 import { type Mm, pageOfAddress } from './mm.ts'
-import { handlePageFault } from './page_fault.ts'
-import { pageAddNewAnonRmap } from './rmap.ts'
-import type { UffdResult } from './uffd_move.ts'
+import {
+  UFFDIO_CONTINUE_MODE_DONTWAKE,
+  UFFDIO_CONTINUE_MODE_WP,
+  UFFDIO_COPY_MODE_DONTWAKE,
+  UFFDIO_COPY_MODE_WP,
+  UFFDIO_POISON_MODE_DONTWAKE,
+  UFFDIO_ZEROPAGE_MODE_DONTWAKE,
+} from './uffd_abi.ts'
+import { validateRange, validateUnalignedRange } from './uffd_api.ts'
+import { wakeUserfault } from './uffd_wake.ts'
 import type { Userfaultfd } from './userfaultfd.ts'
-import type { Vma } from './vma.ts'
+import { VM_SHARED, VM_UFFD_WP, type Vma } from './vma.ts'
 
-export const UFFDIO_COPY_MODE_DONTWAKE = 1
-export const UFFDIO_ZEROPAGE_MODE_DONTWAKE = 1
+export interface UffdResult {
+  readonly result: number
+  /** What the kernel wrote into the result field: bytes done, or an errno; 0 if it left the field alone. */
+  readonly done: number
+}
 
-/** The caller runs in the mm that `src` belongs to, which is the descriptor's own here. */
+/** UFFDIO_COPY. `src` is an address of the caller's mm, at any alignment. @kernel userfaultfd_copy */
 export function* uffdCopy(
   k: Thread,
   uffd: Userfaultfd,
@@ -34,102 +48,123 @@ export function* uffdCopy(
   src: number,
   length: number,
   mode: number,
+  caller: Mm = uffd.mm,
 ): Proc<UffdResult> {
-  return yield* fill(k, uffd, dst, src, length, mode)
+  const bad = validateUnalignedRange(caller, src, length)
+  const known = UFFDIO_COPY_MODE_DONTWAKE | UFFDIO_COPY_MODE_WP
+  return yield* resolve(k, uffd, dst, length, bad, known, mode, UFFDIO_COPY_MODE_WP, { what: 'copy', caller, src })
 }
 
+/** UFFDIO_ZEROPAGE: the shared zero page, or a fresh page of the cache on shmem. @kernel userfaultfd_zeropage */
 export function* uffdZeropage(k: Thread, uffd: Userfaultfd, dst: number, length: number, mode: number): Proc<UffdResult> {
-  return yield* fill(k, uffd, dst, -1, length, mode)
+  return yield* resolve(k, uffd, dst, length, 0, UFFDIO_ZEROPAGE_MODE_DONTWAKE, mode, 0, { what: 'zeropage' })
 }
 
-function* fill(k: Thread, uffd: Userfaultfd, dst: number, src: number, length: number, mode: number): Proc<UffdResult> {
-  k.cpu.nowNs += k.cpu.preset.syscallNs.value
-  if (uffd.mmapChanging > 0) return { result: ERRNO.EAGAIN, done: ERRNO.EAGAIN }
-  const dstStart = pageOfAddress(dst)
-  const srcStart = src < 0 ? -1 : pageOfAddress(src)
-  const pages = length / 4096
-  const badSource = src >= 0 && !(srcStart >= 0)
-  if (!(dstStart >= 0) || badSource || !Number.isInteger(pages) || pages <= 0 || (mode & ~1) !== 0) {
-    return { result: ERRNO.EINVAL, done: 0 }
-  }
-  let done = 0
-  let error = 0
-  while (done < pages) {
-    error = yield* fillPage(k, uffd, dstStart + done, pages - done, srcStart < 0 ? -1 : srcStart + done)
-    if (error !== 0) break
-    done++
-  }
-  // 7.
-  if (done > 0 && (mode & UFFDIO_COPY_MODE_DONTWAKE) === 0) uffd.wake(k, dstStart, dstStart + done)
-  if (done === pages) return { result: 0, done: length }
-  return done > 0 ? { result: ERRNO.EAGAIN, done: done * 4096 } : { result: error, done: error }
+/** UFFDIO_CONTINUE: maps what the page cache holds. @kernel userfaultfd_continue */
+export function* uffdContinue(k: Thread, uffd: Userfaultfd, dst: number, length: number, mode: number): Proc<UffdResult> {
+  const known = UFFDIO_CONTINUE_MODE_DONTWAKE | UFFDIO_CONTINUE_MODE_WP
+  return yield* resolve(k, uffd, dst, length, 0, known, mode, UFFDIO_CONTINUE_MODE_WP, { what: 'continue' })
 }
 
-/** The registered area that holds the rest of the range, or null. @kernel find_dst_vma */
-function findDestination(mm: Mm, uffd: Userfaultfd, page: number, pages: number): Vma | null {
-  const vma = mm.tree.find(page)
-  return vma?.contains(page) && page + pages <= vma.end && vma.uffd === uffd ? vma : null
+/** UFFDIO_POISON: whoever touches it gets SIGBUS. @kernel userfaultfd_poison */
+export function* uffdPoison(k: Thread, uffd: Userfaultfd, dst: number, length: number, mode: number): Proc<UffdResult> {
+  return yield* resolve(k, uffd, dst, length, 0, UFFDIO_POISON_MODE_DONTWAKE, mode, 0, { what: 'poison' })
 }
 
-function* fillPage(k: Thread, uffd: Userfaultfd, page: number, pagesLeft: number, srcPage: number): Proc<number> {
+type What = Pick<MfillState, 'what'> & { readonly caller?: Mm; readonly src?: number }
+
+function* resolve(
+  k: Thread,
+  uffd: Userfaultfd,
+  dst: number,
+  length: number,
+  badSource: number,
+  knownModes: number,
+  mode: number,
+  wpMode: number,
+  what: What,
+): Proc<UffdResult> {
   const mm = uffd.mm
-  const kernel = mm.kernel
-  const { tables, pages, phys } = kernel
+  k.cpu.nowNs += k.cpu.preset.syscallNs.value
+  // 1.
+  if (uffd.mmapChanging > 0 && mm.kernel.has('uffd-mmap-changing')) return { result: ERRNO.EAGAIN, done: ERRNO.EAGAIN }
+  // 2.
+  const bad = badSource !== 0 ? badSource : validateRange(mm, dst, length)
+  if (bad !== 0 || (mode & ~knownModes) !== 0) return { result: ERRNO.EINVAL, done: 0 }
+  // 3.
+  if (mm.users === 0) return { result: ERRNO.ESRCH, done: 0 }
+  const start = pageOfAddress(dst)
+  const pages = length / 4096
+  const wakes = (mode & 1) === 0
+  // R50: the order is place, then wake.
+  if (wakes && !mm.kernel.has('uffd-place-before-wake')) yield* wakeUserfault(k, uffd, start, start + pages)
+  // 4. and 5.
+  const done = yield* mfillAtomic(k, uffd, {
+    start,
+    pages,
+    wp: (mode & wpMode) !== 0,
+    caller: mm,
+    src: 0,
+    done: 0,
+    kept: -1,
+    ...what,
+  })
+  if (done < 0) return { result: done, done }
+  // 6.
+  if (wakes && mm.kernel.has('uffd-place-before-wake')) yield* wakeUserfault(k, uffd, start, start + done / 4096)
+  // 7.
+  return { result: done === length ? 0 : ERRNO.EAGAIN, done }
+}
+
+/** Bytes filled, or an errno if none were. @kernel mfill_atomic */
+function* mfillAtomic(k: Thread, uffd: Userfaultfd, state: MfillState): Proc<number> {
+  const { mm } = uffd
+  const { kernel } = mm
+  let error = 0
+  let vma: Vma | null = null
   for (;;) {
     yield* mm.mmapLock.downRead(k)
-    // 1.
-    if (uffd.mmapChanging > 0) {
-      mm.mmapLock.upRead(k)
-      return ERRNO.EAGAIN
-    }
-    // 2.
-    const vma = findDestination(mm, uffd, page, pagesLeft)
+    // a.
+    if (vma === null || kernel.has('mfill-revalidate')) vma = findDestination(mm, state)
     if (vma === null) {
       mm.mmapLock.upRead(k)
-      return ERRNO.ENOENT
+      error = ERRNO.ENOENT
+      break
     }
-    let pfn = ZERO_PFN
-    if (srcPage >= 0) {
-      // 3.
-      if (vma.anonVma === null) yield* anonVmaPrepare(k, mm, vma)
-      pfn = pages.allocate()
-      if (pfn < 0) {
-        mm.mmapLock.upRead(k)
-        return ERRNO.ENOMEM
-      }
-      // 4.
-      if (k.stepping) yield read(srcPage, 'tlb')
-      const from = k.cpu.mmu.translate(srcPage, false)
-      if (from < 0) {
-        pages.put(pfn)
-        mm.mmapLock.upRead(k)
-        if ((yield* handlePageFault(k, mm, srcPage, false)) !== 'ok') return ERRNO.EFAULT
-        continue
-      }
-      phys.copy(pfn, from)
-      k.cpu.nowNs += k.cpu.preset.copyPageNs.value
+    if (vma.anonVma === null && (vma.flags & VM_SHARED) === 0) yield* anonVmaPrepare(k, mm, vma)
+    // b. and c.
+    yield* uffd.mapChangingLock.downRead(k)
+    error = check(uffd, vma, state)
+    // d.
+    while (error === 0 && state.done < state.pages) {
+      error = yield* fillPage(k, mm, vma, state)
+      if (error !== 0) break
+      state.done++
+      if (k.fatalSignal) error = ERRNO.EINTR
     }
-    // 5.
-    const slot = mm.table.walkAllocate(page)
-    const lock = kernel.pteLock(slot)
-    yield* lock.lock(k)
-    if (k.stepping) yield read(slot, 'pte')
-    if (tables.get(slot) !== PTE_NONE) {
-      lock.unlock(k)
-      if (pfn !== ZERO_PFN) pages.put(pfn)
-      mm.mmapLock.upRead(k)
-      return ERRNO.EEXIST
-    }
-    // 6.
-    if (k.stepping) yield write(slot, 'pte')
-    if (pfn === ZERO_PFN) tables.set(slot, makePte(ZERO_PFN, (vma.pageProt & ~PTE_W) | PTE_SPECIAL))
-    else {
-      pageAddNewAnonRmap(kernel, pfn, vma, page)
-      mm.rss++
-      tables.set(slot, makePte(pfn, vma.pageProt | PTE_D))
-    }
-    lock.unlock(k)
+    uffd.mapChangingLock.upRead(k)
     mm.mmapLock.upRead(k)
-    return 0
+    // e.
+    if (error !== NEEDS_SOURCE) break
+    error = yield* copyUnlocked(k, state)
+    if (error !== 0) break
   }
+  if (state.kept >= 0) kernel.pages.put(state.kept)
+  return state.done > 0 ? state.done * 4096 : error
+}
+
+/** The registered area that holds the whole range, or null. @kernel find_vma_and_prepare_anon, validate_dst_vma */
+function findDestination(mm: Mm, state: MfillState): Vma | null {
+  const vma = mm.tree.find(state.start)
+  return vma?.contains(state.start) && state.start + state.pages <= vma.end && vma.uffd !== null ? vma : null
+}
+
+/** b. and c. */
+function check(uffd: Userfaultfd, vma: Vma, state: MfillState): number {
+  if (uffd.mmapChanging > 0 && uffd.mm.kernel.has('uffd-mmap-changing')) return ERRNO.EAGAIN
+  if (vma.isAnonymous && (vma.flags & VM_SHARED) !== 0) return ERRNO.EINVAL
+  if (state.wp && (vma.flags & VM_UFFD_WP) === 0) return ERRNO.EINVAL
+  if (!vma.isAnonymous && !vma.isShmem) return ERRNO.EINVAL
+  if (state.what === 'continue' && !vma.isShmem) return ERRNO.EINVAL
+  return 0
 }

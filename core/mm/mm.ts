@@ -24,6 +24,8 @@ export class Mm {
   readonly pageTableLock: Spinlock
   /** CPUs that have this mm loaded: whom a shootdown must reach. @kernel mm_cpumask */
   readonly cpus: Cpu[] = []
+  /** Processes that run here; 0 once the address space is gone. @kernel mm_users */
+  users = 1
   /** Pages mapped. */
   rss = 0
 

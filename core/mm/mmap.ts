@@ -4,7 +4,7 @@
  * munmap:
  *  1. mmap_lock for writing.   2. split at both edges.   3. take the areas out of the tree.
  *  4. zap: clear PTEs under their locks, gather the frames.   5. flush the TLBs.   6. only then free the frames.
- *  7. unlink the anon_vmas.   8. unlock.
+ *  7. unlink the anon_vmas, drop the file.   8. unlock.   9. tell userfaultfd, and wait until it has read it.
  *
  * @kernel do_mmap, do_munmap, __split_vma, vma_merge, unmap_page_range, mmu_gather
  */
@@ -17,11 +17,13 @@ import { anonVmaClone, unlinkAnonVmas } from './anon_vma.ts'
 import { ERRNO } from './errno.ts'
 import { addressOf, type Mm, pageOfAddress } from './mm.ts'
 import { pageRemoveRmap } from './rmap.ts'
+import { putInode } from './shmem.ts'
 import { flushTlbRange } from './tlb_flush.ts'
-import { VM_READ, VM_WRITE, Vma } from './vma.ts'
+import { type UnmapEvent, unmapComplete, unmapPrep } from './uffd_events.ts'
+import { VM_MAYREAD, VM_MAYWRITE, VM_READ, VM_WRITE, Vma } from './vma.ts'
 
 /** The first page of a window is never mapped, so that a zero is never a good address. */
-const FIRST_PAGE = 1
+export const FIRST_PAGE = 1
 
 /** Anonymous private memory. Returns its byte address, or an errno. @kernel do_mmap */
 export function* mmapAnonymous(k: Thread, mm: Mm, length: number, flags = VM_READ | VM_WRITE): Proc<number> {
@@ -34,7 +36,7 @@ export function* mmapAnonymous(k: Thread, mm: Mm, length: number, flags = VM_REA
     mm.mmapLock.upWrite(k)
     return ERRNO.ENOMEM
   }
-  const vma = new Vma(mm.kernel.newId(), start, start + pages, flags)
+  const vma = new Vma(mm.kernel.newId(), start, start + pages, flags | VM_MAYREAD | VM_MAYWRITE)
   mm.tree.insert(vma)
   yield* mergeAround(k, mm, vma)
   mm.mmapLock.upWrite(k)
@@ -50,9 +52,24 @@ export function* munmap(k: Thread, mm: Mm, address: number, length: number): Pro
   if (end > mm.windowPages) return ERRNO.EINVAL
   // 1.
   yield* mm.mmapLock.downWrite(k)
+  const events: UnmapEvent[] = []
+  yield* unmapLocked(k, mm, start, end, events)
+  // 8.
+  mm.mmapLock.upWrite(k)
+  // 9.
+  yield* unmapComplete(k, events)
+  return 0
+}
+
+/**
+ * Steps 2 to 7, under mmap_lock for writing. The caller drops the lock and then delivers `events`.
+ * @kernel do_vmi_align_munmap
+ */
+export function* unmapLocked(k: Thread, mm: Mm, start: number, end: number, events: UnmapEvent[]): Proc<void> {
   // 2. and 3.
   const gone: Vma[] = []
   for (const vma of mm.tree.overlapping(start, end)) {
+    yield* unmapPrep(k, vma, start, end, events)
     const part = yield* splitAt(k, mm, vma, start, end)
     mm.tree.remove(part)
     gone.push(part)
@@ -60,10 +77,7 @@ export function* munmap(k: Thread, mm: Mm, address: number, length: number): Pro
   // 4. to 6.
   for (const vma of gone) yield* zapPageRange(k, mm, vma.start, vma.end)
   // 7.
-  for (const vma of gone) yield* unlinkAnonVmas(k, mm.kernel, vma)
-  // 8.
-  mm.mmapLock.upWrite(k)
-  return 0
+  for (const vma of gone) yield* removeVma(k, mm, vma)
 }
 
 /**
@@ -149,6 +163,8 @@ function* split(k: Thread, mm: Mm, vma: Vma, page: number): Proc<Vma> {
   const upper = new Vma(mm.kernel.newId(), page, vma.end, vma.flags, vma.ops)
   upper.pgoff = vma.indexOf(page)
   upper.uffd = vma.uffd
+  upper.file = vma.file
+  if (vma.file !== null) vma.file.inode.refs++
   upper.anonVma = vma.anonVma
   vma.end = page
   mm.tree.insert(upper)
@@ -168,8 +184,8 @@ export function* mergeAround(k: Thread, mm: Mm, vma: Vma): Proc<Vma> {
 
 /** @kernel can_vma_merge_after, is_mergeable_anon_vma */
 function canMerge(lower: Vma, upper: Vma): boolean {
-  if (lower.end !== upper.start || lower.flags !== upper.flags || lower.uffd !== upper.uffd || lower.ops !== upper.ops)
-    return false
+  if (lower.end !== upper.start || lower.flags !== upper.flags || lower.uffd !== upper.uffd) return false
+  if (lower.ops !== upper.ops || lower.file?.inode !== upper.file?.inode) return false
   if (lower.pgoff - lower.start !== upper.pgoff - upper.start) return false
   if (lower.anonVma === upper.anonVma) return true
   return (lower.anonVma === null && lower.chain.length === 0) || (upper.anonVma === null && upper.chain.length === 0)
@@ -182,18 +198,25 @@ function* join(k: Thread, mm: Mm, lower: Vma, upper: Vma): Proc<Vma> {
   }
   mm.tree.remove(upper)
   const end = upper.end
-  yield* unlinkAnonVmas(k, mm.kernel, upper)
+  yield* removeVma(k, mm, upper)
   lower.end = end
   return lower
+}
+
+/** An area that left the tree lets go of what it held: its anon_vmas and its file. @kernel remove_vma */
+export function* removeVma(k: Thread, mm: Mm, vma: Vma): Proc<void> {
+  yield* unlinkAnonVmas(k, mm.kernel, vma)
+  if (vma.file !== null) putInode(mm.kernel, vma.file.inode)
 }
 
 /** The end of an address space: everything unmapped, all tables freed. Nobody else runs it. @kernel exit_mmap */
 export function* exitMmap(k: Thread, mm: Mm): Proc<void> {
   yield* mm.mmapLock.downWrite(k)
+  mm.users = 0
   for (const vma of [...mm.tree.areas]) {
     mm.tree.remove(vma)
     yield* zapPageRange(k, mm, vma.start, vma.end)
-    yield* unlinkAnonVmas(k, mm.kernel, vma)
+    yield* removeVma(k, mm, vma)
   }
   for (const cpu of mm.cpus) if (cpu.mmu.space === mm.table) cpu.mmu.flushAll()
   mm.table.destroy()

@@ -14,11 +14,16 @@ import { ERRNO } from './errno.ts'
 import { type Mm, pageOfAddress } from './mm.ts'
 import { changeAreas } from './mmap.ts'
 import { flushTlbRange } from './tlb_flush.ts'
-import { VM_READ, VM_WRITE, type Vma } from './vma.ts'
+import { VM_MAYWRITE, VM_READ, VM_WRITE, type Vma } from './vma.ts'
 
 export const PROT_NONE = 0
 export const PROT_READ = 1
 export const PROT_WRITE = 2
+
+/** Area flags of PROT_*. x86 cannot map a page for writing only. */
+export function rightsOf(prot: number): number {
+  return (prot === PROT_NONE ? 0 : VM_READ) | ((prot & PROT_WRITE) !== 0 ? VM_WRITE : 0)
+}
 
 export function* mprotect(k: Thread, mm: Mm, address: number, length: number, prot: number): Proc<number> {
   k.cpu.nowNs += k.cpu.preset.syscallNs.value
@@ -35,13 +40,15 @@ export function* mprotect(k: Thread, mm: Mm, address: number, length: number, pr
     mm.mmapLock.upWrite(k)
     return ERRNO.ENOMEM
   }
-  // x86 cannot map a page for writing only.
-  const rights = (prot === PROT_NONE ? 0 : VM_READ) | ((prot & PROT_WRITE) !== 0 ? VM_WRITE : 0)
+  const rights = rightsOf(prot)
+  // Areas before one that refuses are done, as by the kernel's own loop.
+  const refuses = (vma: Vma) => (rights & VM_WRITE) !== 0 && (vma.flags & VM_MAYWRITE) === 0
+  const stopAt = areas.find(refuses)?.start ?? end
   const needs = (vma: Vma) => (vma.flags & (VM_READ | VM_WRITE)) !== rights
   // 2. to 5.
-  yield* changeAreas(k, mm, start, end, needs, (part) => changeRights(k, mm, part, rights))
+  yield* changeAreas(k, mm, start, Math.min(end, stopAt), needs, (part) => changeRights(k, mm, part, rights))
   mm.mmapLock.upWrite(k)
-  return 0
+  return stopAt < end ? ERRNO.EACCES : 0
 }
 
 /** 3. */

@@ -13,13 +13,21 @@ import type { Thread } from '../hw/cpu.ts'
 import { ptePresent, pteWritable } from '../hw/pte.ts'
 import type { Mm } from './mm.ts'
 import { handlePteFault } from './pte_fault.ts'
+import { FAULT_USER } from './vm_fault.ts'
 import { VM_READ, VM_WRITE } from './vma.ts'
 
-/** What a user thread gets back: go on, or a signal. */
-export type FaultResult = 'ok' | 'sigsegv' | 'sigbus' | 'oom'
+/** What a user thread gets back: go on, a signal, or the end (a fatal signal came while it slept). */
+export type FaultResult = 'ok' | 'sigsegv' | 'sigbus' | 'oom' | 'killed'
 
 /** Handles a fault of `k` on a page of `mm`; sleeps where the page must come from elsewhere. @kernel do_user_addr_fault */
-export function* handlePageFault(k: Thread, mm: Mm, page: number, store: boolean): Proc<FaultResult> {
+export function* handlePageFault(
+  k: Thread,
+  mm: Mm,
+  page: number,
+  store: boolean,
+  flags = FAULT_USER,
+  offset = 0,
+): Proc<FaultResult> {
   const kernel = mm.kernel
   k.cpu.nowNs += k.cpu.preset.faultNs.value
   kernel.faults.total++
@@ -38,7 +46,7 @@ export function* handlePageFault(k: Thread, mm: Mm, page: number, store: boolean
     if (k.stepping) yield read(slot, 'pte')
     const pte = kernel.tables.get(slot)
     // 3.
-    const attempt = yield* handlePteFault(k, { mm, vma, page, store, slot, pte, prot: vma.pageProt, guard: null })
+    const attempt = yield* handlePteFault(k, { mm, vma, page, store, slot, pte, prot: vma.pageProt, guard: null, flags, offset })
     switch (attempt) {
       case 'done':
         mm.mmapLock.upRead(k)
@@ -49,6 +57,7 @@ export function* handlePageFault(k: Thread, mm: Mm, page: number, store: boolean
       case 'retry':
         // 4.
         slept = true
+        if (k.fatalSignal) return 'killed'
         k.cpu.nowNs += k.cpu.preset.faultNs.value
         // Resolved meanwhile: hardware restarts the instruction and walks again.
         if (isResolved(mm, page, store)) {

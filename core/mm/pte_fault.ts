@@ -19,6 +19,7 @@ import {
   PTE_D,
   PTE_NONE,
   PTE_SPECIAL,
+  PTE_UFFD_WP,
   PTE_W,
   pteFlags,
   ptePfn,
@@ -29,15 +30,55 @@ import {
 import { anonVmaPrepare } from './anon_vma.ts'
 import { PG_ANON_EXCLUSIVE } from './page.ts'
 import { pageAddNewAnonRmap, pageRemoveRmap } from './rmap.ts'
+import { shmemFault } from './shmem.ts'
+import { MARKER_POISON, swapKind, swapValue } from './swapops.ts'
 import { flushTlbPage } from './tlb_flush.ts'
-import { handleUserfault, userfaultfdMissing } from './userfaultfd.ts'
+import { UFFD_FEATURE } from './uffd_abi.ts'
+import { handleUserfault, type UserfaultReason, userfaultfdMissing, userfaultfdWp } from './uffd_fault.ts'
 import { type Attempt, pteMapLock, releaseFaultLock, type Vmf } from './vm_fault.ts'
+import { VM_SHARED, VM_UFFD_MISSING, VM_UFFD_WP } from './vma.ts'
 
 /** @kernel handle_pte_fault */
 export function* handlePteFault(k: Thread, vmf: Vmf): Proc<Attempt> {
-  if (!ptePresent(vmf.pte)) return yield* doAnonymousPage(k, vmf)
+  if (vmf.pte === PTE_NONE) return yield* doPteMissing(k, vmf)
+  if (!ptePresent(vmf.pte)) return yield* doSwapPage(k, vmf)
   if (vmf.store && !pteWritable(vmf.pte)) return yield* doWpPage(k, vmf)
   return 'done'
+}
+
+/** @kernel do_pte_missing */
+function doPteMissing(k: Thread, vmf: Vmf): Proc<Attempt> {
+  return vmf.vma.isShmem ? shmemFault(k, vmf) : doAnonymousPage(k, vmf)
+}
+
+/** Neither none nor present: what the entry says. @kernel do_swap_page */
+function* doSwapPage(k: Thread, vmf: Vmf): Proc<Attempt> {
+  switch (swapKind(vmf.pte)) {
+    case 'marker':
+      return yield* handlePteMarker(k, vmf)
+    default:
+      return yield* doAnonymousPage(k, vmf)
+  }
+}
+
+/** Poison is worse than write protection; a marker that nobody watches any longer goes. @kernel handle_pte_marker */
+function* handlePteMarker(k: Thread, vmf: Vmf): Proc<Attempt> {
+  if ((swapValue(vmf.pte) & MARKER_POISON) !== 0) {
+    releaseFaultLock(k, vmf)
+    return 'sigbus'
+  }
+  if (userfaultfdWp(vmf.vma)) return yield* doPteMissing(k, vmf)
+  const { kernel } = vmf.mm
+  if (!(yield* pteMapLock(k, vmf))) return 'changed'
+  if (k.stepping) yield write(vmf.slot, 'pte')
+  if (kernel.tables.get(vmf.slot) === vmf.pte) kernel.tables.set(vmf.slot, PTE_NONE)
+  kernel.pteLock(vmf.slot).unlock(k)
+  return 'done'
+}
+
+/** Rights of a new page here: one that a marker protected stays protected. */
+function newPageProt(vmf: Vmf): number {
+  return vmf.pte === PTE_NONE ? vmf.prot : (vmf.prot | PTE_UFFD_WP) & ~PTE_W
 }
 
 /** An area's first page needs an anon_vma, and making one needs the tree to stand still; false: it has none and may not. */
@@ -46,11 +87,10 @@ function prepareAnonVma(k: Thread, vmf: Vmf): Proc<void> {
 }
 
 /** Under the PTE lock, which it drops: the page is somebody's to bring. */
-function* userfault(k: Thread, vmf: Vmf): Proc<Attempt> {
-  const { mm, vma, page, store } = vmf
-  mm.kernel.pteLock(vmf.slot).unlock(k)
+function* userfault(k: Thread, vmf: Vmf, reason: UserfaultReason): Proc<Attempt> {
+  vmf.mm.kernel.pteLock(vmf.slot).unlock(k)
   if (vmf.guard?.speculative === true) return 'changed'
-  return yield* handleUserfault(k, mm, vma, page, store, () => releaseFaultLock(k, vmf))
+  return yield* handleUserfault(k, vmf, reason)
 }
 
 /** @kernel do_anonymous_page */
@@ -64,15 +104,15 @@ function* doAnonymousPage(k: Thread, vmf: Vmf): Proc<Attempt> {
     if (!(yield* pteMapLock(k, vmf))) return 'changed'
     // b.
     if (k.stepping) yield read(slot, 'pte')
-    if (tables.get(slot) !== PTE_NONE) {
+    if (tables.get(slot) !== vmf.pte) {
       lock.unlock(k)
       return 'done'
     }
     // c.
-    if (userfaultfdMissing(vma)) return yield* userfault(k, vmf)
+    if (userfaultfdMissing(vma)) return yield* userfault(k, vmf, VM_UFFD_MISSING)
     // d.
     if (k.stepping) yield write(slot, 'pte')
-    tables.set(slot, makePte(ZERO_PFN, (vmf.prot & ~PTE_W) | PTE_SPECIAL))
+    tables.set(slot, makePte(ZERO_PFN, (newPageProt(vmf) & ~PTE_W) | PTE_SPECIAL))
     lock.unlock(k)
     kernel.hooks.populate(k, page, true)
     return 'done'
@@ -90,7 +130,7 @@ function* doAnonymousPage(k: Thread, vmf: Vmf): Proc<Attempt> {
     return 'changed'
   }
   if (k.stepping) yield read(slot, 'pte')
-  if (tables.get(slot) !== PTE_NONE) {
+  if (tables.get(slot) !== vmf.pte) {
     lock.unlock(k)
     pages.put(pfn)
     return 'done'
@@ -98,13 +138,13 @@ function* doAnonymousPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   // c.
   if (userfaultfdMissing(vma)) {
     pages.put(pfn)
-    return yield* userfault(k, vmf)
+    return yield* userfault(k, vmf, VM_UFFD_MISSING)
   }
   // d.
   pageAddNewAnonRmap(kernel, pfn, vma, page)
   vmf.mm.rss++
   if (k.stepping) yield write(slot, 'pte')
-  tables.set(slot, makePte(pfn, vmf.prot | PTE_D))
+  tables.set(slot, makePte(pfn, newPageProt(vmf) | PTE_D))
   // e.
   lock.unlock(k)
   kernel.hooks.populate(k, page, false)
@@ -114,6 +154,7 @@ function* doAnonymousPage(k: Thread, vmf: Vmf): Proc<Attempt> {
 /**
  * A store to a page mapped without W, in an area that may be written.
  *
+ * 0. Protected by userfaultfd: report it, or with WP_ASYNC lift the protection. A shared mapping: set W.
  * 1. The page is exclusive, or this PTE is its only mapping: reuse it, set W.
  * 2. Else copy: allocate, copy, PTE lock, the PTE must be unchanged, replace, flush, drop the old page.
  *
@@ -126,12 +167,25 @@ function* doWpPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   const lock = kernel.pteLock(slot)
   if (!(yield* pteMapLock(k, vmf))) return 'changed'
   if (k.stepping) yield read(slot, 'pte')
-  const pte = tables.get(slot)
+  let pte = tables.get(slot)
   if (!ptePresent(pte) || pteWritable(pte)) {
     lock.unlock(k)
     return 'done'
   }
+  // 0.
+  if ((pte & PTE_UFFD_WP) !== 0 && userfaultfdWp(vma)) {
+    if (vma.uffd?.wants(UFFD_FEATURE.WP_ASYNC) !== true) return yield* userfault(k, vmf, VM_UFFD_WP)
+    pte -= PTE_UFFD_WP
+    if (k.stepping) yield write(slot, 'pte')
+    tables.set(slot, pte)
+  }
   const old = ptePfn(pte)
+  if ((vma.flags & VM_SHARED) !== 0) {
+    if (k.stepping) yield write(slot, 'pte')
+    tables.set(slot, pteWithFlags(pte, pteFlags(pte) | PTE_W | PTE_D))
+    lock.unlock(k)
+    return 'done'
+  }
   // 1.
   if (old !== ZERO_PFN && (pages.isExclusive(old) || (pages.mapcount[old] === 1 && pages.refcount[old] === 1))) {
     pages.flags[old] |= PG_ANON_EXCLUSIVE

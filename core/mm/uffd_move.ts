@@ -1,14 +1,15 @@
 /**
  * UFFDIO_MOVE: the descendant of remap_anon_pages that was merged in 6.8.
  *
- *  1. mmap_changing -> EAGAIN.   2. ranges valid -> EINVAL.   3. mode known -> EINVAL.
- *  4. dst area, then src area: missing -> ENOENT.
- *  5. private, whole range inside, same rights, equally locked, writable, both anonymous, dst registered here -> EINVAL.
- *  6. each page: dst not none -> EEXIST; src hole -> ENOENT or skipped; zero page: moved as such; not exclusive -> EBUSY;
+ *  1. mmap_changing -> EAGAIN, also in the field.   2. the caller's mm is another -> EINVAL.   3. ranges -> EINVAL.
+ *  4. mode known -> EINVAL.   5. mm gone -> ESRCH.   (2 to 5 leave the field alone.)
+ *  6. dst area, then src area: missing -> ENOENT.   7. map_changing_lock for reading; mmap_changing -> EAGAIN.
+ *  8. private, whole range inside, same rights, equally locked, writable, both anonymous, dst registered here -> EINVAL.
+ *  9. each page: dst not none -> EEXIST; src hole -> ENOENT or skipped; zero page: moved as such; not exclusive -> EBUSY;
  *     lock the page, the anon_vma root, both PTE locks; verify again; move (remap_anon_pages.ts, movePage).
- *  7. wake the bytes done, unless DONTWAKE.
+ * 10. wake the bytes done, unless DONTWAKE.
  *
- * Returns { result, moved }: 0 when complete, EAGAIN when partial (bytes in `moved`), an errno when nothing moved.
+ * 0 when complete, EAGAIN when partial (bytes in the field), an errno when nothing moved.
  * @kernel userfaultfd_move, move_pages, move_pages_pte
  */
 import { type Proc, read, write } from '../engine/op.ts'
@@ -18,22 +19,18 @@ import { PTE_NONE, ptePfn, ptePresent } from '../hw/pte.ts'
 import { lockBoth, unlockBoth } from '../sync/spinlock.ts'
 import { anonVmaPrepare, putAnonVma } from './anon_vma.ts'
 import { ERRNO } from './errno.ts'
-import { pageOfAddress } from './mm.ts'
+import type { UffdResult } from './mfill_atomic.ts'
+import { type Mm, pageOfAddress } from './mm.ts'
 import { movePage } from './remap_anon_pages.ts'
 import { pageAnonVma } from './rmap.ts'
 import { flushTlbPage } from './tlb_flush.ts'
+import { UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES, UFFDIO_MOVE_MODE_DONTWAKE } from './uffd_abi.ts'
+import { validateRange } from './uffd_api.ts'
+import { wakeUserfault } from './uffd_wake.ts'
 import type { Userfaultfd } from './userfaultfd.ts'
-import { VM_LOCKED, VM_SHARED, VM_WRITE, type Vma } from './vma.ts'
+import { VM_LOCKED, VM_READ, VM_SHARED, VM_WRITE, type Vma } from './vma.ts'
 
-export const UFFDIO_MOVE_MODE_DONTWAKE = 1
-export const UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES = 2
-
-export interface UffdResult {
-  readonly result: number
-  /** Bytes done, or an errno where none were. */
-  readonly done: number
-}
-
+/** UFFDIO_MOVE. `caller` is the mm of whoever calls: only its own memory may be moved. @kernel userfaultfd_move */
 export function* uffdMove(
   k: Thread,
   uffd: Userfaultfd,
@@ -41,54 +38,65 @@ export function* uffdMove(
   src: number,
   length: number,
   mode: number,
+  caller: Mm = uffd.mm,
 ): Proc<UffdResult> {
   const mm = uffd.mm
   k.cpu.nowNs += k.cpu.preset.syscallNs.value
   // 1.
-  if (uffd.mmapChanging > 0) return failed(ERRNO.EAGAIN)
-  // 2. and 3.
+  if (uffd.mmapChanging > 0 && mm.kernel.has('uffd-mmap-changing')) return failed(ERRNO.EAGAIN)
+  // 2. to 4.
+  const known = UFFDIO_MOVE_MODE_DONTWAKE | UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES
+  const badRange = validateRange(mm, dst, length) !== 0 || validateRange(mm, src, length) !== 0
+  if (caller !== mm || badRange || (mode & ~known) !== 0) return { result: ERRNO.EINVAL, done: 0 }
+  // 5.
+  if (mm.users === 0) return { result: ERRNO.ESRCH, done: 0 }
   const dstStart = pageOfAddress(dst)
-  const srcStart = pageOfAddress(src)
-  const pages = length / 4096
-  if (!(dstStart >= 0) || !(srcStart >= 0) || !Number.isInteger(pages) || pages <= 0 || mode > 3) return failed(ERRNO.EINVAL)
-  yield* mm.mmapLock.downRead(k)
-  const check = checkAreas(uffd, dstStart, srcStart, pages)
-  if (typeof check === 'number') {
-    mm.mmapLock.upRead(k)
-    return failed(check)
-  }
-  const dstVma = check
-  if (dstVma.anonVma === null) yield* anonVmaPrepare(k, mm, dstVma)
-  // 6.
-  let moved = 0
-  let error = 0
-  while (moved < pages) {
-    error = yield* movePte(k, uffd, dstVma, dstStart + moved, srcStart + moved, mode)
-    if (error === ERRNO.EAGAIN) continue
-    if (error !== 0) break
-    moved++
-  }
-  mm.mmapLock.upRead(k)
-  // 7.
-  if (moved > 0 && (mode & UFFDIO_MOVE_MODE_DONTWAKE) === 0) uffd.wake(k, dstStart, dstStart + moved)
-  if (moved === pages) return { result: 0, done: length }
-  return moved > 0 ? { result: ERRNO.EAGAIN, done: moved * 4096 } : failed(error)
+  const moved = yield* movePages(k, uffd, dstStart, pageOfAddress(src), length / 4096, mode)
+  if (moved < 0) return failed(moved)
+  // 10.
+  if ((mode & UFFDIO_MOVE_MODE_DONTWAKE) === 0) yield* wakeUserfault(k, uffd, dstStart, dstStart + moved / 4096)
+  return { result: moved === length ? 0 : ERRNO.EAGAIN, done: moved }
 }
 
 function failed(error: number): UffdResult {
   return { result: error, done: error }
 }
 
-/** 4. and 5.: the destination's area, or an errno. */
+/** Bytes moved, or an errno if none were. @kernel move_pages */
+function* movePages(k: Thread, uffd: Userfaultfd, dst: number, src: number, pages: number, mode: number): Proc<number> {
+  const { mm } = uffd
+  yield* mm.mmapLock.downRead(k)
+  yield* uffd.mapChangingLock.downRead(k)
+  // 6. to 8.
+  const checked = checkAreas(uffd, dst, src, pages)
+  let moved = 0
+  let error = typeof checked === 'number' ? checked : 0
+  if (typeof checked !== 'number') {
+    if (checked.anonVma === null) yield* anonVmaPrepare(k, mm, checked)
+    // 9.
+    while (moved < pages) {
+      error = k.fatalSignal ? ERRNO.EINTR : yield* movePte(k, uffd, checked, dst + moved, src + moved, mode)
+      if (error === ERRNO.EAGAIN) continue
+      if (error !== 0) break
+      moved++
+    }
+  }
+  uffd.mapChangingLock.upRead(k)
+  mm.mmapLock.upRead(k)
+  return moved > 0 ? moved * 4096 : error
+}
+
+/** 6. to 8.: the destination's area, or an errno. @kernel validate_move_areas */
 function checkAreas(uffd: Userfaultfd, dst: number, src: number, pages: number): Vma | number {
   const tree = uffd.mm.tree
   const dstVma = tree.find(dst)
   if (dstVma === null || !dstVma.contains(dst)) return ERRNO.ENOENT
   const srcVma = tree.find(src)
   if (srcVma === null || !srcVma.contains(src)) return ERRNO.ENOENT
+  if (uffd.mmapChanging > 0 && uffd.mm.kernel.has('uffd-mmap-changing')) return ERRNO.EAGAIN
   if (((dstVma.flags | srcVma.flags) & VM_SHARED) !== 0) return ERRNO.EINVAL
   if (dst + pages > dstVma.end || src + pages > srcVma.end) return ERRNO.EINVAL
-  if (dstVma.pageProt !== srcVma.pageProt || ((dstVma.flags ^ srcVma.flags) & VM_LOCKED) !== 0) return ERRNO.EINVAL
+  if (((dstVma.flags ^ srcVma.flags) & (VM_READ | VM_WRITE | VM_LOCKED)) !== 0) return ERRNO.EINVAL
   if ((srcVma.flags & VM_WRITE) === 0) return ERRNO.EINVAL
   if (dstVma.uffd !== uffd || !dstVma.isAnonymous || !srcVma.isAnonymous) return ERRNO.EINVAL
   return dstVma

@@ -1,242 +1,115 @@
 /**
- * userfaultfd: who registered what, who waits for what, and the wake-up that is never lost.
+ * userfaultfd: the context behind one descriptor. Who waits for what, and what keeps it still.
  *
- * handle_userfault, called with mmap_lock held for reading, in this order:
- *   1. no context -> SIGBUS.   2. released -> drop the lock, RETRY.
- *   3. enqueue on fault_pending and park, under the queue's lock.
- *   4. still under mmap_lock, look at the PTE again (must_wait): a page that is there now must not be waited for.
- *   5. drop mmap_lock.   6. if it must wait: wake a reader, sleep.
- *   7. take oneself off the queue if still on it.   8. always RETRY: a wake means "look again", not "it is there".
+ *     pending  faults that nobody has read      fault   faults that were read and not yet woken
+ *     event    layout events and their senders  fd      readers and pollers of the descriptor
  *
- * A fault is on `pending` until somebody reads its message, then on `fault` until it is woken. Two protocols share this:
- * the ioctls of 4.3 and later (a wake finds waiters on both queues) and the 8- and 16-byte protocol of 2014
- * (userfaultfd_2014.ts: an acknowledgement finds only waiters that were read).
+ * Locks, from outer to inner: the fd queue, then pending, then fault; the fd queue, then event. `refileSeq` is odd while a
+ * fault is between pending and fault, so that a look at both queues without a lock can tell. `mapChangingLock` is held for
+ * reading by the calls that place pages, and for writing by who counts `mmapChanging` up.
  *
- * @kernel userfaultfd_ctx, handle_userfault, userfaultfd_must_wait, userfaultfd_ctx_read, userfaultfd_register
+ * The rest by concept: uffd_api.ts (handshake), uffd_register.ts, uffd_fault.ts (going to sleep), uffd_wake.ts,
+ * uffd_read.ts (read and poll), uffd_events.ts (fork, mremap, madvise, munmap), mfill_atomic.ts, uffd_wp.ts, uffd_move.ts
+ * (resolving), userfaultfd_2014.ts (the protocol of 2014 over the same queues).
+ *
+ * @kernel userfaultfd_ctx, SYSCALL_DEFINE1(userfaultfd)
  */
-import { assert } from '../base/assert.ts'
-import { BLOCK, NOTHING, type Proc, read, write } from '../engine/op.ts'
-import type { Task } from '../engine/task.ts'
 import type { Thread } from '../hw/cpu.ts'
-import { PTE_NONE } from '../hw/pte.ts'
+import { Rwsem } from '../sync/rwsem.ts'
+import { Spinlock } from '../sync/spinlock.ts'
 import { WaitQueue } from '../sync/wait_queue.ts'
 import { ERRNO } from './errno.ts'
-import { type Mm, pageOfAddress } from './mm.ts'
-import { changeAreas } from './mmap.ts'
-import { VM_UFFD_MISSING, VM_USERFAULT, type Vma } from './vma.ts'
+import type { Mm } from './mm.ts'
+import { O_CLOEXEC, O_NONBLOCK, UFFD_FEATURE, UFFD_USER_MODE_ONLY, type UffdMessage } from './uffd_abi.ts'
 
-/** One thread that sleeps on a missing page. */
+/** One thread that sleeps on a page. @kernel userfaultfd_wait_queue */
 export interface UserfaultWaiter {
-  readonly task: Task
+  readonly task: Thread
   readonly page: number
   readonly store: boolean
+  readonly message: UffdMessage
 }
 
-export const UFFDIO_REGISTER_MODE_MISSING = 1
+/** One thread that changed the layout and sleeps until somebody has read about it. */
+export interface EventWaiter {
+  readonly task: Thread
+  readonly message: UffdMessage
+  /** The message was read: the sender may go on. @kernel userfaultfd_event_complete */
+  done: boolean
+}
 
 export class Userfaultfd {
-  /** Faults whose message nobody has read. */
   readonly pending = new WaitQueue<UserfaultWaiter>()
-  /** Faults that were read and not yet woken. */
   readonly fault = new WaitQueue<UserfaultWaiter>()
-  released = false
+  readonly event = new WaitQueue<EventWaiter>()
+  readonly fd = new WaitQueue<{ readonly task: Thread }>()
+  readonly pendingLock: Spinlock
+  readonly faultLock: Spinlock
+  readonly eventLock: Spinlock
+  readonly fdLock: Spinlock
+  readonly mapChangingLock: Rwsem
+  refileSeq = 0
   /** Above zero while the layout of a registered range changes: resolving calls return EAGAIN. */
   mmapChanging = 0
-  #reader: Task | null = null
+  released = false
+  /** The handshake was made. @kernel UFFD_FEATURE_INITIALIZED */
+  initialized = false
+  /** What the user asked for. */
+  features = 0
 
   constructor(
     readonly mm: Mm,
     readonly id: number,
     /** Which protocol the user speaks. */
     readonly protocol: '2014' | 'ioctl',
-  ) {}
-
-  wakeReader(atNs: number): void {
-    const reader = this.#reader
-    this.#reader = null
-    reader?.wake(atNs)
+    /** Flags of userfaultfd(2). */
+    readonly flags = 0,
+  ) {
+    const lockNs = mm.kernel.preset.lockNs.value
+    this.pendingLock = new Spinlock(id, 'uffd.fault_pending_wqh', lockNs)
+    this.faultLock = new Spinlock(id, 'uffd.fault_wqh', lockNs)
+    this.eventLock = new Spinlock(id, 'uffd.event_wqh', lockNs)
+    this.fdLock = new Spinlock(id, 'uffd.fd_wqh', lockNs)
+    this.mapChangingLock = new Rwsem(id, 'uffd.map_changing_lock', lockNs)
   }
 
-  /**
-   * read(2) of one message: the next pending fault, refiled to `fault`. Sleeps until there is one.
-   * Answers null once the descriptor was closed.
-   */
-  *read(k: Thread): Proc<UserfaultWaiter | null> {
-    const preset = k.cpu.preset
-    for (;;) {
-      if (k.stepping) yield read(this.id, 'uffd.pending')
-      const waiter = this.pending.shift()
-      if (waiter !== undefined) {
-        this.fault.add(waiter)
-        k.cpu.nowNs += preset.syscallNs.value
-        return waiter
-      }
-      if (this.released) return null
-      this.#reader = k
-      k.park('a userfault to read')
-      if (this.pending.length === 0) yield BLOCK
-    }
+  /** True if the user asked for the feature (of UFFD_FEATURE). */
+  wants(feature: number): boolean {
+    return (this.features & feature) !== 0
   }
 
-  /**
-   * Wakes every waiter in [start, end), read or not, each once; returns how many.
-   * @kernel wake_userfault
-   */
-  wake(k: Thread, start: number, end: number): number {
-    if (this.pending.length === 0 && this.fault.length === 0) return 0
-    const inRange = (w: UserfaultWaiter) => w.page >= start && w.page < end
-    const atNs = k.cpu.nowNs + k.cpu.preset.wakeupNs.value
-    return this.pending.wake(atNs, inRange) + this.fault.wake(atNs, inRange)
+  get nonblocking(): boolean {
+    return (this.flags & O_NONBLOCK) !== 0
   }
 
-  /** The acknowledgement of 2014: wakes only waiters whose message was read. */
-  wakeRead(k: Thread, start: number, end: number): number {
-    return this.fault.wake(k.cpu.nowNs + k.cpu.preset.wakeupNs.value, (w) => w.page >= start && w.page < end)
+  get userModeOnly(): boolean {
+    return (this.flags & UFFD_USER_MODE_ONLY) !== 0
+  }
+
+  /** @kernel userfaultfd_wp_unpopulated */
+  get wpUnpopulated(): boolean {
+    return this.wants(UFFD_FEATURE.WP_UNPOPULATED | UFFD_FEATURE.WP_ASYNC)
+  }
+
+  /** Somebody may read now. @kernel wake_up_poll(&ctx->fd_wqh) */
+  wakeReaders(k: Thread): void {
+    if (this.fd.length > 0) this.fd.wake(k.cpu.nowNs + k.cpu.preset.wakeupNs.value, () => true)
   }
 }
 
 /**
- * A missing page in a registered area. Drops mmap_lock, or whatever guards the fault. Answers 'retry' (look at the page table again) or 'sigbus'.
- * @kernel handle_userfault
+ * userfaultfd(2): a descriptor, or an errno. EINVAL: unknown flag. EPERM: a caller without CAP_SYS_PTRACE may only ask for
+ * faults of user code, unless vm.unprivileged_userfaultfd allows more.
+ * @kernel new_userfaultfd, userfaultfd_syscall_allowed
  */
-export function* handleUserfault(
-  k: Thread,
-  mm: Mm,
-  vma: Vma,
-  page: number,
-  store: boolean,
-  release: () => void = () => mm.mmapLock.upRead(k),
-): Proc<'retry' | 'sigbus'> {
-  const uffd = vma.uffd
-  const kernel = mm.kernel
-  // 1. MADV_USERFAULT without a descriptor: the signal is the notification.
-  if (uffd === null) {
-    release()
-    return 'sigbus'
-  }
-  // 2.
-  if (uffd.released) {
-    release()
-    return uffd.protocol === '2014' ? 'sigbus' : 'retry'
-  }
-  kernel.faults.userfault++
-  // 3.
-  if (k.stepping) yield write(uffd.id, 'uffd.pending')
-  const waiter: UserfaultWaiter = { task: k, page, store }
-  uffd.pending.add(waiter)
-  k.park(`a wake-up for page ${page}`)
-  // 4. Pairs with the store of the PTE before the look at the queues in whoever resolves.
-  if (k.stepping) yield read(page, 'pte')
-  const mustWait = !kernel.has('uffd-must-wait') || isMissing(mm, page)
-  // 5.
-  release()
-  // 6.
-  if (mustWait && !uffd.released) {
-    uffd.wakeReader(k.cpu.nowNs + k.cpu.preset.wakeupNs.value)
-    if (k.parked) {
-      kernel.hooks.userfault(k, page, store)
-      yield BLOCK
-    }
-  }
-  // 7.
-  k.parked = false
-  if (!uffd.pending.remove(waiter)) uffd.fault.remove(waiter)
-  // 8.
-  return 'retry'
+export function newUserfaultfd(mm: Mm, flags: number, privileged: boolean): Userfaultfd | number {
+  const allowed = (flags & UFFD_USER_MODE_ONLY) !== 0 || privileged || mm.kernel.unprivilegedUserfaultfd
+  if (!allowed) return ERRNO.EPERM
+  return openUserfaultfd(mm, flags)
 }
 
-/** @kernel userfaultfd_must_wait */
-function isMissing(mm: Mm, page: number): boolean {
-  const slot = mm.table.walk(page)
-  return slot < 0 || mm.kernel.tables.get(slot) === PTE_NONE
-}
-
-/**
- * UFFDIO_REGISTER for missing pages, or the 2014 registration by write(2). Byte addresses.
- *
- * EINVAL: bad mode, alignment, empty or wrapping range, no area, an area that is not anonymous. EBUSY: part of the range
- * belongs to another descriptor. Areas are split at the edges.
- * @kernel userfaultfd_register
- */
-export function* userfaultfdRegister(k: Thread, uffd: Userfaultfd, address: number, length: number, mode: number): Proc<number> {
-  const mm = uffd.mm
-  k.cpu.nowNs += k.cpu.preset.syscallNs.value
-  if (mode !== UFFDIO_REGISTER_MODE_MISSING) return ERRNO.EINVAL
-  const start = pageOfAddress(address)
-  const pages = length / 4096
-  if (!(start >= 0) || !Number.isInteger(pages) || pages <= 0 || start + pages > mm.windowPages) return ERRNO.EINVAL
-  const end = start + pages
-  yield* mm.mmapLock.downWrite(k)
-  const result = checkRegister(mm, uffd, start, end)
-  if (result === 0) {
-    yield* changeAreas(
-      k,
-      mm,
-      start,
-      end,
-      (vma) => vma.uffd !== uffd,
-      (part) => attach(part, uffd),
-    )
-  }
-  mm.mmapLock.upWrite(k)
-  return result
-}
-
-function attach(part: Vma, uffd: Userfaultfd): Proc<void> {
-  part.uffd = uffd
-  if (uffd.protocol === 'ioctl') part.flags |= VM_UFFD_MISSING
-  return NOTHING
-}
-
-function detach(part: Vma): Proc<void> {
-  part.uffd = null
-  part.flags &= ~VM_UFFD_MISSING
-  return NOTHING
-}
-
-function checkRegister(mm: Mm, uffd: Userfaultfd, start: number, end: number): number {
-  const areas = mm.tree.overlapping(start, end)
-  if (areas.length === 0) return ERRNO.EINVAL
-  for (const vma of areas) {
-    if (!vma.isAnonymous) return ERRNO.EINVAL
-    if (vma.uffd !== null && vma.uffd !== uffd) return ERRNO.EBUSY
-  }
-  return 0
-}
-
-/** UFFDIO_UNREGISTER, and what close does to each area. Wakes the waiters of the range. @kernel userfaultfd_unregister */
-export function* userfaultfdUnregister(k: Thread, uffd: Userfaultfd, address: number, length: number): Proc<number> {
-  const mm = uffd.mm
-  const start = pageOfAddress(address)
-  const pages = length / 4096
-  if (!(start >= 0) || !Number.isInteger(pages) || pages <= 0 || start + pages > mm.windowPages) return ERRNO.EINVAL
-  const end = start + pages
-  yield* mm.mmapLock.downWrite(k)
-  const areas = mm.tree.overlapping(start, end)
-  if (areas.length === 0 || areas.some((v) => v.uffd !== null && v.uffd !== uffd)) {
-    mm.mmapLock.upWrite(k)
-    return ERRNO.EINVAL
-  }
-  yield* changeAreas(k, mm, start, end, (vma) => vma.uffd !== null, detach)
-  uffd.wake(k, start, end)
-  mm.mmapLock.upWrite(k)
-  return 0
-}
-
-/** close(2): nobody waits any longer, every area is free again. @kernel userfaultfd_release */
-export function* userfaultfdRelease(k: Thread, uffd: Userfaultfd): Proc<void> {
-  const mm = uffd.mm
-  assert(!uffd.released, 'userfaultfd closed twice')
-  uffd.released = true
-  yield* mm.mmapLock.downWrite(k)
-  // In 2014 the area stays a userfault area: later faults get SIGBUS.
-  yield* changeAreas(k, mm, 0, mm.windowPages, (vma) => vma.uffd === uffd, detach)
-  mm.mmapLock.upWrite(k)
-  uffd.wake(k, 0, Number.POSITIVE_INFINITY)
-  uffd.wakeReader(k.cpu.nowNs)
-}
-
-/** True if a missing page of this area is somebody's business. @kernel userfaultfd_missing */
-export function userfaultfdMissing(vma: Vma): boolean {
-  return (vma.flags & (VM_UFFD_MISSING | VM_USERFAULT)) !== 0
+/** USERFAULTFD_IOC_NEW on /dev/userfaultfd: whoever could open the device may. @kernel userfaultfd_dev_ioctl */
+export function openUserfaultfd(mm: Mm, flags: number): Userfaultfd | number {
+  if ((flags & ~(O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY)) !== 0) return ERRNO.EINVAL
+  return new Userfaultfd(mm, mm.kernel.newId(), 'ioctl', flags)
 }

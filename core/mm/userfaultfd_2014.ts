@@ -15,7 +15,10 @@ import type { Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ERRNO } from './errno.ts'
 import { addressOf, type Mm, pageOfAddress } from './mm.ts'
-import { UFFDIO_REGISTER_MODE_MISSING, Userfaultfd, userfaultfdRegister, userfaultfdUnregister } from './userfaultfd.ts'
+import { UFFD_EVENT_PAGEFAULT, UFFDIO_REGISTER_MODE_MISSING } from './uffd_abi.ts'
+import { nextMessage } from './uffd_read.ts'
+import { userfaultfdRegister, userfaultfdUnregister } from './uffd_register.ts'
+import { Userfaultfd } from './userfaultfd.ts'
 
 export const USERFAULTFD_PROTOCOL = 0xaa
 /** What a read answers after a wrong protocol number. */
@@ -50,8 +53,9 @@ export class Userfaultfd2014 extends Userfaultfd {
         this.#state = 'running'
         return USERFAULTFD_PROTOCOL
       case 'running': {
-        const waiter = yield* this.read(k)
-        return waiter === null ? ERRNO.EINVAL : addressOf(waiter.page)
+        const message = yield* nextMessage(k, this, this.nonblocking)
+        if (typeof message === 'number') return message
+        return message.event === UFFD_EVENT_PAGEFAULT ? message.address : ERRNO.EINVAL
       }
     }
   }
@@ -74,7 +78,12 @@ export class Userfaultfd2014 extends Userfaultfd {
       return result === 0 ? 16 : result
     }
     k.cpu.nowNs += k.cpu.preset.syscallNs.value
-    return this.wakeRead(k, pageOfAddress(from), pageOfAddress(end)) > 0 ? 16 : ERRNO.ENOENT
+    return this.#acknowledge(k, pageOfAddress(from), pageOfAddress(end)) > 0 ? 16 : ERRNO.ENOENT
+  }
+
+  /** Wakes the waiters in [start, end) whose message was read; those that nobody has read sleep on. */
+  #acknowledge(k: Thread, start: number, end: number): number {
+    return this.fault.wake(k.cpu.nowNs + k.cpu.preset.wakeupNs.value, (w) => w.page >= start && w.page < end)
   }
 
   static range(page: number, pages: number, verb: 'ack' | 'register' | 'unregister'): readonly [number, number] {

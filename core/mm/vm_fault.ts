@@ -24,6 +24,17 @@ export interface FaultGuard {
   readonly speculative: boolean
 }
 
+/** May drop the lock and be tried again. @kernel FAULT_FLAG_ALLOW_RETRY */
+export const FAULT_FLAG_ALLOW_RETRY = 1 << 2
+/** Must not sleep: says RETRY instead. */
+export const FAULT_FLAG_RETRY_NOWAIT = 1 << 3
+/** User code's own access, not the kernel's on its behalf. */
+export const FAULT_FLAG_USER = 1 << 6
+/** What a plain load or store of user code brings. @kernel FAULT_FLAG_DEFAULT */
+export const FAULT_USER = FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_USER
+/** An access by a system call (copy_from_user, get_user_pages). */
+export const FAULT_KERNEL = FAULT_FLAG_ALLOW_RETRY
+
 export interface Vmf {
   readonly mm: Mm
   readonly vma: Vma
@@ -35,6 +46,10 @@ export interface Vmf {
   /** PTE flags of a page mapped here, as sampled with the area. @kernel vm_page_prot */
   readonly prot: number
   readonly guard: FaultGuard | null
+  /** FAULT_FLAG_*; absent: a fault of user code that may sleep. */
+  readonly flags: number
+  /** Where in the page the access was. @kernel vmf->real_address */
+  readonly offset: number
 }
 
 /**

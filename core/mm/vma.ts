@@ -9,14 +9,23 @@
 import { PTE_A, PTE_P, PTE_U, PTE_W } from '../hw/pte.ts'
 import type { AnonVma, AnonVmaChain } from './anon_vma.ts'
 import type { Mm } from './mm.ts'
+import type { OpenFile } from './shmem.ts'
 import type { Userfaultfd } from './userfaultfd.ts'
 
 export const VM_READ = 1 << 0
 export const VM_WRITE = 1 << 1
 export const VM_SHARED = 1 << 3
+/** May mprotect give the right? A shared mapping of a file opened for reading never may. */
+export const VM_MAYREAD = 1 << 4
+export const VM_MAYWRITE = 1 << 5
 export const VM_UFFD_MISSING = 1 << 9
+export const VM_UFFD_WP = 1 << 12
 export const VM_LOCKED = 1 << 13
 export const VM_DONTCOPY = 1 << 17
+/** Bit 38 in the kernel. */
+export const VM_UFFD_MINOR = 1 << 27
+/** @kernel __VM_UFFD_FLAGS */
+export const VM_UFFD_FLAGS = VM_UFFD_MISSING | VM_UFFD_WP | VM_UFFD_MINOR
 /** MADV_USERFAULT of the 2014 series (bit 32 there). */
 export const VM_USERFAULT = 1 << 28
 
@@ -34,6 +43,8 @@ export class Vma {
   /** Edges to every anon_vma whose pages may be mapped here, newest first. @kernel same_vma list */
   chain: AnonVmaChain[] = []
   uffd: Userfaultfd | null = null
+  /** The open file behind a mapping. @kernel vm_file */
+  file: OpenFile | null = null
 
   constructor(
     readonly id: number,
@@ -41,7 +52,7 @@ export class Vma {
     end: number,
     flags: number,
     /** A file or device behind it; anonymous areas have none. @kernel vm_ops */
-    readonly ops: 'file' | null = null,
+    readonly ops: 'file' | 'shmem' | null = null,
   ) {
     this.start = start
     this.end = end
@@ -55,6 +66,11 @@ export class Vma {
 
   get isAnonymous(): boolean {
     return this.ops === null
+  }
+
+  /** Memory that a page cache keeps: MAP_SHARED anonymous, memfd. @kernel vma_is_shmem */
+  get isShmem(): boolean {
+    return this.ops === 'shmem'
   }
 
   /** Linear index of a page of this area. @kernel linear_page_index */

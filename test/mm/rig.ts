@@ -21,14 +21,14 @@ import type { ProtectionName } from '../../core/mm/kconfig.ts'
 import type { Kernel } from '../../core/mm/kernel.ts'
 import { addressOf, type Mm } from '../../core/mm/mm.ts'
 import { mmapAnonymous } from '../../core/mm/mmap.ts'
-import { VM_READ, VM_WRITE, Vma } from '../../core/mm/vma.ts'
+import { VM_MAYREAD, VM_MAYWRITE, VM_READ, VM_WRITE, Vma } from '../../core/mm/vma.ts'
 import { Recorder } from '../../core/trace/recorder.ts'
 
 export type Gear = 'clock' | 'step'
 export const GEARS: readonly Gear[] = ['clock', 'step']
 
 export const P = 4096
-export const RW = VM_READ | VM_WRITE
+export const RW = VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE
 /** Byte address of a page. */
 export const at = addressOf
 

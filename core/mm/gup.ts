@@ -1,0 +1,55 @@
+/**
+ * The kernel reaches for a page of user memory on somebody's behalf: get_user_pages, and what is built on it.
+ *
+ *  1. walk the table; there with enough rights: done.   2. no area, or one without the right -> EFAULT.
+ *  3. fault it in as kernel code: no signal handler can run in the middle, so what would be a signal is EFAULT.
+ *
+ * Users: write(2) of a buffer, process_vm_readv, MADV_POPULATE_READ and WRITE, mlock.
+ * @kernel __get_user_pages, faultin_page, fault_in_readable
+ */
+import { type Proc, read } from '../engine/op.ts'
+import type { Thread } from '../hw/cpu.ts'
+import { type Pfn, ZERO_PFN } from '../hw/phys_mem.ts'
+import { ptePfn, ptePresent, pteWritable } from '../hw/pte.ts'
+import { ERRNO } from './errno.ts'
+import { type Mm, WINDOW_BASE } from './mm.ts'
+import { handlePageFault } from './page_fault.ts'
+import { FAULT_KERNEL } from './vm_fault.ts'
+import { VM_READ, VM_WRITE } from './vma.ts'
+
+/** The frame behind a page, or EFAULT. The caller must not keep it across a yield. */
+export function* getUserPage(k: Thread, mm: Mm, page: number, store: boolean): Proc<Pfn> {
+  for (;;) {
+    // 1.
+    const slot = page >= 0 && page < mm.windowPages ? mm.table.walk(page) : -1
+    if (slot >= 0) {
+      if (k.stepping) yield read(slot, 'pte')
+      const pte = mm.kernel.tables.get(slot)
+      const vma = mm.tree.find(page)
+      const allowed = vma?.contains(page) && (vma.flags & (store ? VM_WRITE : VM_READ)) !== 0
+      if (ptePresent(pte) && (!store || pteWritable(pte))) return allowed ? ptePfn(pte) : ERRNO.EFAULT
+    }
+    // 2. and 3.
+    if (!(page >= 0) || (yield* handlePageFault(k, mm, page, store, FAULT_KERNEL)) !== 'ok') return ERRNO.EFAULT
+  }
+}
+
+/** write(2) of a buffer to something that takes it all: bytes, or EFAULT if not even the first could be read. */
+export function* readUserBuffer(k: Thread, mm: Mm, address: number, length: number): Proc<number> {
+  k.cpu.nowNs += k.cpu.preset.syscallNs.value
+  let at = address
+  const end = address + length
+  while (at < end) {
+    const page = Math.floor((at - WINDOW_BASE) / 4096)
+    const pfn = yield* getUserPage(k, mm, page, false)
+    if (pfn < ZERO_PFN) return at > address ? at - address : ERRNO.EFAULT
+    at = Math.min(end, WINDOW_BASE + (page + 1) * 4096)
+  }
+  return length
+}
+
+/** Makes [start, end) present; 0, or EFAULT. @kernel faultin_page_range, populate_vma_page_range */
+export function* populate(k: Thread, mm: Mm, start: number, end: number, store: boolean): Proc<number> {
+  for (let page = start; page < end; page++) if ((yield* getUserPage(k, mm, page, store)) < ZERO_PFN) return ERRNO.EFAULT
+  return 0
+}

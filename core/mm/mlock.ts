@@ -1,0 +1,77 @@
+/**
+ * mlock, munlock, and mincore: pages that must stay, and which are here.
+ *
+ * mlock sets VM_LOCKED (split at the edges, merge again) and then brings every page in. mincore answers from the page table,
+ * and for shmem from the page cache; it never faults.
+ *
+ * @kernel do_mlock, apply_vma_lock_flags, munlock, do_mincore
+ */
+import type { Proc } from '../engine/op.ts'
+import type { Thread } from '../hw/cpu.ts'
+import { PTE_NONE, ptePresent } from '../hw/pte.ts'
+import { ERRNO } from './errno.ts'
+import { populate } from './gup.ts'
+import { type Mm, pageOfAddress } from './mm.ts'
+import { mergeAround, splitAt } from './mmap.ts'
+import { inodeOf } from './shmem.ts'
+import { swapKind } from './swapops.ts'
+import { VM_LOCKED, VM_WRITE, type Vma } from './vma.ts'
+
+/** 0, EINVAL, or ENOMEM where part of the range is not mapped. */
+export function* mlock(k: Thread, mm: Mm, address: number, length: number, lock: boolean): Proc<number> {
+  k.cpu.nowNs += k.cpu.preset.syscallNs.value
+  const start = pageOfAddress(address)
+  if (!(start >= 0) || length < 0) return ERRNO.EINVAL
+  const end = start + Math.ceil(length / 4096)
+  yield* mm.mmapLock.downWrite(k)
+  const areas = mm.tree.overlapping(start, end)
+  const covered = coverage(areas, start, end)
+  for (const vma of areas) {
+    const flags = lock ? vma.flags | VM_LOCKED : vma.flags & ~VM_LOCKED
+    if (flags === vma.flags) continue
+    const part = yield* splitAt(k, mm, vma, start, end)
+    part.flags = flags
+    yield* mergeAround(k, mm, part)
+  }
+  mm.mmapLock.upWrite(k)
+  if (!covered) return ERRNO.ENOMEM
+  if (!lock) return 0
+  for (let page = start; page < end; page++) {
+    const store = ((mm.tree.find(page)?.flags ?? 0) & VM_WRITE) !== 0
+    if ((yield* populate(k, mm, page, page + 1, store)) !== 0) return ERRNO.ENOMEM
+  }
+  return 0
+}
+
+function coverage(areas: readonly Vma[], start: number, end: number): boolean {
+  let at = start
+  for (const area of areas) {
+    if (area.start > at) return false
+    at = area.end
+  }
+  return at >= end
+}
+
+/** One answer a page, or an errno. @kernel mincore_pte_range */
+export function* mincore(k: Thread, mm: Mm, address: number, length: number): Proc<number | boolean[]> {
+  k.cpu.nowNs += k.cpu.preset.syscallNs.value
+  const start = pageOfAddress(address)
+  if (!(start >= 0) || length < 0) return ERRNO.EINVAL
+  const end = start + Math.ceil(length / 4096)
+  yield* mm.mmapLock.downRead(k)
+  const areas = mm.tree.overlapping(start, end)
+  const resident: boolean[] = []
+  for (const vma of areas) {
+    for (let page = Math.max(start, vma.start); page < Math.min(end, vma.end); page++) resident.push(isResident(mm, vma, page))
+  }
+  mm.mmapLock.upRead(k)
+  return coverage(areas, start, end) ? resident : ERRNO.ENOMEM
+}
+
+function isResident(mm: Mm, vma: Vma, page: number): boolean {
+  const slot = mm.table.walk(page)
+  const pte = slot < 0 ? PTE_NONE : mm.kernel.tables.get(slot)
+  if (ptePresent(pte)) return true
+  if (pte !== PTE_NONE && swapKind(pte) !== 'marker') return false
+  return vma.isShmem && inodeOf(vma).cache.has(vma.indexOf(page))
+}

@@ -1,0 +1,137 @@
+/**
+ * mremap: resizes a mapping, or moves it, page tables and all.
+ *
+ *  1. flags, alignment, length; FIXED and DONTUNMAP need MAYMOVE, DONTUNMAP equal lengths, FIXED no overlap -> EINVAL.
+ *  2. mmap_lock for writing; no area at the old address, or the range crosses its end -> EFAULT.
+ *  3. FIXED: unmap what is at the new place.   4. shrink: unmap the tail.   5. grow in place if nothing is behind -> done.
+ *  6. without MAYMOVE -> ENOMEM.   7. move:
+ *     a. a new area with the old one's index base, so that page->index stays right (an area that never had a page may take
+ *        a base of its own); edges to the same anon_vmas, linked behind the old ones.
+ *     b. move_ptes, one pair of tables at a time: both PTE locks; each entry is taken out and put in; flush before unlock.
+ *        If the new area was merged into one that a walk may see before the old one, the anon_vma root is write-locked, so
+ *        that a walk sees the page at one of both places.
+ *     c. userfaultfd: registration moves along, or is lost.   d. unmap the old range, but with DONTUNMAP.
+ *  8. unlock; events: REMAP, then UNMAP.
+ *
+ * @kernel mremap, move_vma, move_page_tables, move_ptes, copy_vma
+ */
+import { type Proc, write } from '../engine/op.ts'
+import type { Thread } from '../hw/cpu.ts'
+import { ERRNO } from './errno.ts'
+import { addressOf, type Mm, pageOfAddress } from './mm.ts'
+import { FIRST_PAGE, mergeAround, splitAt, unmapLocked } from './mmap.ts'
+import { copyVma, movePageTables } from './move_page_tables.ts'
+import { mremapComplete, mremapPrep, type UnmapEvent, unmapComplete } from './uffd_events.ts'
+import type { Userfaultfd } from './userfaultfd.ts'
+import { VM_LOCKED, type Vma } from './vma.ts'
+
+export const MREMAP_MAYMOVE = 1
+export const MREMAP_FIXED = 2
+export const MREMAP_DONTUNMAP = 4
+
+/** Byte addresses and lengths; the new address, or an errno. */
+export function* mremap(
+  k: Thread,
+  mm: Mm,
+  oldAddress: number,
+  oldLength: number,
+  newLength: number,
+  flags: number,
+  newAddress = 0,
+): Proc<number> {
+  k.cpu.nowNs += k.cpu.preset.syscallNs.value
+  // 1.
+  const from = pageOfAddress(oldAddress)
+  const was = Math.ceil(oldLength / 4096)
+  const wanted = Math.ceil(newLength / 4096)
+  const fixed = (flags & MREMAP_FIXED) !== 0
+  const to = pageOfAddress(newAddress)
+  if ((flags & ~7) !== 0 || !(from >= 0) || !(was > 0) || !(wanted > 0)) return ERRNO.EINVAL
+  if ((flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) !== 0 && (flags & MREMAP_MAYMOVE) === 0) return ERRNO.EINVAL
+  if ((flags & MREMAP_DONTUNMAP) !== 0 && was !== wanted) return ERRNO.EINVAL
+  if (fixed) {
+    if (!(to >= FIRST_PAGE) || to + wanted > mm.windowPages) return ERRNO.EINVAL
+    if (to < from + was && from < to + wanted) return ERRNO.EINVAL
+  }
+  const events: Events = { early: [], late: [], remap: null }
+  // 2.
+  yield* mm.mmapLock.downWrite(k)
+  const vma = mm.tree.find(from)
+  const result =
+    vma === null || !vma.contains(from) || from + was > vma.end
+      ? ERRNO.EFAULT
+      : yield* remap(k, mm, vma, { from, was, wanted, flags, to: fixed ? to : -1 }, events)
+  mm.mmapLock.upWrite(k)
+  // 8.
+  yield* unmapComplete(k, events.early)
+  if (result >= 0) yield* mremapComplete(k, events.remap, from, result, was)
+  yield* unmapComplete(k, events.late)
+  return result >= 0 ? addressOf(result) : result
+}
+
+interface Request {
+  readonly from: number
+  readonly was: number
+  readonly wanted: number
+  readonly flags: number
+  /** Exactly there, or -1. */
+  readonly to: number
+}
+
+interface Events {
+  /** What the target or the shrunk tail held. */
+  readonly early: UnmapEvent[]
+  readonly late: UnmapEvent[]
+  remap: Userfaultfd | null
+}
+
+/** 3. to 7. under mmap_lock: the new first page, or an errno. @kernel do_mremap */
+function* remap(k: Thread, mm: Mm, vma: Vma, r: Request, events: Events): Proc<number> {
+  const { from, wanted } = r
+  let { was } = r
+  const moves = r.to >= 0 || (r.flags & MREMAP_DONTUNMAP) !== 0
+  // 3.
+  if (r.to >= 0) yield* unmapLocked(k, mm, r.to, r.to + wanted, events.early)
+  // 4.
+  if (wanted < was) {
+    yield* unmapLocked(k, mm, from + wanted, from + was, events.early)
+    was = wanted
+  }
+  if (!moves) {
+    if (wanted === was) return from
+    // 5.
+    if (yield* expandInPlace(k, mm, vma, from + was, wanted - was)) return from
+    // 6.
+    if ((r.flags & MREMAP_MAYMOVE) === 0) return ERRNO.ENOMEM
+  }
+  const to = r.to >= 0 ? r.to : mm.tree.findGap(FIRST_PAGE, wanted, mm.windowPages)
+  if (to < 0) return ERRNO.ENOMEM
+  // What was unmapped above may have cut the area.
+  const source = mm.tree.find(from) ?? vma
+  return yield* moveVma(k, mm, source, { ...r, was, to }, events)
+}
+
+/** @kernel vma_expandable, vma_merge_extend */
+function* expandInPlace(k: Thread, mm: Mm, vma: Vma, end: number, more: number): Proc<boolean> {
+  if (vma.end !== end || end + more > mm.windowPages) return false
+  if (mm.tree.overlapping(end, end + more).length > 0) return false
+  vma.end = end + more
+  yield* mergeAround(k, mm, vma)
+  return true
+}
+
+/** 7. @kernel move_vma */
+function* moveVma(k: Thread, mm: Mm, vma: Vma, r: Request, events: Events): Proc<number> {
+  const { from, was, wanted, to } = r
+  // a.
+  const { moved, rmapLocks } = yield* copyVma(k, mm, vma, from, to, wanted)
+  // b.
+  if (k.stepping) yield write(moved.id, 'vma')
+  yield* movePageTables(k, mm, vma, from, moved, to, was, rmapLocks)
+  // c.
+  events.remap = yield* mremapPrep(k, yield* splitAt(k, mm, moved, to, to + wanted))
+  // d.
+  if ((r.flags & MREMAP_DONTUNMAP) === 0) yield* unmapLocked(k, mm, from, from + was, events.late)
+  else vma.flags &= ~VM_LOCKED
+  return to
+}

@@ -1,0 +1,134 @@
+/**
+ * handle_userfault: a thread goes to sleep on a page that somebody else must bring. In this order:
+ *
+ *   1. an exiting task -> SIGBUS (no task of this model touches memory while it exits).   2. no context -> SIGBUS.   3. FEATURE_SIGBUS -> SIGBUS.
+ *   4. a fault of kernel code, and the descriptor is for user code only -> SIGBUS (the system call fails with EFAULT).
+ *   5. a fault that may not be retried -> SIGBUS.   6. NOWAIT -> RETRY at once.   7. released -> drop the lock, RETRY.
+ *   8. the message; onto fault_pending and parked, under the queue's lock.
+ *   9. still under mmap_lock, look at the PTE again (must_wait): what was placed meanwhile must not be waited for.
+ *  10. drop mmap_lock.   11. if it must wait and nothing was released: wake a reader, sleep.
+ *  12. take oneself off whichever queue one is still on.   13. always RETRY: the fault starts from scratch.
+ *
+ * The sleep is killable: a fatal signal ends it, and step 12 cleans up.
+ *
+ * @kernel handle_userfault, userfaultfd_must_wait, userfault_msg
+ */
+import { BLOCK, type Proc, read, write } from '../engine/op.ts'
+import type { Thread } from '../hw/cpu.ts'
+import { ptePresent, pteWritable } from '../hw/pte.ts'
+import { addressOf } from './mm.ts'
+import { swapKind } from './swapops.ts'
+import {
+  UFFD_EVENT_PAGEFAULT,
+  UFFD_FEATURE,
+  UFFD_PAGEFAULT_FLAG_MINOR,
+  UFFD_PAGEFAULT_FLAG_WP,
+  UFFD_PAGEFAULT_FLAG_WRITE,
+  type UffdMessage,
+} from './uffd_abi.ts'
+import type { Userfaultfd, UserfaultWaiter } from './userfaultfd.ts'
+import {
+  type Attempt,
+  FAULT_FLAG_ALLOW_RETRY,
+  FAULT_FLAG_RETRY_NOWAIT,
+  FAULT_FLAG_USER,
+  releaseFaultLock,
+  type Vmf,
+} from './vm_fault.ts'
+import { VM_UFFD_MINOR, VM_UFFD_MISSING, VM_UFFD_WP, VM_USERFAULT, type Vma } from './vma.ts'
+
+/** Why the page is somebody's business: one of the modes of registration, as an area's flag. */
+export type UserfaultReason = typeof VM_UFFD_MISSING | typeof VM_UFFD_WP | typeof VM_UFFD_MINOR
+
+/** Lets go of what the fault holds. Answers 'retry' (look at the page table again) or 'sigbus'. @kernel handle_userfault */
+export function* handleUserfault(k: Thread, vmf: Vmf, reason: UserfaultReason): Proc<Attempt> {
+  const { mm, page } = vmf
+  const kernel = mm.kernel
+  const uffd = vmf.vma.uffd
+  // 2. to 5. MADV_USERFAULT without a descriptor: the signal is the notification.
+  if (uffd === null || refuses(uffd, vmf.flags)) {
+    releaseFaultLock(k, vmf)
+    return 'sigbus'
+  }
+  // 6. and 7. The protocol of 2014 had no way back: a closed descriptor means SIGBUS.
+  if ((vmf.flags & FAULT_FLAG_RETRY_NOWAIT) !== 0 || uffd.released) {
+    releaseFaultLock(k, vmf)
+    return uffd.released && uffd.protocol === '2014' ? 'sigbus' : 'retry'
+  }
+  kernel.faults.userfault++
+  // 8.
+  const waiter: UserfaultWaiter = { task: k, page, store: vmf.store, message: messageOf(k, uffd, vmf, reason) }
+  yield* uffd.pendingLock.lock(k)
+  if (k.stepping) yield write(uffd.id, 'uffd.fault_pending_wqh')
+  uffd.pending.add(waiter)
+  uffd.pendingLock.unlock(k)
+  k.park(`a wake-up for page ${page}`)
+  // 9. Pairs with the store of the PTE before the look at the queues in uffd_wake.ts.
+  if (k.stepping) yield read(page, 'pte')
+  const mustWait = !kernel.has('uffd-must-wait') || userfaultfdMustWait(vmf, reason)
+  // 10.
+  releaseFaultLock(k, vmf)
+  // 11.
+  if (mustWait && !uffd.released && !k.fatalSignal) {
+    uffd.wakeReaders(k)
+    if (k.parked) {
+      kernel.hooks.userfault(k, page, vmf.store)
+      yield BLOCK
+    }
+  }
+  // 12.
+  k.parked = false
+  if (uffd.pending.entries.includes(waiter) || uffd.fault.entries.includes(waiter)) {
+    yield* uffd.pendingLock.lock(k)
+    if (!uffd.pending.remove(waiter)) uffd.fault.remove(waiter)
+    uffd.pendingLock.unlock(k)
+  }
+  // 13.
+  return 'retry'
+}
+
+/** 3. to 5. */
+function refuses(uffd: Userfaultfd, flags: number): boolean {
+  if (uffd.wants(UFFD_FEATURE.SIGBUS)) return true
+  if ((flags & FAULT_FLAG_USER) === 0 && uffd.userModeOnly) return true
+  return (flags & FAULT_FLAG_ALLOW_RETRY) === 0
+}
+
+/** @kernel userfault_msg */
+function messageOf(k: Thread, uffd: Userfaultfd, vmf: Vmf, reason: UserfaultReason): UffdMessage {
+  let flags = vmf.store ? UFFD_PAGEFAULT_FLAG_WRITE : 0
+  if (reason === VM_UFFD_WP) flags |= UFFD_PAGEFAULT_FLAG_WP
+  if (reason === VM_UFFD_MINOR) flags |= UFFD_PAGEFAULT_FLAG_MINOR
+  const exact = uffd.wants(UFFD_FEATURE.EXACT_ADDRESS)
+  return {
+    event: UFFD_EVENT_PAGEFAULT,
+    flags,
+    address: addressOf(vmf.page) + (exact ? vmf.offset : 0),
+    ptid: uffd.wants(UFFD_FEATURE.THREAD_ID) ? k.id : 0,
+  }
+}
+
+/** None and markers mean missing; a write-protect fault also waits while the PTE lacks W. @kernel userfaultfd_must_wait */
+function userfaultfdMustWait(vmf: Vmf, reason: UserfaultReason): boolean {
+  const slot = vmf.mm.table.walk(vmf.page)
+  if (slot < 0) return true
+  const pte = vmf.mm.kernel.tables.get(slot)
+  if (pte === 0) return true
+  if (!ptePresent(pte)) return swapKind(pte) === 'marker'
+  return reason === VM_UFFD_WP && !pteWritable(pte)
+}
+
+/** True if a missing page of this area is somebody's business. @kernel userfaultfd_missing */
+export function userfaultfdMissing(vma: Vma): boolean {
+  return (vma.flags & (VM_UFFD_MISSING | VM_USERFAULT)) !== 0
+}
+
+/** @kernel userfaultfd_wp */
+export function userfaultfdWp(vma: Vma): boolean {
+  return (vma.flags & VM_UFFD_WP) !== 0
+}
+
+/** @kernel userfaultfd_minor */
+export function userfaultfdMinor(vma: Vma): boolean {
+  return (vma.flags & VM_UFFD_MINOR) !== 0
+}

@@ -1,0 +1,129 @@
+/**
+ * read(2) and poll(2) of a userfault descriptor.
+ *
+ * One message, under the fd queue's lock:
+ *  1. the oldest pending fault, under the pending lock: moved to the fault queue inside a write section of refileSeq, so
+ *     that who looks for waiters without a lock never misses the one in between (uffd_wake.ts).
+ *  2. else the oldest event: its sender goes on. Faults come before events; each queue is first in, first out.
+ *  3. a signal -> EINTR; nonblocking -> EAGAIN; else sleep and start over.
+ *
+ * A read with room for n messages returns up to n and sleeps for the first only.
+ *
+ * @kernel userfaultfd_read_iter, userfaultfd_ctx_read, userfaultfd_poll
+ */
+import { BLOCK, type Proc, write } from '../engine/op.ts'
+import type { Thread } from '../hw/cpu.ts'
+import { ERRNO } from './errno.ts'
+import { POLLERR, POLLIN, UFFD_MSG_BYTES, type UffdMessage } from './uffd_abi.ts'
+import type { Userfaultfd } from './userfaultfd.ts'
+
+export interface UffdRead {
+  /** Bytes, or a negated errno. */
+  readonly ret: number
+  readonly messages: readonly UffdMessage[]
+}
+
+/** EINVAL: no handshake yet, or room for less than one message. EBADF: closed while it slept. */
+export function* userfaultfdRead(k: Thread, uffd: Userfaultfd, bytes: number): Proc<UffdRead> {
+  k.cpu.nowNs += k.cpu.preset.syscallNs.value
+  const messages: UffdMessage[] = []
+  if (!uffd.initialized) return { ret: ERRNO.EINVAL, messages }
+  let noWait = uffd.nonblocking
+  for (;;) {
+    const at = messages.length * UFFD_MSG_BYTES
+    if (bytes - at < UFFD_MSG_BYTES) return { ret: at > 0 ? at : ERRNO.EINVAL, messages }
+    const message = yield* nextMessage(k, uffd, noWait)
+    if (typeof message === 'number') return { ret: at > 0 ? at : message, messages }
+    messages.push(message)
+    noWait = true
+  }
+}
+
+/** @kernel userfaultfd_ctx_read */
+export function* nextMessage(k: Thread, uffd: Userfaultfd, noWait: boolean): Proc<UffdMessage | number> {
+  const self = { task: k }
+  yield* uffd.fdLock.lock(k)
+  uffd.fd.add(self)
+  let answer: UffdMessage | number
+  for (;;) {
+    k.park('a userfault message to read')
+    // 1. and 2.
+    const message = (yield* takeFault(k, uffd)) ?? (yield* takeEvent(k, uffd))
+    if (message !== null) {
+      answer = message
+      break
+    }
+    // 3.
+    if (uffd.released) answer = ERRNO.EBADF
+    else if (k.fatalSignal) answer = ERRNO.EINTR
+    else if (noWait) answer = ERRNO.EAGAIN
+    else {
+      uffd.fdLock.unlock(k)
+      if (k.parked) yield BLOCK
+      yield* uffd.fdLock.lock(k)
+      if (!uffd.fd.entries.includes(self)) uffd.fd.add(self)
+      continue
+    }
+    break
+  }
+  k.parked = false
+  uffd.fd.remove(self)
+  uffd.fdLock.unlock(k)
+  return answer
+}
+
+/** 1. */
+function* takeFault(k: Thread, uffd: Userfaultfd): Proc<UffdMessage | null> {
+  yield* uffd.pendingLock.lock(k)
+  const waiter = uffd.pending.entries[0]
+  if (waiter === undefined) {
+    uffd.pendingLock.unlock(k)
+    return null
+  }
+  if (k.stepping) yield write(uffd.id, 'uffd.refile_seq')
+  uffd.refileSeq++
+  if (k.stepping) yield write(uffd.id, 'uffd.fault_pending_wqh')
+  uffd.pending.remove(waiter)
+  yield* uffd.faultLock.lock(k)
+  if (k.stepping) yield write(uffd.id, 'uffd.fault_wqh')
+  uffd.fault.add(waiter)
+  uffd.faultLock.unlock(k)
+  uffd.refileSeq++
+  uffd.pendingLock.unlock(k)
+  return waiter.message
+}
+
+/** 2. @kernel find_userfault_evt, userfaultfd_event_complete */
+function* takeEvent(k: Thread, uffd: Userfaultfd): Proc<UffdMessage | null> {
+  yield* uffd.eventLock.lock(k)
+  const sender = uffd.event.shift()
+  if (sender !== undefined) {
+    sender.done = true
+    sender.task.wake(k.cpu.nowNs + k.cpu.preset.wakeupNs.value)
+  }
+  uffd.eventLock.unlock(k)
+  return sender?.message ?? null
+}
+
+/** What poll(2) would report right now. A descriptor that read(2) may sleep on cannot be polled. @kernel userfaultfd_poll */
+export function userfaultfdPoll(uffd: Userfaultfd): number {
+  if (!uffd.initialized || !uffd.nonblocking) return POLLERR
+  return uffd.pending.length > 0 || uffd.event.length > 0 ? POLLIN : 0
+}
+
+/** poll(2) without a timeout: sleeps until there is something to report. */
+export function* userfaultfdPollWait(k: Thread, uffd: Userfaultfd): Proc<number> {
+  k.cpu.nowNs += k.cpu.preset.syscallNs.value
+  const self = { task: k }
+  for (;;) {
+    if (!uffd.fd.entries.includes(self)) uffd.fd.add(self)
+    k.park('a userfault message to poll')
+    const events = userfaultfdPoll(uffd)
+    if (events !== 0 || uffd.released || k.fatalSignal) {
+      k.parked = false
+      uffd.fd.remove(self)
+      return events !== 0 || uffd.released ? events : ERRNO.EINTR
+    }
+    yield BLOCK
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * UFFDIO_REGISTER, UFFDIO_UNREGISTER and close(2): which areas a descriptor watches. A property of areas, cut at the edges.
+ *
+ * REGISTER, in this order:
+ *  1. mode: none or unknown -> EINVAL.   2. range -> EINVAL.   3. the owner's mm is gone -> ENOMEM.   4. mmap_lock for writing.
+ *  5. no area at all -> EINVAL.   6. each area: of a kind that cannot (an ordinary file; MINOR on anonymous memory) -> EINVAL;
+ *     without VM_MAYWRITE -> EPERM; another descriptor's -> EBUSY.   7. split, set, merge.   8. report the ioctls.
+ *
+ * Holes are fine, and so is registering again. Pages that are present stay so and never fault.
+ * UNREGISTER wakes waiters only in areas registered for missing pages, and lifts write protection.
+ *
+ * @kernel userfaultfd_register, userfaultfd_unregister, userfaultfd_release
+ */
+import { assert } from '../base/assert.ts'
+import { NOTHING, type Proc } from '../engine/op.ts'
+import type { Thread } from '../hw/cpu.ts'
+import { ERRNO } from './errno.ts'
+import { type Mm, pageOfAddress } from './mm.ts'
+import { changeAreas } from './mmap.ts'
+import {
+  ioctlMask,
+  UFFD_FEATURE,
+  UFFDIO,
+  UFFDIO_REGISTER_MODE_MINOR,
+  UFFDIO_REGISTER_MODE_MISSING,
+  UFFDIO_REGISTER_MODE_WP,
+} from './uffd_abi.ts'
+import { validateRange } from './uffd_api.ts'
+import { userfaultfdMissing, userfaultfdWp } from './uffd_fault.ts'
+import { wakeUserfault } from './uffd_wake.ts'
+import { uffdWpRange } from './uffd_wp.ts'
+import type { Userfaultfd } from './userfaultfd.ts'
+import { VM_MAYWRITE, VM_UFFD_FLAGS, VM_UFFD_MINOR, VM_UFFD_MISSING, VM_UFFD_WP, type Vma } from './vma.ts'
+
+const ALL_MODES = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP | UFFDIO_REGISTER_MODE_MINOR
+
+/** The ioctls that work on a range registered in this mode. @kernel UFFD_API_RANGE_IOCTLS */
+export function rangeIoctls(mode: number): bigint {
+  const bits: number[] = [UFFDIO.WAKE, UFFDIO.COPY, UFFDIO.ZEROPAGE, UFFDIO.MOVE, UFFDIO.POISON]
+  if ((mode & UFFDIO_REGISTER_MODE_WP) !== 0) bits.push(UFFDIO.WRITEPROTECT)
+  if ((mode & UFFDIO_REGISTER_MODE_MINOR) !== 0) bits.push(UFFDIO.CONTINUE)
+  return ioctlMask(bits)
+}
+
+function flagsOfMode(mode: number): number {
+  let flags = 0
+  if ((mode & UFFDIO_REGISTER_MODE_MISSING) !== 0) flags |= VM_UFFD_MISSING
+  if ((mode & UFFDIO_REGISTER_MODE_WP) !== 0) flags |= VM_UFFD_WP
+  if ((mode & UFFDIO_REGISTER_MODE_MINOR) !== 0) flags |= VM_UFFD_MINOR
+  return flags
+}
+
+/** UFFDIO_REGISTER. Byte address and length; 0 or an errno. @kernel userfaultfd_register */
+export function* userfaultfdRegister(k: Thread, uffd: Userfaultfd, address: number, length: number, mode: number): Proc<number> {
+  const mm = uffd.mm
+  k.cpu.nowNs += k.cpu.preset.syscallNs.value
+  // 1.
+  if (mode === 0 || (mode & ~ALL_MODES) !== 0) return ERRNO.EINVAL
+  // 2.
+  const bad = validateRange(mm, address, length)
+  if (bad !== 0) return bad
+  // 3.
+  if (mm.users === 0) return ERRNO.ENOMEM
+  const start = pageOfAddress(address)
+  const end = start + length / 4096
+  const flags = flagsOfMode(mode)
+  // 4.
+  yield* mm.mmapLock.downWrite(k)
+  const result = checkRegister(mm, uffd, start, end, flags)
+  // 7. In 2014 the area's own flag, MADV_USERFAULT, says what is missing; the descriptor says whom to tell.
+  if (result === 0) yield* setRange(k, mm, start, end, uffd, uffd.protocol === 'ioctl' ? flags : 0)
+  mm.mmapLock.upWrite(k)
+  return result
+}
+
+/** 5. and 6. */
+function checkRegister(mm: Mm, uffd: Userfaultfd, start: number, end: number, flags: number): number {
+  const areas = mm.tree.overlapping(start, end)
+  if (areas.length === 0) return ERRNO.EINVAL
+  for (const vma of areas) {
+    if (!canUserfault(vma, flags, uffd.wants(UFFD_FEATURE.WP_ASYNC))) return ERRNO.EINVAL
+    if ((vma.flags & VM_MAYWRITE) === 0) return ERRNO.EPERM
+    if (vma.uffd !== null && vma.uffd !== uffd) return ERRNO.EBUSY
+  }
+  return 0
+}
+
+/** @kernel vma_can_userfault */
+function canUserfault(vma: Vma, flags: number, wpAsync: boolean): boolean {
+  const wanted = flags & VM_UFFD_FLAGS
+  if ((wanted & VM_UFFD_MINOR) !== 0 && !vma.isShmem) return false
+  if (wpAsync && wanted === VM_UFFD_WP) return true
+  return vma.isAnonymous || vma.isShmem
+}
+
+/** @kernel userfaultfd_register_range, userfaultfd_set_ctx */
+function setRange(k: Thread, mm: Mm, start: number, end: number, uffd: Userfaultfd, flags: number): Proc<void> {
+  const needs = (vma: Vma) => vma.uffd !== uffd || (vma.flags & flags) !== flags
+  return changeAreas(k, mm, start, end, needs, (part) => {
+    part.uffd = uffd
+    part.flags = (part.flags & ~VM_UFFD_FLAGS) | flags
+    return NOTHING
+  })
+}
+
+/** UFFDIO_UNREGISTER. 0 or an errno. @kernel userfaultfd_unregister */
+export function* userfaultfdUnregister(k: Thread, uffd: Userfaultfd, address: number, length: number): Proc<number> {
+  const mm = uffd.mm
+  k.cpu.nowNs += k.cpu.preset.syscallNs.value
+  const bad = validateRange(mm, address, length)
+  if (bad !== 0) return bad
+  if (mm.users === 0) return ERRNO.ENOMEM
+  const start = pageOfAddress(address)
+  const end = start + length / 4096
+  yield* mm.mmapLock.downWrite(k)
+  const areas = mm.tree.overlapping(start, end)
+  const wpAsync = uffd.wants(UFFD_FEATURE.WP_ASYNC)
+  const foreign = (v: Vma) => (v.uffd !== null && v.uffd !== uffd) || !canUserfault(v, v.flags, wpAsync)
+  if (areas.length === 0 || areas.some(foreign)) {
+    mm.mmapLock.upWrite(k)
+    return ERRNO.EINVAL
+  }
+  yield* changeAreas(
+    k,
+    mm,
+    start,
+    end,
+    (vma) => vma.uffd !== null,
+    (part) => unregisterPart(k, mm, uffd, part),
+  )
+  mm.mmapLock.upWrite(k)
+  return 0
+}
+
+function* unregisterPart(k: Thread, mm: Mm, uffd: Userfaultfd, part: Vma): Proc<void> {
+  // Whoever waits on a write-protected page only is left asleep: UFFDIO_WAKE is the user's duty there.
+  if (userfaultfdMissing(part)) yield* wakeUserfault(k, uffd, part.start, part.end)
+  yield* clearPart(k, mm, part)
+}
+
+/** @kernel userfaultfd_clear_vma, userfaultfd_reset_ctx */
+function* clearPart(k: Thread, mm: Mm, part: Vma): Proc<void> {
+  if (userfaultfdWp(part)) yield* uffdWpRange(k, mm, part, part.start, part.end, false)
+  part.uffd = null
+  part.flags &= ~VM_UFFD_FLAGS
+}
+
+/** close(2): nobody waits any longer, every area is free again. @kernel userfaultfd_release */
+export function* userfaultfdRelease(k: Thread, uffd: Userfaultfd): Proc<void> {
+  const mm = uffd.mm
+  assert(!uffd.released, 'userfaultfd closed twice')
+  uffd.released = true
+  yield* releaseAll(k, mm, uffd)
+  // Faults and events that were queued before the areas were cleared.
+  yield* wakeUserfault(k, uffd, 0, Number.POSITIVE_INFINITY)
+  yield* uffd.eventLock.lock(k)
+  for (const sender of uffd.event.entries) sender.task.wake(k.cpu.nowNs)
+  uffd.eventLock.unlock(k)
+  uffd.wakeReaders(k)
+}
+
+/** Clears the descriptor from every area of `mm`. @kernel userfaultfd_release_all */
+export function* releaseAll(k: Thread, mm: Mm, uffd: Userfaultfd): Proc<void> {
+  if (mm.users === 0) return
+  yield* mm.mmapLock.downWrite(k)
+  // In 2014 the area stays a userfault area: later faults get SIGBUS.
+  yield* changeAreas(
+    k,
+    mm,
+    0,
+    mm.windowPages,
+    (vma) => vma.uffd === uffd,
+    (part) => clearPart(k, mm, part),
+  )
+  mm.mmapLock.upWrite(k)
+}
