@@ -16,6 +16,7 @@ import { DEFAULT_VARIANTS, type ProtectionName, type Variants } from './kconfig.
 import { StableNodes } from './ksm_node.ts'
 import { Pages, PG_LOCKED } from './page.ts'
 import { Swap } from './swap.ts'
+import { ReclaimState } from './vmscan.ts'
 
 /** What a kernel tells whoever watches it. Pages are page numbers of the process's window. */
 export interface KernelHooks {
@@ -30,6 +31,8 @@ export interface FaultCounters {
   minor: number
   major: number
   userfault: number
+  /** Pages read from swap. */
+  swapIn: number
   classic: number
 }
 
@@ -42,8 +45,9 @@ export class Kernel {
   readonly ksm = new StableNodes()
   /** Empty until swapOn. */
   readonly swap: Swap
+  readonly reclaim = new ReclaimState()
   readonly cpus: Cpu[] = []
-  readonly faults: FaultCounters = { total: 0, minor: 0, major: 0, userfault: 0, classic: 0 }
+  readonly faults: FaultCounters = { total: 0, minor: 0, major: 0, userfault: 0, swapIn: 0, classic: 0 }
   /** Checks the locking of this kernel's threads; null when off. */
   lockdep: Lockdep | null = null
   readonly variants: Variants = { ...DEFAULT_VARIANTS }

@@ -15,7 +15,6 @@ import type { Pfn } from '../hw/phys_mem.ts'
 import { type AnonVma, anonVmaLockRead, anonVmaUnlockRead, putAnonVma } from './anon_vma.ts'
 import type { Kernel } from './kernel.ts'
 import type { Mm } from './mm.ts'
-import { PG_KSM } from './page.ts'
 import type { RmapVisit } from './rmap_walk.ts'
 
 /** One merged place. */
@@ -39,14 +38,12 @@ export class StableNodes {
   create(kernel: Kernel, pfn: Pfn): StableNode {
     const node: StableNode = { id: this.#nextId++, pfn, items: [] }
     this.nodes.set(node.id, node)
-    kernel.pages.mapping[pfn] = node.id * 2
-    kernel.pages.flags[pfn] |= PG_KSM
+    kernel.pages.mapping[pfn] = node.id * -2
     return node
   }
 
   of(kernel: Kernel, pfn: Pfn): StableNode | null {
-    if ((kernel.pages.flags[pfn] & PG_KSM) === 0) return null
-    return this.nodes.get(kernel.pages.mapping[pfn] >>> 1) ?? null
+    return kernel.pages.isKsm(pfn) ? (this.nodes.get(kernel.pages.mapping[pfn] / -2) ?? null) : null
   }
 
   /** Drops the nodes whose page was freed, and their references. @kernel remove_node_from_stable_tree */

@@ -28,6 +28,8 @@ export class Mm {
   users = 1
   /** Pages mapped. */
   rss = 0
+  /** Swap entries in the page tables. @kernel MM_SWAPENTS */
+  swapEntries = 0
 
   constructor(
     readonly kernel: Kernel,

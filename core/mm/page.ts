@@ -1,10 +1,10 @@
 /**
  * Page structs as columns, and the page allocator.
  *
- *     mapping   0, or anon_vma index * 2 + 1 (PAGE_MAPPING_ANON), or of a KSM page its stable node * 2
+ *     mapping   0, or anon_vma index * 2 + 1 (PAGE_MAPPING_ANON), or of a KSM page -2 * its stable node
  *     index     linear page index in that anon_vma's space
  *     mapcount  PTEs that map the page            refcount  references; 0 is free
- *     flags     PG_LOCKED | PG_ANON_EXCLUSIVE | PG_SWAPCACHE | PG_DIRTY | PG_ACTIVE | PG_KSM
+ *     flags     PG_LOCKED | PG_ANON_EXCLUSIVE | PG_SWAPCACHE | PG_DIRTY | PG_ACTIVE
  *
  * A fresh page has refcount 1, held by whoever allocated it, and passes to the PTE when it is mapped. `mapping` stays
  * behind when the last mapping goes, until the page is freed: it is valid only while the page is mapped.
@@ -22,8 +22,6 @@ export const PG_SWAPCACHE = 4
 export const PG_DIRTY = 8
 /** It was used lately: reclaim must find it unused once before it may take it. */
 export const PG_ACTIVE = 16
-/** Shared by merging: mapped read-only everywhere, `mapping` names a stable node. */
-export const PG_KSM = 32
 
 export const PAGE_MAPPING_ANON = 1
 
@@ -90,6 +88,11 @@ export class Pages {
 
   isMapped(pfn: Pfn): boolean {
     return this.mapcount[pfn] > 0
+  }
+
+  /** Shared by merging: mapped read-only everywhere; `mapping` names a stable node. @kernel PageKsm */
+  isKsm(pfn: Pfn): boolean {
+    return this.mapping[pfn] < 0
   }
 
   isExclusive(pfn: Pfn): boolean {

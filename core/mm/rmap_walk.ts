@@ -21,7 +21,6 @@ import { type AnonVma, anonVmaLockRead, anonVmaUnlockRead } from './anon_vma.ts'
 import type { Kernel } from './kernel.ts'
 import { rmapWalkKsm } from './ksm_node.ts'
 import type { Mm } from './mm.ts'
-import { PG_KSM } from './page.ts'
 import { lockMappedPte } from './page_vma_mapped.ts'
 import { pageAnonVma, pageLockAnonVmaRead } from './rmap.ts'
 import { VM_LOCKED, type Vma } from './vma.ts'
@@ -59,7 +58,7 @@ export function* rmapWalkAnon(k: Thread, kernel: Kernel, pfn: Pfn, av: AnonVma, 
  * @kernel rmap_walk
  */
 export function* rmapWalk(k: Thread, kernel: Kernel, pfn: Pfn, visit: RmapVisit): Proc<void> {
-  if ((kernel.pages.flags[pfn] & PG_KSM) !== 0) {
+  if (kernel.pages.isKsm(pfn)) {
     yield* rmapWalkKsm(k, kernel, pfn, visit)
     return
   }
@@ -84,8 +83,7 @@ export function* pageReferenced(k: Thread, kernel: Kernel, pfn: Pfn, isLocked: b
   const { tables, pages, pageLocks } = kernel
   const result: Referenced = { referenced: 0, found: 0, vmLocked: false }
   if (!pages.isMapped(pfn)) return result
-  const isKsm = (pages.flags[pfn] & PG_KSM) !== 0
-  const locksPage = !isLocked && (isKsm || kernel.variants.rmapRecheck === 'page-lock')
+  const locksPage = !isLocked && (pages.isKsm(pfn) || kernel.variants.rmapRecheck === 'page-lock')
   if (locksPage) {
     if (k.stepping) yield write(pfn, 'page.lock')
     if (!pageLocks.tryLock(k, pfn)) {
@@ -109,7 +107,7 @@ export function* pageReferenced(k: Thread, kernel: Kernel, pfn: Pfn, isLocked: b
     kernel.pteLock(slot).unlock(k)
     return !result.vmLocked
   }
-  if ((pages.flags[pfn] & PG_KSM) !== 0) yield* rmapWalkKsm(k, kernel, pfn, visit)
+  if (pages.isKsm(pfn)) yield* rmapWalkKsm(k, kernel, pfn, visit)
   else {
     const av = yield* pageLockAnonVmaRead(k, kernel, pfn)
     if (av !== null) {

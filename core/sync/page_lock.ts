@@ -55,12 +55,7 @@ export class PageLocks {
     k.lockdep?.asks(k, LABEL, pfn, 'sleep')
     if (k.stepping) yield { kind: 'access', mode: AccessMode.acquire, object: pfn, label: LABEL }
     while (this.#bit.test(pfn)) {
-      let queue = this.#waiters.get(pfn)
-      if (queue === undefined) {
-        queue = []
-        this.#waiters.set(pfn, queue)
-      }
-      queue.push(k)
+      this.#enqueue(k, pfn)
       k.park(`page lock of pfn ${pfn}`)
       yield BLOCK
     }
@@ -74,6 +69,21 @@ export class PageLocks {
     this.#bit.set(pfn)
     k.lockdep?.takes(k, LABEL, pfn, 'sleep')
     return true
+  }
+
+  /** Sleeps until whoever holds the lock gives it back, and does not take it. @kernel folio_wait_locked */
+  *wait(k: Task, pfn: number): Proc<void> {
+    k.lockdep?.asks(k, LABEL, pfn, 'sleep')
+    if (!this.#bit.test(pfn)) return
+    this.#enqueue(k, pfn)
+    k.park(`page lock of pfn ${pfn}`)
+    yield BLOCK
+  }
+
+  #enqueue(k: Task, pfn: number): void {
+    const queue = this.#waiters.get(pfn)
+    if (queue === undefined) this.#waiters.set(pfn, [k])
+    else queue.push(k)
   }
 
   unlock(k: Task, pfn: number): void {
