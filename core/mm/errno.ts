@@ -9,6 +9,7 @@ export const ERRNO = {
   ENOENT: -2,
   ESRCH: -3,
   EINTR: -4,
+  EBADF: -9,
   EAGAIN: -11,
   ENOMEM: -12,
   EFAULT: -14,

@@ -11,12 +11,12 @@
 import { type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ZERO_PFN } from '../hw/phys_mem.ts'
-import { PTE_D, PTE_W, pteFlags, ptePfn, ptePresent, pteWithFlags } from '../hw/pte.ts'
+import { PTE_A, PTE_W, pteFlags, ptePfn, ptePresent, pteWithFlags } from '../hw/pte.ts'
 import { anonVmaFork } from './anon_vma.ts'
 import { Mm } from './mm.ts'
 import { pageDupAnonRmap } from './rmap.ts'
 import { flushTlbRange } from './tlb_flush.ts'
-import { VM_DONTCOPY, VM_UFFD_MISSING, Vma } from './vma.ts'
+import { VM_DONTCOPY, VM_LOCKED, VM_UFFD_MISSING, Vma } from './vma.ts'
 
 export function* fork(k: Thread, parent: Mm): Proc<Mm> {
   const kernel = parent.kernel
@@ -26,7 +26,7 @@ export function* fork(k: Thread, parent: Mm): Proc<Mm> {
   for (const vma of parent.tree.areas) {
     // 2.
     if ((vma.flags & VM_DONTCOPY) !== 0) continue
-    const copy = new Vma(kernel.newId(), vma.start, vma.end, vma.flags & ~VM_UFFD_MISSING, vma.ops)
+    const copy = new Vma(kernel.newId(), vma.start, vma.end, vma.flags & ~(VM_UFFD_MISSING | VM_LOCKED), vma.ops)
     copy.pgoff = vma.pgoff
     yield* anonVmaFork(k, kernel, copy, vma)
     child.tree.insert(copy)
@@ -61,7 +61,7 @@ function* copyPageRange(k: Thread, parent: Mm, child: Mm, vma: Vma): Proc<void> 
         pageDupAnonRmap(kernel, pfn)
         child.rss++
       }
-      tables.set(child.table.walkAllocate(page), pteWithFlags(shared, pteFlags(shared) & ~PTE_D))
+      tables.set(child.table.walkAllocate(page), pteWithFlags(shared, pteFlags(shared) & ~PTE_A))
       if (first < 0) first = page
       last = page
     }

@@ -58,6 +58,10 @@ function* fill(k: Thread, uffd: Userfaultfd, dst: number, src: number, length: n
     error = yield* fillPage(k, uffd, dstStart + done, pages - done, srcStart < 0 ? -1 : srcStart + done)
     if (error !== 0) break
     done++
+    if (k.fatalSignal) {
+      error = ERRNO.EINTR
+      break
+    }
   }
   // 7.
   if (done > 0 && (mode & UFFDIO_COPY_MODE_DONTWAKE) === 0) uffd.wake(k, dstStart, dstStart + done)
@@ -75,6 +79,8 @@ function* fillPage(k: Thread, uffd: Userfaultfd, page: number, pagesLeft: number
   const mm = uffd.mm
   const kernel = mm.kernel
   const { tables, pages, phys } = kernel
+  // No address space reaches there: what copy_from_user says.
+  if (srcPage >= mm.windowPages) return ERRNO.EFAULT
   for (;;) {
     yield* mm.mmapLock.downRead(k)
     // 1.

@@ -11,7 +11,7 @@
  *  5. page not mapped -> put, none.
  *  6. sleep on the root's lock.
  *  7. recheck: mapping changed since step 1 -> unlock, put, retry.
- *  8. drop the reference (the lock holds the anon_vma now).
+ *  8. drop the reference (the lock holds the anon_vma now); if it was the last one, unlock first and answer none.
  *
  * Steps 3a and 7 pair with remap_anon_pages.ts and uffd_move.ts, which change mapping under the page lock and the root's
  * write lock: "still mapped" does not imply "still this anon_vma". Source: Andrea Arcangeli, "rmap preparation for
@@ -85,7 +85,12 @@ export function* pageLockAnonVmaRead(k: Thread, kernel: Kernel, pfn: Pfn): Proc<
       putAnonVma(kernel, av)
       continue
     }
-    // 8. mapcount > 0 under the lock, so the anon_vma cannot be freed by this put.
+    // 8. The last reference: nobody maps the page any longer. Unlock first, for the put frees what is locked.
+    if (av.refcount === 1) {
+      av.root.rwsem.upRead(k)
+      putAnonVma(kernel, av)
+      return null
+    }
     putAnonVma(kernel, av)
     return av
   }

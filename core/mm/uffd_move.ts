@@ -50,7 +50,10 @@ export function* uffdMove(
   const dstStart = pageOfAddress(dst)
   const srcStart = pageOfAddress(src)
   const pages = length / 4096
-  if (!(dstStart >= 0) || !(srcStart >= 0) || !Number.isInteger(pages) || pages <= 0 || mode > 3) return failed(ERRNO.EINVAL)
+  if (!(dstStart >= 0) || !(srcStart >= 0) || !Number.isInteger(pages) || pages <= 0 || mode > 3) {
+    // The field is left as the caller set it.
+    return { result: ERRNO.EINVAL, done: 0 }
+  }
   yield* mm.mmapLock.downRead(k)
   const check = checkAreas(uffd, dstStart, srcStart, pages)
   if (typeof check === 'number') {
@@ -64,6 +67,11 @@ export function* uffdMove(
   let error = 0
   while (moved < pages) {
     error = yield* movePte(k, uffd, dstVma, dstStart + moved, srcStart + moved, mode)
+    if (k.fatalSignal && (error === 0 || error === ERRNO.EAGAIN)) {
+      if (error === 0) moved++
+      error = ERRNO.EINTR
+      break
+    }
     if (error === ERRNO.EAGAIN) continue
     if (error !== 0) break
     moved++
@@ -103,13 +111,18 @@ function* movePte(k: Thread, uffd: Userfaultfd, dstVma: Vma, dstPage: number, sr
   if (srcSlot < 0 && hole !== 0) return hole
   const dstSlot = mm.table.walkAllocate(dstPage)
   const dstLock = kernel.pteLock(dstSlot)
+  // Both samples are taken under their locks: a look without one can hit a copy-on-write between clear and store.
+  yield* dstLock.lock(k)
   if (k.stepping) yield read(dstSlot, 'pte')
   const dstPte = tables.get(dstSlot)
+  dstLock.unlock(k)
   if (dstPte !== PTE_NONE) return ERRNO.EEXIST
   if (srcSlot < 0) return hole
   const srcLock = kernel.pteLock(srcSlot)
+  yield* srcLock.lock(k)
   if (k.stepping) yield read(srcSlot, 'pte')
   const srcPte = tables.get(srcSlot)
+  srcLock.unlock(k)
   if (srcPte === PTE_NONE) return hole
   if (!ptePresent(srcPte)) return ERRNO.EFAULT
   const pfn = ptePfn(srcPte)
@@ -143,11 +156,11 @@ function* movePte(k: Thread, uffd: Userfaultfd, dstVma: Vma, dstPage: number, sr
   // Hardware may have set A or D since the sample: the frame is what must not have changed.
   const now = tables.get(srcSlot)
   const same = ptePresent(now) && ptePfn(now) === pfn && tables.get(dstSlot) === PTE_NONE && pages.isExclusive(pfn)
-  pages.put(pfn)
   if (same) yield* movePage(k, mm, dstVma, dstPage, dstSlot, srcPage, srcSlot, pfn)
   unlockBoth(k, srcLock, dstLock)
   root.rwsem.upWrite(k)
   putAnonVma(kernel, anonVma)
   kernel.pageLocks.unlock(k, pfn)
+  pages.put(pfn)
   return same ? 0 : ERRNO.EAGAIN
 }

@@ -42,7 +42,7 @@ export class Userfaultfd {
   released = false
   /** Above zero while the layout of a registered range changes: resolving calls return EAGAIN. */
   mmapChanging = 0
-  #reader: Task | null = null
+  readonly #readers: Task[] = []
 
   constructor(
     readonly mm: Mm,
@@ -52,9 +52,7 @@ export class Userfaultfd {
   ) {}
 
   wakeReader(atNs: number): void {
-    const reader = this.#reader
-    this.#reader = null
-    reader?.wake(atNs)
+    for (const reader of this.#readers.splice(0)) reader.wake(atNs)
   }
 
   /**
@@ -72,7 +70,7 @@ export class Userfaultfd {
         return waiter
       }
       if (this.released) return null
-      this.#reader = k
+      this.#readers.push(k)
       k.park('a userfault to read')
       if (this.pending.length === 0) yield BLOCK
     }
@@ -119,8 +117,7 @@ export function* handleUserfault(k: Thread, mm: Mm, vma: Vma, page: number, stor
   uffd.pending.add(waiter)
   k.park(`a wake-up for page ${page}`)
   // 4. Pairs with the store of the PTE before the look at the queues in whoever resolves.
-  if (k.stepping) yield read(page, 'pte')
-  const mustWait = !kernel.has('uffd-must-wait') || isMissing(mm, page)
+  const mustWait = !kernel.has('uffd-must-wait') || (yield* isMissing(k, mm, page))
   // 5.
   mm.mmapLock.upRead(k)
   // 6.
@@ -138,10 +135,20 @@ export function* handleUserfault(k: Thread, mm: Mm, vma: Vma, page: number, stor
   return 'retry'
 }
 
-/** @kernel userfaultfd_must_wait */
-function isMissing(mm: Mm, page: number): boolean {
+/**
+ * Looks under the PTE lock. Without it the look can hit the moment at which a copy-on-write has cleared the PTE to flush it
+ * and not yet stored the new one: "missing", although nobody will ever place it.
+ * @kernel userfaultfd_must_wait
+ */
+function* isMissing(k: Thread, mm: Mm, page: number): Proc<boolean> {
   const slot = mm.table.walk(page)
-  return slot < 0 || mm.kernel.tables.get(slot) === PTE_NONE
+  if (slot < 0) return true
+  const lock = mm.kernel.pteLock(slot)
+  yield* lock.lock(k)
+  if (k.stepping) yield read(slot, 'pte')
+  const missing = mm.kernel.tables.get(slot) === PTE_NONE
+  lock.unlock(k)
+  return missing
 }
 
 /**
@@ -154,6 +161,7 @@ function isMissing(mm: Mm, page: number): boolean {
 export function* userfaultfdRegister(k: Thread, uffd: Userfaultfd, address: number, length: number, mode: number): Proc<number> {
   const mm = uffd.mm
   k.cpu.nowNs += k.cpu.preset.syscallNs.value
+  if (uffd.released) return ERRNO.EBADF
   if (mode !== UFFDIO_REGISTER_MODE_MISSING) return ERRNO.EINVAL
   const start = pageOfAddress(address)
   const pages = length / 4096

@@ -12,8 +12,8 @@ import type { Proc } from '../../core/engine/op.ts'
 import { Timeline } from '../../core/engine/timeline.ts'
 import { random } from '../../core/explore/schedulers.ts'
 import type { Cpu, Thread } from '../../core/hw/cpu.ts'
-import { ptePfn, ptePresent, pteWritable } from '../../core/hw/pte.ts'
 import { ZEN5 } from '../../core/hw/presets/zen5.ts'
+import { ptePfn, ptePresent, pteWritable } from '../../core/hw/pte.ts'
 import { Identity, Machine } from '../../core/machine/machine.ts'
 import { type PageContent, Process } from '../../core/machine/process.ts'
 import { fork } from '../../core/mm/fork.ts'
@@ -149,6 +149,13 @@ export class Rig {
     return handle.value as T
   }
 
+  /** A thread on CPU `n` that does something at once, without going through the engine. */
+  act<T>(body: (k: Thread) => T, n = 0): T {
+    const k = this.machine.makeThread('actor', this.cpu(n))
+    this.process.adopt(k)
+    return body(k)
+  }
+
   /** fork(2) on CPU `n`: the child as a process. */
   fork(n = 0, parent = this.process): Process {
     const mm = this.call((k) => fork(k, parent.mm), n, parent)
@@ -205,7 +212,9 @@ export class Rig {
 
   /** The first thing wrong with the books, or null. Nothing may be in flight. */
   audit(processes: readonly Process[] = [this.process]): string | null {
-    return mapcountEqualsPtes(processes) ?? rmapFindsEveryMapping(processes) ?? noFrameLeaks(processes) ?? this.#auditTlbs(processes)
+    return (
+      mapcountEqualsPtes(processes) ?? rmapFindsEveryMapping(processes) ?? noFrameLeaks(processes) ?? this.#auditTlbs(processes)
+    )
   }
 
   /** I-TLB: no entry says more than the PTE it came from. */
