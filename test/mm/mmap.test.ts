@@ -73,9 +73,10 @@ function apply(cells: (Cell | null)[], c: Call): number | null {
     return 0
   }
   const isProtect = c.call === 'readonly' || c.call === 'readwrite'
-  if (isProtect && holes) return ERRNO.ENOMEM
   for (const p of pages) {
     const cell = cells[p] ?? null
+    // mprotect stops at the first hole, madvise goes on behind it.
+    if (cell === null && isProtect) break
     if (cell === null) continue
     if (c.call === 'dontneed') cell.value = 0
     if (c.call === 'readonly') cell.flags &= ~VM_WRITE
