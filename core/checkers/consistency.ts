@@ -80,7 +80,7 @@ export class ConsistencyCheck {
       if (!bad0 && !bad1) continue
       const foundVersion = pfn < 0 ? 0 : version[pfn]
       let { cause, other } = this.#diagnose(page, bad0 ? word0 : word1)
-      if (cause === 'stale' && bad0 !== bad1) cause = 'torn'
+      if (cause === 'stale' && bad0 !== bad1 && this.#isTorn(page, word0, word1, foundVersion)) cause = 'torn'
       if (cause === 'misplaced' && other >= 0 && this.#isInPlace(process, ramPage, other)) cause = 'duplicated'
       this.#violation(cause, page, 'the comparison at the end', timeNs, lane, foundVersion, other)
     }
@@ -95,14 +95,28 @@ export class ConsistencyCheck {
     return words[pfn * 2] === this.shadow.words[page * 2] && words[pfn * 2 + 1] === this.shadow.words[page * 2 + 1]
   }
 
+  /**
+   * Whether the two words cannot be one older state of the page. A whole page of version v holds no word newer than v, and is
+   * stale only if v itself is not the newest.
+   */
+  #isTorn(page: number, word0: number, word1: number, foundVersion: number): boolean {
+    const newer = Math.max(this.#versionOf(page, word0), this.#versionOf(page, word1))
+    return newer > foundVersion || foundVersion >= this.shadow.version[page]
+  }
+
+  /** The store that left this word in this page; 0 if none did, -1 if it is too long ago. */
+  #versionOf(page: number, word: number): number {
+    if (word === 0) return 0
+    const newest = this.shadow.version[page]
+    for (let v = newest; v > 0 && v > newest - VERSIONS_BACK; v--) if (stamp(page, v) === word) return v
+    return -1
+  }
+
   /** What a wrong word of `page` is, and the page it belongs to (-1: unknown). */
   #diagnose(page: number, found: number): { cause: ViolationCause; other: number } {
     const { shadow } = this
     if (found === 0) return { cause: 'lost', other: -1 }
-    const newest = shadow.version[page]
-    for (let v = newest; v > 0 && v > newest - VERSIONS_BACK; v--) {
-      if (stamp(page, v) === found) return { cause: 'stale', other: -1 }
-    }
+    if (this.#versionOf(page, found) > 0) return { cause: 'stale', other: -1 }
     if (this.#searches++ < SEARCH_LIMIT) {
       for (let other = 0; other < shadow.pages; other++) {
         if (shadow.words[other * 2] === found || shadow.words[other * 2 + 1] === found) return { cause: 'misplaced', other }

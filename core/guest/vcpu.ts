@@ -111,7 +111,7 @@ export class Vcpu {
       const page = a >>> 2
       const word = (a >>> 1) & 1
       const store = (a & 1) !== 0
-      if (k.stepping) yield store ? write(page, 'tlb') : read(page, 'tlb')
+      if (k.stepping) yield store ? write(ramPage + page, 'tlb') : read(ramPage + page, 'tlb')
       let pfn = mmu.translate(ramPage + page, store)
       if (pfn < 0) pfn = yield* process.touch(k, ramPage + page, store)
       this.#cursor++

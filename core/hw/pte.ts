@@ -19,6 +19,8 @@ export const PTE_U = 1 << 2
 export const PTE_A = 1 << 5
 export const PTE_D = 1 << 6
 export const PTE_PS = 1 << 7
+/** With P clear: the page is there for the kernel, but nobody may touch it (PROT_NONE). Hardware's G bit, as in Linux. */
+export const PTE_PROTNONE = 1 << 8
 export const PTE_SPECIAL = 1 << 9
 export const PTE_UFFD_WP = 1 << 10
 export const PTE_SOFT_DIRTY = 1 << 11
@@ -39,8 +41,9 @@ export function makePte(pfn: Pfn, flags: number): Pte {
   return pfn * 4096 + flags
 }
 
+/** A page is mapped here, for the kernel; hardware looks at P alone. @kernel pte_present */
 export function ptePresent(pte: Pte): boolean {
-  return (pte & PTE_P) !== 0
+  return (pte & (PTE_P | PTE_PROTNONE)) !== 0
 }
 
 export function pteWritable(pte: Pte): boolean {

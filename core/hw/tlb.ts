@@ -148,7 +148,8 @@ export class L2Tlb {
       const set = page & (this.sets - 1)
       const empty = ~this.#valid[set] & this.#full
       const free = empty !== 0 ? empty : ~this.#mru[set] & this.#full
-      const way = 31 - Math.clz32(free & -free)
+      // With a single way nothing is left to choose.
+      const way = free === 0 ? 0 : 31 - Math.clz32(free & -free)
       slot = (set << this.#shift) + way + 1
       const victim = this.page[slot]
       if (victim >= 0) this.where[victim] = 0

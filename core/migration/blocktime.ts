@@ -32,7 +32,7 @@ export class Blocktime {
     if (this.isBlocked(vcpu)) return
     this.#sinceNs[vcpu] = nowNs
     this.blocked++
-    if (this.blocked === this.perVcpuNs.length) this.#allBlockedSinceNs = nowNs
+    if (this.blocked === this.perVcpuNs.length) this.#allBlockedSinceNs = Math.max(...this.#sinceNs)
   }
 
   /** Ends the vCPU's sleep; answers how long it was. */

@@ -15,7 +15,7 @@ import type { Proc } from '../engine/op.ts'
 import { BLOCK, QUANTUM } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Link } from '../hw/link.ts'
-import type { PageContent, Process } from '../machine/process.ts'
+import { type PageContent, type Process, SignalError } from '../machine/process.ts'
 import { EventKind } from '../trace/event.ts'
 import type { Recorder } from '../trace/recorder.ts'
 import { PageMap, PageMapState } from './page_map.ts'
@@ -86,7 +86,7 @@ export class Destination {
     try {
       yield* this.#loadAll(k)
     } catch (e) {
-      if (!(e instanceof PlaceError)) throw e
+      if (!(e instanceof PlaceError || e instanceof SignalError)) throw e
       this.error = e.message
     }
     if (this.error !== '') this.#wakeMain(k)

@@ -13,7 +13,7 @@
 import { type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ZERO_PFN } from '../hw/phys_mem.ts'
-import { PTE_D, PTE_NONE, PTE_UFFD_WP, PTE_W, pteFlags, ptePfn, ptePresent, pteWithFlags } from '../hw/pte.ts'
+import { PTE_A, PTE_NONE, PTE_UFFD_WP, PTE_W, pteFlags, ptePfn, ptePresent, pteWithFlags } from '../hw/pte.ts'
 import { anonVmaFork } from './anon_vma.ts'
 import { Mm } from './mm.ts'
 import { pageDupAnonRmap } from './rmap.ts'
@@ -21,7 +21,7 @@ import { MARKER_POISON, MARKER_UFFD_WP, makeMarker, swapKind, swapValue } from '
 import { flushTlbRange } from './tlb_flush.ts'
 import { dupComplete, dupUserfaultfd, type ForkEvent } from './uffd_events.ts'
 import { userfaultfdWp } from './uffd_fault.ts'
-import { VM_DONTCOPY, VM_SHARED, Vma } from './vma.ts'
+import { VM_DONTCOPY, VM_LOCKED, VM_SHARED, Vma } from './vma.ts'
 
 export function* fork(k: Thread, parent: Mm): Proc<Mm> {
   const kernel = parent.kernel
@@ -32,7 +32,7 @@ export function* fork(k: Thread, parent: Mm): Proc<Mm> {
   for (const vma of parent.tree.areas) {
     // 2.
     if ((vma.flags & VM_DONTCOPY) !== 0) continue
-    const copy = new Vma(kernel.newId(), vma.start, vma.end, vma.flags, vma.ops)
+    const copy = new Vma(kernel.newId(), vma.start, vma.end, vma.flags & ~VM_LOCKED, vma.ops)
     copy.pgoff = vma.pgoff
     copy.mm = child
     copy.uffd = vma.uffd
@@ -75,7 +75,7 @@ function* copyPageRange(k: Thread, parent: Mm, child: Mm, vma: Vma, keepsWp: boo
         pageDupAnonRmap(kernel, pfn)
         child.rss++
       }
-      tables.set(child.table.walkAllocate(page), pteWithFlags(kept, pteFlags(kept) & ~(keepsWp ? PTE_D : PTE_D | PTE_UFFD_WP)))
+      tables.set(child.table.walkAllocate(page), pteWithFlags(kept, pteFlags(kept) & ~(keepsWp ? PTE_A : PTE_A | PTE_UFFD_WP)))
       if (first < 0) first = page
       last = page
     } else if (pte !== PTE_NONE && swapKind(pte) === 'marker') {

@@ -166,9 +166,13 @@ function* split(k: Thread, mm: Mm, vma: Vma, page: number): Proc<Vma> {
   upper.file = vma.file
   if (vma.file !== null) vma.file.inode.refs++
   upper.anonVma = vma.anonVma
+  // Linked before it is cut, and cut under the root's lock: a walk of the reverse map finds every page in one half or in both.
+  yield* anonVmaClone(k, upper, vma)
+  const root = vma.chain[0]?.anonVma.root
+  if (root !== undefined) yield* root.rwsem.downWrite(k)
   vma.end = page
   mm.tree.insert(upper)
-  yield* anonVmaClone(k, upper, vma)
+  root?.rwsem.upWrite(k)
   return upper
 }
 

@@ -1,7 +1,7 @@
 /**
  * mprotect: new rights for a range.
  *
- *  1. mmap_lock for writing; no hole in the range -> else ENOMEM.   2. split at the edges.
+ *  1. mmap_lock for writing; a hole ends the work with ENOMEM, what lies before it is done.   2. split at the edges.
  *  3. new flags, then new PTEs under their locks: W only goes away here; a fault brings it back where it may be.
  *  4. flush, because rights went down.   5. merge, unlock.
  *
@@ -9,12 +9,15 @@
  */
 import { type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
-import { PTE_W, pteFlags, ptePresent, pteWithFlags, pteWritable } from '../hw/pte.ts'
+import { PTE_P, PTE_PROTNONE, PTE_W, pteFlags, ptePresent, pteWithFlags } from '../hw/pte.ts'
 import { ERRNO } from './errno.ts'
 import { type Mm, pageOfAddress } from './mm.ts'
 import { changeAreas } from './mmap.ts'
 import { flushTlbRange } from './tlb_flush.ts'
 import { VM_MAYWRITE, VM_READ, VM_WRITE, type Vma } from './vma.ts'
+
+/** The bits of a PTE that mprotect decides about. */
+const RIGHTS = PTE_P | PTE_PROTNONE | PTE_W
 
 export const PROT_NONE = 0
 export const PROT_READ = 1
@@ -35,34 +38,31 @@ export function* mprotect(k: Thread, mm: Mm, address: number, length: number, pr
   yield* mm.mmapLock.downWrite(k)
   const areas = mm.tree.overlapping(start, end)
   let at = start
-  for (const vma of areas) if (vma.start <= at) at = vma.end
-  if (at < end) {
-    mm.mmapLock.upWrite(k)
-    return ERRNO.ENOMEM
-  }
+  for (const vma of areas) if (vma.start <= at) at = Math.min(end, vma.end)
   const rights = rightsOf(prot)
   // Areas before one that refuses are done, as by the kernel's own loop.
   const refuses = (vma: Vma) => (rights & VM_WRITE) !== 0 && (vma.flags & VM_MAYWRITE) === 0
-  const stopAt = areas.find(refuses)?.start ?? end
+  const stopAt = Math.min(at, areas.find(refuses)?.start ?? end)
   const needs = (vma: Vma) => (vma.flags & (VM_READ | VM_WRITE)) !== rights
   // 2. to 5.
-  yield* changeAreas(k, mm, start, Math.min(end, stopAt), needs, (part) => changeRights(k, mm, part, rights))
+  yield* changeAreas(k, mm, start, stopAt, needs, (part) => changeRights(k, mm, part, rights))
   mm.mmapLock.upWrite(k)
-  return stopAt < end ? ERRNO.EACCES : 0
+  if (stopAt < at) return ERRNO.EACCES
+  return at < end ? ERRNO.ENOMEM : 0
 }
 
 /** 3. */
 function* changeRights(k: Thread, mm: Mm, part: Vma, rights: number): Proc<void> {
   part.flags = (part.flags & ~(VM_READ | VM_WRITE)) | rights
-  yield* changeProtection(k, mm, part.start, part.end, part.flags)
+  yield* changeProtection(k, mm, part)
 }
 
-function* changeProtection(k: Thread, mm: Mm, start: number, end: number, flags: number): Proc<void> {
-  if ((flags & VM_WRITE) !== 0) return
+function* changeProtection(k: Thread, mm: Mm, part: Vma): Proc<void> {
   const { tables } = mm.kernel
+  const prot = part.pageProt
   let first = -1
   let last = -1
-  for (let page = start; page < end; page++) {
+  for (let page = part.start; page < part.end; page++) {
     const slot = mm.table.walk(page)
     if (slot < 0) {
       page |= 511
@@ -71,11 +71,15 @@ function* changeProtection(k: Thread, mm: Mm, start: number, end: number, flags:
     const lock = mm.kernel.pteLock(slot)
     yield* lock.lock(k)
     const pte = tables.get(slot)
-    if (ptePresent(pte) && pteWritable(pte)) {
+    // Rights are those of the area, but W is never given here: the page may be shared.
+    const flags = (pteFlags(pte) & ~RIGHTS) | (prot & RIGHTS & (pteFlags(pte) | ~PTE_W))
+    if (ptePresent(pte) && flags !== pteFlags(pte)) {
       if (k.stepping) yield write(slot, 'pte')
-      tables.set(slot, pteWithFlags(pte, pteFlags(pte) & ~PTE_W))
-      if (first < 0) first = page
-      last = page
+      tables.set(slot, pteWithFlags(tables.get(slot), flags))
+      if ((pteFlags(pte) & ~flags & (PTE_P | PTE_W)) !== 0) {
+        if (first < 0) first = page
+        last = page
+      }
     }
     lock.unlock(k)
   }

@@ -68,8 +68,10 @@ export class Userfaultfd2014 extends Userfaultfd {
     if (verb > UNREGISTER_BIT || end % 4096 !== 0) return ERRNO.EINVAL
     if (from >= end) return ERRNO.ERANGE
     if (verb === REGISTER_BIT) {
-      const areas = this.mm.tree.overlapping(pageOfAddress(from), pageOfAddress(end))
-      if (areas.length === 0) return ERRNO.ENOMEM
+      yield* this.mm.mmapLock.downRead(k)
+      const nothingBehind = this.mm.tree.find(pageOfAddress(from)) === null
+      this.mm.mmapLock.upRead(k)
+      if (nothingBehind) return ERRNO.ENOMEM
       const result = yield* userfaultfdRegister(k, this, from, end - from, UFFDIO_REGISTER_MODE_MISSING)
       return result === 0 ? 16 : result
     }

@@ -6,7 +6,7 @@
  *
  * @kernel vm_area_struct
  */
-import { PTE_A, PTE_P, PTE_U, PTE_W } from '../hw/pte.ts'
+import { PTE_A, PTE_P, PTE_PROTNONE, PTE_U, PTE_W } from '../hw/pte.ts'
 import type { AnonVma, AnonVmaChain } from './anon_vma.ts'
 import type { Mm } from './mm.ts'
 import type { OpenFile } from './shmem.ts'
@@ -86,6 +86,7 @@ export class Vma {
 
   /** PTE flags of a page mapped with this area's rights. @kernel vm_page_prot */
   get pageProt(): number {
+    if ((this.flags & (VM_READ | VM_WRITE)) === 0) return PTE_PROTNONE | PTE_U | PTE_A
     let prot = PTE_P | PTE_U | PTE_A
     if ((this.flags & VM_WRITE) !== 0) prot |= PTE_W
     return prot

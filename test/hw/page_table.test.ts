@@ -11,6 +11,7 @@ import {
   PTE_A,
   PTE_D,
   PTE_P,
+  PTE_PROTNONE,
   PTE_W,
   pteFlags,
   ptePfn,
@@ -120,7 +121,7 @@ describe('an entry', () => {
       fc.property(fc.integer({ min: 0, max: 2 ** 40 }), fc.nat(0xfff), fc.nat(0xfff), (pfn, flags, others) => {
         const pte = makePte(pfn, flags)
         expect([ptePfn(pte), pteFlags(pte)]).toEqual([pfn, flags])
-        expect([ptePresent(pte), pteWritable(pte)]).toEqual([(flags & PTE_P) !== 0, (flags & PTE_W) !== 0])
+        expect([ptePresent(pte), pteWritable(pte)]).toEqual([(flags & (PTE_P | PTE_PROTNONE)) !== 0, (flags & PTE_W) !== 0])
         expect(pteWithFlags(pte, others)).toBe(makePte(pfn, others))
       }),
     )

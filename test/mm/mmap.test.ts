@@ -29,12 +29,14 @@ type Call =
   | { call: 'store'; page: number; value: number }
 
 const range = (call: Exclude<Call, { call: 'mmap' | 'store' }>['call']) =>
-  fc.record({ call: fc.constant(call), page: fc.integer({ min: 1, max: PAGES }), pages: fc.integer({ min: 1, max: 6 }) })
+  fc.record({ call: fc.constant(call), page: fc.integer({ min: 1, max: PAGES }), pages: fc.integer({ min: 1, max: 9 }) })
 const calls: fc.Arbitrary<Call> = fc.oneof(
   fc.record({ call: fc.constant('mmap' as const), pages: fc.integer({ min: 1, max: 6 }) }),
   range('munmap'),
   range('dontneed'),
   range('readonly'),
+  range('readonly'),
+  range('readwrite'),
   range('readwrite'),
   range('dontfork'),
   range('dofork'),
@@ -71,9 +73,10 @@ function apply(cells: (Cell | null)[], c: Call): number | null {
     return 0
   }
   const isProtect = c.call === 'readonly' || c.call === 'readwrite'
-  if (isProtect && holes) return ERRNO.ENOMEM
   for (const p of pages) {
     const cell = cells[p] ?? null
+    // mprotect stops at the first hole, madvise goes on behind it.
+    if (cell === null && isProtect) break
     if (cell === null) continue
     if (c.call === 'dontneed') cell.value = 0
     if (c.call === 'readonly') cell.flags &= ~VM_WRITE
@@ -134,7 +137,8 @@ describe.each(GEARS)('in the %s gear', (gear) => {
       fc.property(fc.array(calls, { maxLength: 25 }), (list) => {
         const rig = new Rig({ gear, windowPages: PAGES + 1, frames: 64 })
         const cells: (Cell | null)[] = new Array<Cell | null>(PAGES + 1).fill(null)
-        for (const c of list) {
+        // A full window to begin with: most calls then meet areas.
+        for (const c of [{ call: 'mmap', pages: PAGES } as const, ...list]) {
           const found = perform(rig, cells, c)
           expect(found, JSON.stringify(c)).toBe(apply(cells, c))
           expect(flagsByPage(rig)).toEqual(cells.map((cell) => cell?.flags ?? null))
@@ -225,46 +229,14 @@ describe('areas', () => {
   })
 
   it.each([
-    [
-      'an unaligned address',
-      (rig: Rig, a: number) =>
-        munmap(
-          rig.call(function* (k) {
-            return k
-          }),
-          rig.mm,
-          at(a) + 1,
-          P,
-        ),
-    ],
-    [
-      'no length',
-      (rig: Rig, a: number) =>
-        munmap(
-          rig.call(function* (k) {
-            return k
-          }),
-          rig.mm,
-          at(a),
-          0,
-        ),
-    ],
-    [
-      'a range beyond the window',
-      (rig: Rig) =>
-        munmap(
-          rig.call(function* (k) {
-            return k
-          }),
-          rig.mm,
-          at(1020),
-          8 * P,
-        ),
-    ],
-  ])('munmap of %s is EINVAL', (_what, make) => {
+    ['an unaligned address', at(1) + 1, P],
+    ['no length', at(1), 0],
+    ['a range beyond the window', at(1020), 8 * P],
+    ['an address below the window', 0, P],
+  ])('munmap of %s is EINVAL', (_what, address, length) => {
     const rig = new Rig()
-    const a = rig.map(1)
-    expect(rig.call(() => make(rig, a))).toBe(ERRNO.EINVAL)
+    expect(rig.map(1)).toBe(1)
+    expect(rig.call((k) => munmap(k, rig.mm, address, length))).toBe(ERRNO.EINVAL)
     expect(rig.areas()).toHaveLength(1)
   })
 

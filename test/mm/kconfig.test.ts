@@ -1,0 +1,48 @@
+/**
+ * The protections: each has a scenario (scenarios.ts) that some random schedule breaks when it is left out, and that no
+ * schedule of a search as long breaks when it is there.
+ */
+import { describe, expect, it } from 'vitest'
+import { isProtection, PROTECTIONS } from '../../core/mm/kconfig.ts'
+import { Rig, seedsWhere } from './rig.ts'
+import { SCENARIOS } from './scenarios.ts'
+
+const SEEDS = 1500
+
+describe.each(PROTECTIONS)('$name', ({ name, meaning, prevents }) => {
+  it(`left out, breaks its scenario for some seed up to ${SEEDS}`, () => {
+    let broken: string | null = null
+    for (let seed = 1; seed <= SEEDS && broken === null; seed++) broken = SCENARIOS[name]([name], seed)
+    expect(broken).not.toBeNull()
+  })
+
+  it(`in place, holds for ${SEEDS} seeds`, () => {
+    const broken = new Set<string | null>()
+    seedsWhere(SEEDS, (seed) => {
+      broken.add(SCENARIOS[name]([], seed))
+      return false
+    })
+    expect([...broken]).toEqual([null])
+  })
+
+  it('says what it does and what goes wrong without it, naming the race catalogue', () => {
+    expect(meaning.length).toBeGreaterThan(20)
+    expect(prevents).toMatch(/\(R\d+(, R\d+)*\)$/)
+  })
+})
+
+describe('names', () => {
+  it('are unique, and only they are protections', () => {
+    const names = PROTECTIONS.map((p) => p.name)
+    expect(new Set(names).size).toBe(names.length)
+    for (const name of names) expect(isProtection(name)).toBe(true)
+    expect(isProtection('remap')).toBe(false)
+  })
+
+  it('a kernel has every protection but those left out', () => {
+    for (const { name } of PROTECTIONS) {
+      const { kernel } = new Rig({ without: [name] })
+      for (const other of PROTECTIONS) expect(kernel.has(other.name)).toBe(other.name !== name)
+    }
+  })
+})

@@ -1,0 +1,121 @@
+/**
+ * One small race for each protection of core/mm/kconfig.ts: what two or three threads do, and how to tell that it went
+ * wrong. Each runs once for a seed and answers with what broke, or null.
+ *
+ * A protection is shown to be needed when some seed breaks without it, and none with it.
+ */
+import { type Proc, read } from '../../core/engine/op.ts'
+import type { Thread } from '../../core/hw/cpu.ts'
+import { ptePfn, ptePresent } from '../../core/hw/pte.ts'
+import type { ProtectionName } from '../../core/mm/kconfig.ts'
+import { MADV_DONTFORK, madvise } from '../../core/mm/madvise.ts'
+import { uffdCopy } from '../../core/mm/mfill_atomic.ts'
+import { remapAnonPages } from '../../core/mm/remap_anon_pages.ts'
+import { pageLockAnonVmaRead, rmapCandidates } from '../../core/mm/rmap.ts'
+import { Userfaultfd, userfaultfdRegister } from '../../core/mm/userfaultfd.ts'
+import { at, failure, P, Rig } from './rig.ts'
+
+export type Scenario = (without: readonly ProtectionName[], seed: number) => string | null
+
+/** A written page in an area of its own, and an empty area that cannot be joined with it. */
+export function sourceAndDestination(rig: Rig, pages = 1): { src: number; dst: number } {
+  const src = rig.map(pages)
+  const dst = rig.map(pages)
+  rig.call((k) => madvise(k, rig.mm, at(src), pages * P, MADV_DONTFORK))
+  for (let p = 0; p < pages; p++) rig.store(src + p, 100 + p)
+  return { src, dst }
+}
+
+/** A walk that takes each candidate's PTE lock: the number of PTEs that map the page, or -1 if it has no anon_vma. */
+export function* walkAndCount(k: Thread, rig: Rig, pfn: number): Proc<number> {
+  const { kernel } = rig
+  const av = yield* pageLockAnonVmaRead(k, kernel, pfn)
+  if (av === null) return -1
+  let found = 0
+  for (const { page } of rmapCandidates(kernel, pfn, av)) {
+    const slot = rig.mm.table.walk(page)
+    if (slot < 0) continue
+    const lock = kernel.pteLock(slot)
+    yield* lock.lock(k)
+    if (k.stepping) yield read(slot, 'pte')
+    const pte = kernel.tables.get(slot)
+    if (ptePresent(pte) && ptePfn(pte) === pfn) found++
+    lock.unlock(k)
+  }
+  av.root.rwsem.upRead(k)
+  return found
+}
+
+/** CPU 1 has the source in its TLB, CPU 0 moves the page, CPU 1 stores to the old address (R34). */
+function staleStore(without: readonly ProtectionName[], seed: number): string | null {
+  const rig = new Rig({ gear: 'step', seed, without })
+  const { src, dst } = sourceAndDestination(rig)
+  rig.store(src, 1, 1)
+  rig.call((k) => remapAnonPages(k, rig.mm, at(dst), at(src), P, 0))
+  rig.store(src, 2, 1)
+  const found = rig.load(dst)
+  return found === 1 ? rig.audit() : `the moved page changed from 1 to ${found}`
+}
+
+/** Two movers, two sources, one destination (R36). */
+function twoMovers(without: readonly ProtectionName[], seed: number): string | null {
+  const rig = new Rig({ gear: 'step', seed, without })
+  const { src, dst } = sourceAndDestination(rig, 2)
+  const moves = [0, 1].map((n) => rig.spawn(`mover ${n}`, n, (k) => remapAnonPages(k, rig.mm, at(dst), at(src + n), P, 0)))
+  const thrown = failure(() => rig.run())
+  if (thrown !== null) return thrown
+  const winners = moves.filter((m) => m.value === P).length
+  if (winners !== 1) return `${winners} movers placed a page`
+  const loser = moves[0]?.value === P ? 1 : 0
+  if (rig.load(src + loser) !== 100 + loser) return 'the source of the loser changed'
+  return rig.audit()
+}
+
+/** A mover and a walker: under the anon_vma's lock the walker finds as many PTEs as mapcount says (R30). */
+function walkDuringMove(without: readonly ProtectionName[], seed: number): string | null {
+  const rig = new Rig({ gear: 'step', seed, without })
+  const { src, dst } = sourceAndDestination(rig)
+  const pfn = rig.frame(src)
+  rig.spawn('mover', 0, (k) => remapAnonPages(k, rig.mm, at(dst), at(src), P, 0))
+  const walk = rig.spawn('walker', 1, (k) => walkAndCount(k, rig, pfn))
+  const thrown = failure(() => rig.run())
+  if (thrown !== null) return thrown
+  return walk.value === 1 ? rig.audit() : `the walk found ${walk.value} of 1 PTEs`
+}
+
+/** A mover and a walker: the anon_vma that the walker gets is the one of the page (R26, R27). */
+function lockDuringMove(without: readonly ProtectionName[], seed: number): string | null {
+  const rig = new Rig({ gear: 'step', seed, without })
+  const { src, dst } = sourceAndDestination(rig)
+  const pfn = rig.frame(src)
+  let wrong: string | null = null
+  rig.spawn('mover', 0, (k) => remapAnonPages(k, rig.mm, at(dst), at(src), P, 0))
+  rig.spawn('walker', 1, function* (k) {
+    const av = yield* pageLockAnonVmaRead(k, rig.kernel, pfn)
+    if (av === null) return
+    const mapping = rig.kernel.pages.mapping[pfn]
+    if (mapping !== av.index * 2 + 1) wrong = `the walker holds anon_vma ${av.index}, the page has mapping ${mapping}`
+    av.root.rwsem.upRead(k)
+  })
+  return failure(() => rig.run()) ?? wrong
+}
+
+/** A thread touches a missing page while another places it (R52). */
+function placeDuringFault(without: readonly ProtectionName[], seed: number): string | null {
+  const rig = new Rig({ gear: 'step', seed, without })
+  const { src, dst } = sourceAndDestination(rig)
+  const uffd = new Userfaultfd(rig.mm, rig.kernel.newId(), 'ioctl')
+  rig.call((k) => userfaultfdRegister(k, uffd, at(dst), P, 1))
+  rig.spawn('toucher', 0, (k) => rig.process.touch(k, dst, false))
+  rig.spawn('placer', 1, (k) => uffdCopy(k, uffd, at(dst), at(src), P, 0))
+  const outcome = rig.run()
+  return outcome === 'done' ? rig.audit() : `${outcome}: ${rig.waits().join('; ')}`
+}
+
+export const SCENARIOS: Readonly<Record<ProtectionName, Scenario>> = {
+  'remap-tlb-flush': staleStore,
+  'remap-pte-recheck': twoMovers,
+  'remap-anon-vma-lock': walkDuringMove,
+  'rmap-mapping-recheck': lockDuringMove,
+  'uffd-must-wait': placeDuringFault,
+}
