@@ -22,6 +22,7 @@ import { addToPageCache, inodeOf, pageAddFileRmap, removeFromPageCache } from '.
 import { MARKER_POISON, makeMarker, swapKind } from './swapops.ts'
 import { FAULT_KERNEL } from './vm_fault.ts'
 import { VM_SHARED, type Vma } from './vma.ts'
+import { allocateUnderPressure } from './vmscan.ts'
 
 /** One call on its way over its range. */
 export interface MfillState {
@@ -114,7 +115,8 @@ function* makePage(k: Thread, mm: Mm, state: MfillState): Proc<Pfn> {
     state.kept = -1
     return filled
   }
-  const pfn = pages.allocate()
+  let pfn = pages.allocate()
+  if (pfn < 0) pfn = yield* allocateUnderPressure(k, mm.kernel)
   if (pfn < 0) return -1
   if (state.what === 'zeropage') {
     phys.clear(pfn)
@@ -193,6 +195,7 @@ function* install(k: Thread, mm: Mm, page: number, pte: Pte, overMarkers: boolea
   }
   if (k.stepping) yield write(slot, 'pte')
   account?.()
+  mm.dirtyLog?.mark(page)
   if (account !== undefined) mm.rss++
   tables.set(slot, pte)
   lock.unlock(k)

@@ -21,6 +21,7 @@ import { anonVmaPrepare, putAnonVma } from './anon_vma.ts'
 import { ERRNO } from './errno.ts'
 import type { UffdResult } from './mfill_atomic.ts'
 import { type Mm, pageOfAddress } from './mm.ts'
+import { moveEntry } from './move_swap.ts'
 import { movePage } from './remap_anon_pages.ts'
 import { pageAnonVma } from './rmap.ts'
 import { flushTlbPage } from './tlb_flush.ts'
@@ -119,7 +120,9 @@ function* movePte(k: Thread, uffd: Userfaultfd, dstVma: Vma, dstPage: number, sr
   if (k.stepping) yield read(srcSlot, 'pte')
   const srcPte = tables.get(srcSlot)
   if (srcPte === PTE_NONE) return hole
-  if (!ptePresent(srcPte)) return ERRNO.EFAULT
+  if (!ptePresent(srcPte)) {
+    return yield* moveEntry(k, { mm, dstVma, dstPage, dstSlot, srcSlot, srcPte, unshared: 'exclusive-bit' })
+  }
   const pfn = ptePfn(srcPte)
   if (pfn === ZERO_PFN) {
     yield* lockBoth(k, srcLock, dstLock)
