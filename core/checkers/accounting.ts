@@ -3,14 +3,16 @@
  *
  * - mapcount of each page equals the PTEs that map it (I-CNT);
  * - the reverse map of each page leads to each of those PTEs (I-RMAP);
- * - every frame in use is mapped: none leaks (I-LEAK).
+ * - every frame in use is mapped or in the swap cache: none leaks (I-LEAK);
+ * - the count of each swap slot equals the swap entries that name it.
  *
  * Each check walks everything and answers with the first thing wrong, as one sentence, or null. They read only.
  */
 import { ENTRIES } from '../hw/page_table.ts'
 import { ZERO_PFN } from '../hw/phys_mem.ts'
-import { ptePfn, ptePresent } from '../hw/pte.ts'
+import { PTE_NONE, ptePfn, ptePresent } from '../hw/pte.ts'
 import type { Process } from '../machine/process.ts'
+import { swapKind, swapValue } from '../mm/swapops.ts'
 
 /** PTEs by frame, over all processes of one machine. */
 function countPtes(processes: readonly Process[]): Int32Array {
@@ -55,6 +57,7 @@ export function rmapFindsEveryMapping(processes: readonly Process[]): string | n
         const vma = tree.find(page)
         const mapping = pages.mapping[pfn]
         if (vma === null || !vma.contains(page)) wrong = `pfn ${pfn} is mapped at page ${page}, where there is no area`
+        else if (mapping < 0) wrong = mergedButNotListed(process, pfn, page)
         else if (mapping !== 0 && (mapping & 1) === 0) continue
         else if (mapping === 0) wrong = `pfn ${pfn} is mapped at page ${page} without an anon_vma`
         else if (!anonVmas.at(mapping >>> 1).chains.some((edge) => edge.vma === vma)) {
@@ -68,13 +71,43 @@ export function rmapFindsEveryMapping(processes: readonly Process[]): string | n
   return wrong
 }
 
+/** A KSM page is found through the items of its stable node, each of which leads to the areas of one anon_vma. */
+function mergedButNotListed(process: Process, pfn: number, page: number): string | null {
+  const node = process.machine.kernel.ksm.of(process.machine.kernel, pfn)
+  const vma = process.mm.tree.find(page)
+  if (node?.items.some((item) => item.page === page && item.anonVma.chains.some((edge) => edge.vma === vma))) return null
+  return `the stable node of pfn ${pfn} does not lead to page ${page}`
+}
+
+/** Slots are counted as their entries are, and nothing is in use without reason. */
+export function swapCountsEqualEntries(processes: readonly Process[]): string | null {
+  const { swap, tables } = processes[0].machine.kernel
+  if (swap.slots === 0) return null
+  const entries = new Int32Array(swap.slots + 1)
+  for (const process of processes) {
+    let own = 0
+    process.mm.table.forEachLeaf((node) => {
+      for (let i = node * ENTRIES; i < (node + 1) * ENTRIES; i++) {
+        const pte = tables.entries[i]
+        if (pte === PTE_NONE || ptePresent(pte) || swapKind(pte) !== 'swap') continue
+        entries[swapValue(pte)]++
+        own++
+      }
+    })
+    if (own !== process.mm.swapEntries) return `${process.mm.swapEntries} swap entries counted != ${own} found`
+  }
+  for (let slot = 1; slot <= swap.slots; slot++)
+    if (swap.count(slot) !== entries[slot]) return `swap slot ${slot} count ${swap.count(slot)} != ${entries[slot]} entries`
+  return null
+}
+
 /** I-LEAK. */
 export function noFrameLeaks(processes: readonly Process[]): string | null {
-  const { pages } = processes[0].machine.kernel
+  const { pages, swap } = processes[0].machine.kernel
   let mapped = 0
   for (let pfn = ZERO_PFN + 1; pfn < pages.highest; pfn++) {
-    // A page of a page cache may be mapped nowhere.
-    const cached = pages.mapping[pfn] !== 0 && (pages.mapping[pfn] & 1) === 0
+    // A page of a page cache, or of the swap cache, may be mapped nowhere.
+    const cached = (pages.mapping[pfn] > 0 && (pages.mapping[pfn] & 1) === 0) || swap.isCached(pfn)
     if (pages.refcount[pfn] > 0 && pages.mapcount[pfn] === 0 && !cached)
       return `pfn ${pfn} has refcount ${pages.refcount[pfn]} and no mapping`
     if (pages.refcount[pfn] > 0) mapped++

@@ -4,20 +4,21 @@
  *  1. mmap_lock of the parent for writing (the child's is its own yet).
  *  2. each area but VM_DONTCOPY: a copy, registered with a descriptor of the child's own or with none;
  *     anon_vma_fork; into the child's tree.
- *  3. each present PTE: the parent's loses W, the child's is equal; one more mapping and reference for the page.
- *     An area whose pages come from a cache alone is left empty.
+ *  3. each present PTE: the parent's loses W, the child's is equal (D too: private pages) but old; one more mapping and reference
+ *     for the page. A swap entry: one more count, and it is nobody's alone any longer. A migration entry: not writable any
+ *     more. An area whose pages come from a cache alone is left empty.
  *  4. flush the parent: rights went down.   5. without locks: announce the child's descriptors and wait until they are read.
  *
- * @kernel dup_mmap, copy_page_range, copy_present_pte
+ * @kernel dup_mmap, copy_page_range, copy_present_pte, copy_nonpresent_pte
  */
 import { type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ZERO_PFN } from '../hw/phys_mem.ts'
-import { PTE_A, PTE_NONE, PTE_UFFD_WP, PTE_W, pteFlags, ptePfn, ptePresent, pteWithFlags } from '../hw/pte.ts'
+import { PTE_A, PTE_NONE, PTE_UFFD_WP, PTE_W, type Pte, pteFlags, ptePfn, ptePresent, pteWithFlags } from '../hw/pte.ts'
 import { anonVmaFork } from './anon_vma.ts'
 import { Mm } from './mm.ts'
 import { pageDupAnonRmap } from './rmap.ts'
-import { MARKER_POISON, MARKER_UFFD_WP, makeMarker, swapKind, swapValue } from './swapops.ts'
+import { MARKER_POISON, MARKER_UFFD_WP, makeMarker, makeMigrationEntry, makeSwapEntry, swapKind, swapValue } from './swapops.ts'
 import { flushTlbRange } from './tlb_flush.ts'
 import { dupComplete, dupUserfaultfd, type ForkEvent } from './uffd_events.ts'
 import { userfaultfdWp } from './uffd_fault.ts'
@@ -50,6 +51,24 @@ export function* fork(k: Thread, parent: Mm): Proc<Mm> {
   return child
 }
 
+/** What the child gets, and the parent too unless it is a marker. @kernel copy_nonpresent_pte */
+function shareEntry(parent: Mm, child: Mm, pte: Pte, keepsWp: boolean): Pte {
+  switch (swapKind(pte)) {
+    case 'swap':
+      parent.kernel.swap.duplicate(swapValue(pte))
+      child.swapEntries++
+      return makeSwapEntry(swapValue(pte), false)
+    case 'migration':
+      child.rss++
+      return makeMigrationEntry(swapValue(pte), false, false)
+    case 'marker': {
+      // Poison is inherited; protection only by a child that has a descriptor of its own.
+      const bits = swapValue(pte) & (keepsWp ? MARKER_POISON | MARKER_UFFD_WP : MARKER_POISON)
+      return bits === 0 ? PTE_NONE : makeMarker(bits)
+    }
+  }
+}
+
 function* copyPageRange(k: Thread, parent: Mm, child: Mm, vma: Vma, keepsWp: boolean): Proc<void> {
   const shared = (vma.flags & VM_SHARED) !== 0
   const kernel = parent.kernel
@@ -64,9 +83,9 @@ function* copyPageRange(k: Thread, parent: Mm, child: Mm, vma: Vma, keepsWp: boo
     }
     const lock = kernel.pteLock(slot)
     yield* lock.lock(k)
+    if (tables.get(slot) !== PTE_NONE && k.stepping) yield write(slot, 'pte')
     const pte = tables.get(slot)
     if (ptePresent(pte)) {
-      if (k.stepping) yield write(slot, 'pte')
       const kept = shared ? pte : pteWithFlags(pte, pteFlags(pte) & ~PTE_W)
       tables.set(slot, kept)
       const pfn = ptePfn(pte)
@@ -78,10 +97,12 @@ function* copyPageRange(k: Thread, parent: Mm, child: Mm, vma: Vma, keepsWp: boo
       tables.set(child.table.walkAllocate(page), pteWithFlags(kept, pteFlags(kept) & ~(keepsWp ? PTE_A : PTE_A | PTE_UFFD_WP)))
       if (first < 0) first = page
       last = page
-    } else if (pte !== PTE_NONE && swapKind(pte) === 'marker') {
-      // Poison is inherited; protection only by a child that has a descriptor of its own.
-      const bits = swapValue(pte) & (keepsWp ? MARKER_POISON | MARKER_UFFD_WP : MARKER_POISON)
-      if (bits !== 0) tables.set(child.table.walkAllocate(page), makeMarker(bits))
+    } else if (pte !== PTE_NONE) {
+      const entry = shareEntry(parent, child, pte, keepsWp)
+      const wp = pte & PTE_UFFD_WP
+      if (swapKind(pte) !== 'marker') tables.set(slot, entry + wp)
+      if (entry !== PTE_NONE)
+        tables.set(child.table.walkAllocate(page), keepsWp && swapKind(pte) !== 'marker' ? entry + wp : entry)
     }
     lock.unlock(k)
   }

@@ -61,6 +61,76 @@ export const PROTECTIONS = [
     prevents: 'fork links an edge into the tree that a walk is in (R44)',
   },
   {
+    name: 'remap-page-lock',
+    meaning: 'remap_anon_pages holds the page lock from before it takes the anon_vma until the page has moved',
+    prevents: 'a page that is being merged by KSM is moved, made writable and shared with a stranger (R29)',
+  },
+  {
+    name: 'remap-mapcount',
+    meaning: 'remap_anon_pages moves only a page that is mapped once',
+    prevents: 'the second mapping of a forked page is lost to the reverse map, and the page is written in common (R31)',
+  },
+  {
+    name: 'remap-swap-share',
+    meaning: 'remap_anon_pages moves only a page that no swap entry names; not in the posted code',
+    prevents: 'a page shared through a swap entry is written in common, mapcount 1 or not (R83)',
+  },
+  {
+    name: 'remap-table-order',
+    meaning: 'remap_anon_pages takes the two page table locks by ascending number',
+    prevents: 'two calls in opposite directions wait for one another (R35)',
+  },
+  {
+    name: 'swap-move-cache',
+    meaning: 'moving a swap entry moves mapping and index of the page in the swap cache too; in mainline since 2025',
+    prevents: 'the page is mapped at dst and described as being at src (R39)',
+  },
+  {
+    name: 'swap-move-recheck',
+    meaning: 'moving a swap entry looks again, under the locks, whether the cached page is that of the slot',
+    prevents: 'a slot freed and used again lets a foreign page be described as being at dst (R40)',
+  },
+  {
+    name: 'swapin-cache-recheck',
+    meaning: 'do_swap_page looks, with the page locked, whether it is still the cached page of the slot',
+    prevents: 'a page that reclaim or the last store took out of the cache is mapped for a slot it no longer has',
+  },
+  {
+    name: 'swapin-pte-recheck',
+    meaning: 'do_swap_page maps the page only if the PTE is still the entry that faulted',
+    prevents: 'two threads that fault on one entry both drop its count',
+  },
+  {
+    name: 'unmap-tlb-flush',
+    meaning: 'try_to_unmap flushes each mapping from every CPU before the page may be written out or copied',
+    prevents: 'a store through an old TLB entry is not in the copy that comes back from swap, or in the new frame',
+  },
+  {
+    name: 'unmap-dirty-bit',
+    meaning: 'try_to_unmap gives the D bit of each mapping to the page',
+    prevents: 'a page that has an old copy in swap is dropped instead of being written: a lost store (R37)',
+  },
+  {
+    name: 'migrate-refcount',
+    meaning: 'page migration goes on only if nobody but it, the mappings and the swap cache has a reference',
+    prevents: 'somebody goes on with the old frame, and what he reads or writes there is lost',
+  },
+  {
+    name: 'ksm-write-protect',
+    meaning: 'KSM compares two pages only after both are write-protected',
+    prevents: 'a store between the compare and the merge is lost',
+  },
+  {
+    name: 'zap-flush-before-free',
+    meaning: 'unmapping gives frames back only after the TLBs of all CPUs were flushed',
+    prevents: 'a CPU goes on writing to a frame that somebody else was given (R49)',
+  },
+  {
+    name: 'dirty-log-flush',
+    meaning: 'the dirty log answers only after pages it protected again were flushed from every TLB',
+    prevents: 'a store through an old entry is in no log',
+  },
+  {
     name: 'uffd-must-wait',
     meaning: 'handle_userfault looks at the PTE again after it has queued itself and before it sleeps',
     prevents: 'a page placed in between leaves the thread asleep for ever (R52)',

@@ -31,8 +31,6 @@ export interface FaultCounters {
   minor: number
   major: number
   userfault: number
-  /** Pages read from swap. */
-  swapIn: number
   classic: number
 }
 
@@ -47,7 +45,7 @@ export class Kernel {
   readonly swap: Swap
   readonly reclaim = new ReclaimState()
   readonly cpus: Cpu[] = []
-  readonly faults: FaultCounters = { total: 0, minor: 0, major: 0, userfault: 0, swapIn: 0, classic: 0 }
+  readonly faults: FaultCounters = { total: 0, minor: 0, major: 0, userfault: 0, classic: 0 }
   /** Checks the locking of this kernel's threads; null when off. */
   lockdep: Lockdep | null = null
   readonly variants: Variants = { ...DEFAULT_VARIANTS }

@@ -12,9 +12,10 @@ import type { Thread } from '../hw/cpu.ts'
 import { ERRNO } from './errno.ts'
 import { populate } from './gup.ts'
 import { type Mm, pageOfAddress } from './mm.ts'
-import { changeAreas, zapPageRange } from './mmap.ts'
+import { changeAreas } from './mmap.ts'
 import { userfaultfdRemove } from './uffd_events.ts'
 import { VM_DONTCOPY, VM_LOCKED, VM_READ, VM_USERFAULT, VM_WRITE, type Vma } from './vma.ts'
+import { zapPageRange } from './zap.ts'
 
 export const MADV_DONTNEED = 4
 export const MADV_DONTFORK = 10

@@ -11,6 +11,7 @@ import type { Cpu, Thread } from '../hw/cpu.ts'
 import { PageTable } from '../hw/page_table.ts'
 import { Rwsem } from '../sync/rwsem.ts'
 import { Spinlock } from '../sync/spinlock.ts'
+import type { DirtyLog } from './dirty_log.ts'
 import type { Kernel } from './kernel.ts'
 import { VmaTree } from './vma_tree.ts'
 
@@ -30,6 +31,8 @@ export class Mm {
   rss = 0
   /** Swap entries in the page tables. @kernel MM_SWAPENTS */
   swapEntries = 0
+  /** Set with mmap_lock held for writing. */
+  dirtyLog: DirtyLog | null = null
 
   constructor(
     readonly kernel: Kernel,

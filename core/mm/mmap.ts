@@ -6,21 +6,18 @@
  *  4. zap: clear PTEs under their locks, gather the frames.   5. flush the TLBs.   6. only then free the frames.
  *  7. unlink the anon_vmas, drop the file.   8. unlock.   9. tell userfaultfd, and wait until it has read it.
  *
- * @kernel do_mmap, do_munmap, __split_vma, vma_merge, unmap_page_range, mmu_gather
+ * Pairs with zap.ts and mmu_gather.ts (4 to 6). @kernel do_mmap, do_munmap, __split_vma, vma_merge
  */
 import type { Proc } from '../engine/op.ts'
-import { write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
-import { type Pfn, ZERO_PFN } from '../hw/phys_mem.ts'
-import { PTE_NONE, ptePfn, ptePresent } from '../hw/pte.ts'
 import { anonVmaClone, unlinkAnonVmas } from './anon_vma.ts'
 import { ERRNO } from './errno.ts'
 import { addressOf, type Mm, pageOfAddress } from './mm.ts'
-import { pageRemoveRmap } from './rmap.ts'
+import { MmuGather } from './mmu_gather.ts'
 import { putInode } from './shmem.ts'
-import { flushTlbRange } from './tlb_flush.ts'
 import { type UnmapEvent, unmapComplete, unmapPrep } from './uffd_events.ts'
 import { VM_MAYREAD, VM_MAYWRITE, VM_READ, VM_WRITE, Vma } from './vma.ts'
+import { unmapPageRange, zapPageRange } from './zap.ts'
 
 /** The first page of a window is never mapped, so that a zero is never a good address. */
 export const FIRST_PAGE = 1
@@ -75,51 +72,11 @@ export function* unmapLocked(k: Thread, mm: Mm, start: number, end: number, even
     gone.push(part)
   }
   // 4. to 6.
-  for (const vma of gone) yield* zapPageRange(k, mm, vma.start, vma.end)
+  const gather = new MmuGather(mm)
+  for (const vma of gone) yield* unmapPageRange(k, gather, vma.start, vma.end)
+  yield* gather.finish(k)
   // 7.
   for (const vma of gone) yield* removeVma(k, mm, vma)
-}
-
-/**
- * Clears the PTEs of [start, end), flushes, then frees the frames. The caller holds mmap_lock.
- * @kernel zap_page_range_single, tlb_finish_mmu
- */
-export function* zapPageRange(k: Thread, mm: Mm, start: number, end: number): Proc<void> {
-  const kernel = mm.kernel
-  const gathered: Pfn[] = []
-  let first = -1
-  let last = -1
-  for (let page = start; page < end; ) {
-    const slot = mm.table.walk(page)
-    const next = Math.min(end, (page | 511) + 1)
-    if (slot < 0) {
-      // The whole leaf table is missing: go on behind it.
-      page = next
-      continue
-    }
-    // One lock for the whole table, taken though all may be none: who holds it now may be about to map a page there.
-    const lock = kernel.pteLock(slot)
-    yield* lock.lock(k)
-    for (let at = slot; page < next; page++, at++) {
-      if (kernel.tables.get(at) === PTE_NONE) continue
-      if (k.stepping) yield write(at, 'pte')
-      const pte = kernel.tables.get(at)
-      kernel.tables.set(at, PTE_NONE)
-      if (!ptePresent(pte)) continue
-      const pfn = ptePfn(pte)
-      if (pfn !== ZERO_PFN) {
-        pageRemoveRmap(kernel, pfn)
-        gathered.push(pfn)
-        mm.rss--
-      }
-      if (first < 0) first = page
-      last = page
-    }
-    lock.unlock(k)
-  }
-  if (first < 0) return
-  yield* flushTlbRange(k, mm, first, last + 1)
-  for (const pfn of gathered) kernel.pages.put(pfn)
 }
 
 /**

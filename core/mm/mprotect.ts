@@ -9,10 +9,11 @@
  */
 import { type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
-import { PTE_P, PTE_PROTNONE, PTE_W, pteFlags, ptePresent, pteWithFlags } from '../hw/pte.ts'
+import { PTE_NONE, PTE_P, PTE_PROTNONE, PTE_W, pteFlags, ptePresent, pteWithFlags } from '../hw/pte.ts'
 import { ERRNO } from './errno.ts'
 import { type Mm, pageOfAddress } from './mm.ts'
 import { changeAreas } from './mmap.ts'
+import { makeMigrationEntry, migrationWritable, swapExclusive, swapKind, swapValue } from './swapops.ts'
 import { flushTlbRange } from './tlb_flush.ts'
 import { VM_MAYWRITE, VM_READ, VM_WRITE, type Vma } from './vma.ts'
 
@@ -70,16 +71,19 @@ function* changeProtection(k: Thread, mm: Mm, part: Vma): Proc<void> {
     }
     const lock = mm.kernel.pteLock(slot)
     yield* lock.lock(k)
+    if (k.stepping && tables.get(slot) !== PTE_NONE) yield write(slot, 'pte')
     const pte = tables.get(slot)
     // Rights are those of the area, but W is never given here: the page may be shared.
     const flags = (pteFlags(pte) & ~RIGHTS) | (prot & RIGHTS & (pteFlags(pte) | ~PTE_W))
     if (ptePresent(pte) && flags !== pteFlags(pte)) {
-      if (k.stepping) yield write(slot, 'pte')
-      tables.set(slot, pteWithFlags(tables.get(slot), flags))
+      tables.set(slot, pteWithFlags(pte, flags))
       if ((pteFlags(pte) & ~flags & (PTE_P | PTE_W)) !== 0) {
         if (first < 0) first = page
         last = page
       }
+    } else if (pte !== PTE_NONE && !ptePresent(pte) && swapKind(pte) === 'migration' && migrationWritable(pte)) {
+      // A swap entry carries no right; a migration entry does, and would bring W back.
+      tables.set(slot, makeMigrationEntry(swapValue(pte), false, swapExclusive(pte)))
     }
     lock.unlock(k)
   }

@@ -1,7 +1,8 @@
 /**
  * The work of a page fault, below the choice of how it is guarded (page_fault.ts, speculative_fault.ts, vma_lock.ts).
  *
- *  none: do_anonymous_page.   present and a store without W: do_wp_page.   Else spurious: hardware retries.
+ *  none: do_anonymous_page.   neither none nor present: swap_in.ts.   present and a store without W: do_wp_page.   Else
+ *  spurious: hardware retries.
  *
  * do_anonymous_page:
  *  a. anon_vma_prepare; allocate and clear a page (a read maps the zero page instead).
@@ -13,7 +14,7 @@
  */
 import { NOTHING, type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
-import { ZERO_PFN } from '../hw/phys_mem.ts'
+import { type Pfn, ZERO_PFN } from '../hw/phys_mem.ts'
 import {
   makePte,
   PTE_D,
@@ -29,19 +30,21 @@ import {
 } from '../hw/pte.ts'
 import { anonVmaPrepare } from './anon_vma.ts'
 import { PG_ANON_EXCLUSIVE } from './page.ts'
-import { pageAddNewAnonRmap, pageRemoveRmap } from './rmap.ts'
+import { pageAddNewAnonRmap, pageMoveAnonRmap, pageRemoveRmap } from './rmap.ts'
 import { shmemFault } from './shmem.ts'
+import { doSwapPage } from './swap_in.ts'
 import { MARKER_POISON, swapKind, swapValue } from './swapops.ts'
 import { flushTlbPage } from './tlb_flush.ts'
 import { UFFD_FEATURE } from './uffd_abi.ts'
 import { handleUserfault, type UserfaultReason, userfaultfdMissing, userfaultfdWp } from './uffd_fault.ts'
 import { type Attempt, pteMapLock, releaseFaultLock, type Vmf } from './vm_fault.ts'
 import { VM_SHARED, VM_UFFD_MISSING, VM_UFFD_WP } from './vma.ts'
+import { allocateUnderPressure } from './vmscan.ts'
 
 /** @kernel handle_pte_fault */
 export function* handlePteFault(k: Thread, vmf: Vmf): Proc<Attempt> {
   if (vmf.pte === PTE_NONE) return yield* doPteMissing(k, vmf)
-  if (!ptePresent(vmf.pte)) return yield* doSwapPage(k, vmf)
+  if (!ptePresent(vmf.pte)) return yield* doNonPresent(k, vmf)
   if (vmf.store && !pteWritable(vmf.pte)) return yield* doWpPage(k, vmf)
   return 'done'
 }
@@ -51,14 +54,9 @@ function doPteMissing(k: Thread, vmf: Vmf): Proc<Attempt> {
   return vmf.vma.isShmem ? shmemFault(k, vmf) : doAnonymousPage(k, vmf)
 }
 
-/** Neither none nor present: what the entry says. @kernel do_swap_page */
-function* doSwapPage(k: Thread, vmf: Vmf): Proc<Attempt> {
-  switch (swapKind(vmf.pte)) {
-    case 'marker':
-      return yield* handlePteMarker(k, vmf)
-    default:
-      return yield* doAnonymousPage(k, vmf)
-  }
+/** Neither none nor present: what the entry says. */
+function doNonPresent(k: Thread, vmf: Vmf): Proc<Attempt> {
+  return swapKind(vmf.pte) === 'marker' ? handlePteMarker(k, vmf) : doSwapPage(k, vmf)
 }
 
 /** Poison is worse than write protection; a marker that nobody watches any longer goes. @kernel handle_pte_marker */
@@ -120,7 +118,8 @@ function* doAnonymousPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   // a.
   yield* prepareAnonVma(k, vmf)
   if (k.stepping) yield write(0, 'pages.free')
-  const pfn = pages.allocate()
+  let pfn = pages.allocate()
+  if (pfn < 0) pfn = yield* allocateForFault(k, vmf)
   if (pfn < 0) return 'oom'
   kernel.phys.clear(pfn)
   k.cpu.nowNs += k.cpu.preset.clearPageNs.value
@@ -144,6 +143,7 @@ function* doAnonymousPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   pageAddNewAnonRmap(kernel, pfn, vma, page)
   vmf.mm.rss++
   if (k.stepping) yield write(slot, 'pte')
+  vmf.mm.dirtyLog?.mark(page)
   tables.set(slot, makePte(pfn, newPageProt(vmf) | PTE_D))
   // e.
   lock.unlock(k)
@@ -151,11 +151,31 @@ function* doAnonymousPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   return 'done'
 }
 
+/** A speculation may not sleep: it leaves reclaim to the fault that holds something. */
+function* allocateForFault(k: Thread, vmf: Vmf): Proc<Pfn> {
+  return vmf.guard?.speculative === true ? -1 : yield* allocateUnderPressure(k, vmf.mm.kernel)
+}
+
+/**
+ * Under the PTE lock: the page is not merged, and all references are this mapping's and the swap cache's, which lets go. From
+ * now on it belongs to this area's anon_vma, a descendant of its old one. @kernel wp_can_reuse_anon_folio, reuse_swap_page
+ */
+function canReuse(k: Thread, vmf: Vmf, pfn: Pfn): boolean {
+  const { pages, pageLocks, swap } = vmf.mm.kernel
+  if ((pages.mapping[pfn] & 1) === 0 || vmf.vma.anonVma === null) return false
+  if (pages.refcount[pfn] > (swap.isCached(pfn) ? 2 : 1) || !pageLocks.tryLock(k, pfn)) return false
+  swap.freeIfUnused(pfn)
+  const isSole = pages.refcount[pfn] === 1
+  if (isSole) pageMoveAnonRmap(vmf.mm.kernel, pfn, vmf.vma, vmf.page)
+  pageLocks.unlock(k, pfn)
+  return isSole
+}
+
 /**
  * A store to a page mapped without W, in an area that may be written.
  *
  * 0. Protected by userfaultfd: report it, or with WP_ASYNC lift the protection. A shared mapping: set W.
- * 1. The page is exclusive, or this PTE is its only mapping: reuse it, set W.
+ * 1. The page is exclusive, or nobody else has a reference on it: reuse it, set W. The dirty log hears of it first.
  * 2. Else copy: allocate, copy, PTE lock, the PTE must be unchanged, replace, flush, drop the old page.
  *
  * @kernel do_wp_page, wp_page_copy
@@ -187,9 +207,10 @@ function* doWpPage(k: Thread, vmf: Vmf): Proc<Attempt> {
     return 'done'
   }
   // 1.
-  if (old !== ZERO_PFN && (pages.isExclusive(old) || (pages.mapcount[old] === 1 && pages.refcount[old] === 1))) {
+  if (old !== ZERO_PFN && (pages.isExclusive(old) || canReuse(k, vmf, old))) {
     pages.flags[old] |= PG_ANON_EXCLUSIVE
     if (k.stepping) yield write(slot, 'pte')
+    mm.dirtyLog?.mark(page)
     tables.set(slot, pteWithFlags(pte, pteFlags(pte) | PTE_W | PTE_D))
     lock.unlock(k)
     return 'done'
@@ -199,7 +220,8 @@ function* doWpPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   // 2.
   yield* prepareAnonVma(k, vmf)
   if (k.stepping) yield write(0, 'pages.free')
-  const pfn = pages.allocate()
+  let pfn = pages.allocate()
+  if (pfn < 0) pfn = yield* allocateForFault(k, vmf)
   if (pfn < 0) {
     pages.put(old)
     return 'oom'
@@ -220,6 +242,7 @@ function* doWpPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   // Clear and flush before the new page shows, so that no CPU writes to one while another reads from the other.
   tables.set(slot, PTE_NONE)
   yield* flushTlbPage(k, mm, page)
+  mm.dirtyLog?.mark(page)
   tables.set(slot, makePte(pfn, vmf.prot | PTE_D))
   if (old === ZERO_PFN) {
     mm.rss++

@@ -8,7 +8,8 @@
  *
  * Each page (remapPte), locks from outer to inner: mmap_lock (read), page lock, anon_vma root (write), two PTE locks:
  *  1. sample dst: not none -> EEXIST.                      2. sample src: hole -> ENOENT, or skip if allowed.
- *  3. src PTE lock: unchanged, a normal anonymous page, mapcount 1 -> EBUSY; take a reference.
+ *     Not present: move_swap.ts.
+ *  3. src PTE lock: unchanged, a normal anonymous page, mapcount 1, no swap entry for it either -> EBUSY; take a reference.
  *  4. lock the page.   5. its anon_vma, with a reference.   6. write-lock its root.   7. both PTE locks, lower first.
  *  8. verify again: src, dst, mapcount -> EAGAIN (retry inside).
  *  9. drop the reference.   10. mapping and index := dst's.
@@ -16,7 +17,8 @@
  * 14. unlock all, in reverse.
  *
  * Returns bytes moved (> 0), or an errno if the very first page failed; never 0. A stop in the middle returns the bytes so
- * far. Source: Andrea Arcangeli, remap_anon_pages, 2013 and 2014. @kernel remap_anon_pages, remap_anon_pages_pte
+ * far. The test of swap entries in 3 is not in the posted code: mapcount alone does not see who shares a page through one.
+ * Source: Andrea Arcangeli, remap_anon_pages, 2013 and 2014. @kernel remap_anon_pages, remap_anon_pages_pte
  */
 
 import { fail } from '../base/assert.ts'
@@ -25,10 +27,12 @@ import type { Thread } from '../hw/cpu.ts'
 import type { Slot } from '../hw/page_table.ts'
 import { type Pfn, ZERO_PFN } from '../hw/phys_mem.ts'
 import { makePte, PTE_D, PTE_NONE, ptePfn, ptePresent } from '../hw/pte.ts'
-import { lockBoth, unlockBoth } from '../sync/spinlock.ts'
+import { lockBoth, type Spinlock, unlockBoth } from '../sync/spinlock.ts'
 import { anonVmaPrepare, putAnonVma } from './anon_vma.ts'
 import { ERRNO } from './errno.ts'
+import type { Kernel } from './kernel.ts'
 import { type Mm, pageOfAddress } from './mm.ts'
+import { moveEntry } from './move_swap.ts'
 import { pageAnonVma, pageMoveAnonRmap } from './rmap.ts'
 import { flushTlbPage } from './tlb_flush.ts'
 import { VM_LOCKED, VM_SHARED, type Vma } from './vma.ts'
@@ -116,22 +120,23 @@ function* remapPte(k: Thread, mm: Mm, dstVma: Vma, dstPage: number, srcVma: Vma,
   // 3. (the lock is still the one of step 2: nothing can have changed)
   if (!ptePresent(srcPte)) {
     srcLock.unlock(k)
-    return ERRNO.EFAULT
+    return yield* moveEntry(k, { mm, dstVma, dstPage, dstSlot, srcSlot, srcPte, unshared: 'count' })
   }
   const pfn = ptePfn(srcPte)
-  if (pfn === ZERO_PFN || pages.mapping[pfn] === 0 || pages.mapcount[pfn] !== 1) {
+  if (pfn === ZERO_PFN || (pages.mapping[pfn] & 1) === 0 || !isMappedOnce(kernel, pfn)) {
     srcLock.unlock(k)
     return ERRNO.EBUSY
   }
   pages.get(pfn)
   srcLock.unlock(k)
   // 4.
-  yield* kernel.pageLocks.lock(k, pfn)
+  const locksPage = kernel.has('remap-page-lock')
+  if (locksPage) yield* kernel.pageLocks.lock(k, pfn)
   // 5.
   if (k.stepping) yield read(pfn, 'page.mapping')
   const anonVma = pages.isMapped(pfn) ? pageAnonVma(kernel, pfn) : null
   if (anonVma === null) {
-    kernel.pageLocks.unlock(k, pfn)
+    if (locksPage) kernel.pageLocks.unlock(k, pfn)
     pages.put(pfn)
     return ERRNO.EAGAIN
   }
@@ -141,15 +146,15 @@ function* remapPte(k: Thread, mm: Mm, dstVma: Vma, dstPage: number, srcVma: Vma,
   const locksRoot = kernel.has('remap-anon-vma-lock')
   if (locksRoot) yield* root.rwsem.downWrite(k)
   // 7.
-  yield* lockBoth(k, srcLock, dstLock)
+  yield* lockTables(k, kernel, srcLock, dstLock)
   // 8.
   if (k.stepping) yield read(srcSlot, 'pte')
-  const same = tables.get(srcSlot) === srcPte && tables.get(dstSlot) === dstPte && pages.mapcount[pfn] === 1
+  const same = tables.get(srcSlot) === srcPte && tables.get(dstSlot) === dstPte && isMappedOnce(kernel, pfn)
   if (!same && kernel.has('remap-pte-recheck')) {
     unlockBoth(k, srcLock, dstLock)
     if (locksRoot) root.rwsem.upWrite(k)
     yield* putAnonVma(k, kernel, anonVma)
-    kernel.pageLocks.unlock(k, pfn)
+    if (locksPage) kernel.pageLocks.unlock(k, pfn)
     pages.put(pfn)
     return ERRNO.EAGAIN
   }
@@ -160,9 +165,26 @@ function* remapPte(k: Thread, mm: Mm, dstVma: Vma, dstPage: number, srcVma: Vma,
   unlockBoth(k, srcLock, dstLock)
   if (locksRoot) root.rwsem.upWrite(k)
   yield* putAnonVma(k, kernel, anonVma)
-  kernel.pageLocks.unlock(k, pfn)
+  if (locksPage) kernel.pageLocks.unlock(k, pfn)
   if (!srcVma.contains(srcPage)) fail(`page ${srcPage} left its area`)
   return 0
+}
+
+/** Nobody else has it, neither mapped nor as a swap entry: so one (anon_vma, index) describes it. */
+function isMappedOnce(kernel: Kernel, pfn: Pfn): boolean {
+  const { pages, swap } = kernel
+  if (pages.mapcount[pfn] !== 1 && kernel.has('remap-mapcount')) return false
+  return !swap.isCached(pfn) || swap.count(swap.slotOf(pfn)) === 0 || !kernel.has('remap-swap-share')
+}
+
+/** 7. */
+function lockTables(k: Thread, kernel: Kernel, src: Spinlock, dst: Spinlock): Proc<void> {
+  return kernel.has('remap-table-order') ? lockBoth(k, src, dst) : lockUnordered(k, src, dst)
+}
+
+function* lockUnordered(k: Thread, src: Spinlock, dst: Spinlock): Proc<void> {
+  yield* src.lock(k)
+  if (dst !== src) yield* dst.lock(k)
 }
 
 /**
@@ -189,5 +211,6 @@ export function* movePage(
   if (kernel.has('remap-tlb-flush')) yield* flushTlbPage(k, mm, srcPage)
   // 12. and 13.
   if (k.stepping) yield write(dstSlot, 'pte')
+  mm.dirtyLog?.mark(dstPage)
   kernel.tables.set(dstSlot, makePte(pfn, dstVma.pageProt | PTE_D))
 }

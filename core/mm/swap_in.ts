@@ -99,7 +99,6 @@ function* lockedFromCache(k: Thread, vmf: Vmf, slot: number): Proc<Pfn> {
   k.cpu.nowNs += SWAP_IO_NS
   if (k.stepping) yield write(pfn, 'page.content')
   swap.read(pfn)
-  kernel.faults.swapIn++
   return pfn
 }
 

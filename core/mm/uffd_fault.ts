@@ -5,7 +5,8 @@
  *   4. a fault of kernel code, and the descriptor is for user code only -> SIGBUS (the system call fails with EFAULT).
  *   5. a fault that may not be retried -> SIGBUS.   6. NOWAIT -> RETRY at once.   7. released -> drop the lock, RETRY.
  *   8. the message; onto fault_pending and parked, under the queue's lock.
- *   9. still under mmap_lock, look at the PTE again (must_wait): what was placed meanwhile must not be waited for.
+ *   9. still under mmap_lock, look at the PTE again (must_wait): what was placed meanwhile must not be waited for. Here the
+ *      look is under the PTE lock; the kernel's is without, and can hit a copy-on-write between clear and store.
  *  10. drop mmap_lock.   11. if it must wait and nothing was released: wake a reader, sleep.
  *  12. take oneself off whichever queue one is still on.   13. always RETRY: the fault starts from scratch.
  *
@@ -15,7 +16,7 @@
  */
 import { BLOCK, type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
-import { ptePresent, pteWritable } from '../hw/pte.ts'
+import { PTE_NONE, ptePresent, pteWritable } from '../hw/pte.ts'
 import { addressOf } from './mm.ts'
 import { swapKind } from './swapops.ts'
 import {
@@ -64,8 +65,7 @@ export function* handleUserfault(k: Thread, vmf: Vmf, reason: UserfaultReason): 
   uffd.pendingLock.unlock(k)
   k.park(`a wake-up for page ${page}`)
   // 9. Pairs with the store of the PTE before the look at the queues in uffd_wake.ts.
-  if (k.stepping) yield read(page, 'pte')
-  const mustWait = !kernel.has('uffd-must-wait') || userfaultfdMustWait(vmf, reason)
+  const mustWait = !kernel.has('uffd-must-wait') || (yield* userfaultfdMustWait(k, vmf, reason))
   // 10.
   releaseFaultLock(k, vmf)
   // 11.
@@ -109,11 +109,16 @@ function messageOf(k: Thread, uffd: Userfaultfd, vmf: Vmf, reason: UserfaultReas
 }
 
 /** None and markers mean missing; a write-protect fault also waits while the PTE lacks W. @kernel userfaultfd_must_wait */
-function userfaultfdMustWait(vmf: Vmf, reason: UserfaultReason): boolean {
+function* userfaultfdMustWait(k: Thread, vmf: Vmf, reason: UserfaultReason): Proc<boolean> {
+  const { kernel } = vmf.mm
   const slot = vmf.mm.table.walk(vmf.page)
   if (slot < 0) return true
-  const pte = vmf.mm.kernel.tables.get(slot)
-  if (pte === 0) return true
+  const lock = kernel.pteLock(slot)
+  yield* lock.lock(k)
+  if (k.stepping) yield read(slot, 'pte')
+  const pte = kernel.tables.get(slot)
+  lock.unlock(k)
+  if (pte === PTE_NONE) return true
   if (!ptePresent(pte)) return swapKind(pte) === 'marker'
   return reason === VM_UFFD_WP && !pteWritable(pte)
 }

@@ -21,6 +21,7 @@ import { anonVmaPrepare, putAnonVma } from './anon_vma.ts'
 import { ERRNO } from './errno.ts'
 import type { UffdResult } from './mfill_atomic.ts'
 import { type Mm, pageOfAddress } from './mm.ts'
+import { moveEntry } from './move_swap.ts'
 import { movePage } from './remap_anon_pages.ts'
 import { pageAnonVma } from './rmap.ts'
 import { flushTlbPage } from './tlb_flush.ts'
@@ -75,10 +76,10 @@ function* movePages(k: Thread, uffd: Userfaultfd, dst: number, src: number, page
     if (checked.anonVma === null) yield* anonVmaPrepare(k, mm, checked)
     // 9.
     while (moved < pages) {
-      error = k.fatalSignal ? ERRNO.EINTR : yield* movePte(k, uffd, checked, dst + moved, src + moved, mode)
-      if (error === ERRNO.EAGAIN) continue
-      if (error !== 0) break
-      moved++
+      error = yield* movePte(k, uffd, checked, dst + moved, src + moved, mode)
+      if (error === 0) moved++
+      if (k.fatalSignal && (error === 0 || error === ERRNO.EAGAIN)) error = ERRNO.EINTR
+      if (error !== 0 && error !== ERRNO.EAGAIN) break
     }
   }
   uffd.mapChangingLock.upRead(k)
@@ -111,15 +112,22 @@ function* movePte(k: Thread, uffd: Userfaultfd, dstVma: Vma, dstPage: number, sr
   if (srcSlot < 0 && hole !== 0) return hole
   const dstSlot = mm.table.walkAllocate(dstPage)
   const dstLock = kernel.pteLock(dstSlot)
+  // Both samples are taken under their locks: a look without one can hit a copy-on-write between clear and store.
+  yield* dstLock.lock(k)
   if (k.stepping) yield read(dstSlot, 'pte')
   const dstPte = tables.get(dstSlot)
+  dstLock.unlock(k)
   if (dstPte !== PTE_NONE) return ERRNO.EEXIST
   if (srcSlot < 0) return hole
   const srcLock = kernel.pteLock(srcSlot)
+  yield* srcLock.lock(k)
   if (k.stepping) yield read(srcSlot, 'pte')
   const srcPte = tables.get(srcSlot)
+  srcLock.unlock(k)
   if (srcPte === PTE_NONE) return hole
-  if (!ptePresent(srcPte)) return ERRNO.EFAULT
+  if (!ptePresent(srcPte)) {
+    return yield* moveEntry(k, { mm, dstVma, dstPage, dstSlot, srcSlot, srcPte, unshared: 'exclusive-bit' })
+  }
   const pfn = ptePfn(srcPte)
   if (pfn === ZERO_PFN) {
     yield* lockBoth(k, srcLock, dstLock)
@@ -151,11 +159,11 @@ function* movePte(k: Thread, uffd: Userfaultfd, dstVma: Vma, dstPage: number, sr
   // Hardware may have set A or D since the sample: the frame is what must not have changed.
   const now = tables.get(srcSlot)
   const same = ptePresent(now) && ptePfn(now) === pfn && tables.get(dstSlot) === PTE_NONE && pages.isExclusive(pfn)
-  pages.put(pfn)
   if (same) yield* movePage(k, mm, dstVma, dstPage, dstSlot, srcPage, srcSlot, pfn)
   unlockBoth(k, srcLock, dstLock)
   root.rwsem.upWrite(k)
   yield* putAnonVma(k, kernel, anonVma)
   kernel.pageLocks.unlock(k, pfn)
+  pages.put(pfn)
   return same ? 0 : ERRNO.EAGAIN
 }

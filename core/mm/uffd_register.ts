@@ -54,6 +54,7 @@ function flagsOfMode(mode: number): number {
 export function* userfaultfdRegister(k: Thread, uffd: Userfaultfd, address: number, length: number, mode: number): Proc<number> {
   const mm = uffd.mm
   k.cpu.nowNs += k.cpu.preset.syscallNs.value
+  if (uffd.released) return ERRNO.EBADF
   // 1.
   if (mode === 0 || (mode & ~ALL_MODES) !== 0) return ERRNO.EINVAL
   // 2.

@@ -24,9 +24,9 @@ describe('a kernel', () => {
     const rig = new Rig()
     const { kernel } = rig
     const pfn = kernel.pages.allocate()
-    expect(kernel.pageLocks.tryLock(pfn)).toBe(true)
+    expect(rig.act((k) => kernel.pageLocks.tryLock(k, pfn))).toBe(true)
     expect((kernel.pages.flags[pfn] ?? 0) & PG_LOCKED).toBe(PG_LOCKED)
-    expect(kernel.pageLocks.tryLock(pfn)).toBe(false)
+    expect(rig.act((k) => kernel.pageLocks.tryLock(k, pfn))).toBe(false)
     rig.act((k) => {
       kernel.pageLocks.unlock(k, pfn)
     })

@@ -6,7 +6,12 @@
  * Pages are page numbers of the process's window; system calls take addresses, which `at` makes.
  */
 import { Prng } from '../../core/base/prng.ts'
-import { mapcountEqualsPtes, noFrameLeaks, rmapFindsEveryMapping } from '../../core/checkers/accounting.ts'
+import {
+  mapcountEqualsPtes,
+  noFrameLeaks,
+  rmapFindsEveryMapping,
+  swapCountsEqualEntries,
+} from '../../core/checkers/accounting.ts'
 import { Execution, type Outcome, type Scheduler } from '../../core/engine/execution.ts'
 import type { Proc } from '../../core/engine/op.ts'
 import { Timeline } from '../../core/engine/timeline.ts'
@@ -21,7 +26,9 @@ import type { ProtectionName } from '../../core/mm/kconfig.ts'
 import type { Kernel } from '../../core/mm/kernel.ts'
 import { addressOf, type Mm } from '../../core/mm/mm.ts'
 import { mmapAnonymous } from '../../core/mm/mmap.ts'
+import { pageReferenced } from '../../core/mm/rmap_walk.ts'
 import { VM_MAYREAD, VM_MAYWRITE, VM_READ, VM_WRITE, Vma } from '../../core/mm/vma.ts'
+import { shrinkPage } from '../../core/mm/vmscan.ts'
 import { Recorder } from '../../core/trace/recorder.ts'
 
 export type Gear = 'clock' | 'step'
@@ -54,6 +61,8 @@ export interface RigOptions {
   readonly frames?: number
   readonly windowPages?: number
   readonly without?: readonly ProtectionName[]
+  /** Pages of a swap device. */
+  readonly swap?: number
 }
 
 /** Where a spawned thread's result lands. */
@@ -87,6 +96,7 @@ export class Rig {
       new Identity(),
       this.recorder,
     )
+    if (options.swap !== undefined) this.kernel.swap.on(options.swap)
     this.process = new Process(this.machine)
   }
 
@@ -189,6 +199,13 @@ export class Rig {
     return out.word0
   }
 
+  /** Sends a page to swap, used or not: its accessed bits are asked first. True if it went. */
+  evict(page: number, n = 0, process = this.process): boolean {
+    const pfn = this.frame(page, process.mm)
+    if (pfn < 0) throw new Error(`page ${page} is not in memory`)
+    return this.call((k) => evictFrame(k, this.kernel, pfn), n, process)
+  }
+
   pte(page: number, mm = this.mm): number {
     const slot = mm.table.walk(page)
     return slot < 0 ? 0 : this.kernel.tables.get(slot)
@@ -214,7 +231,11 @@ export class Rig {
   /** The first thing wrong with the books, or null. Nothing may be in flight. */
   audit(processes: readonly Process[] = [this.process]): string | null {
     return (
-      mapcountEqualsPtes(processes) ?? rmapFindsEveryMapping(processes) ?? noFrameLeaks(processes) ?? this.#auditTlbs(processes)
+      mapcountEqualsPtes(processes) ??
+      rmapFindsEveryMapping(processes) ??
+      noFrameLeaks(processes) ??
+      swapCountsEqualEntries(processes) ??
+      this.#auditTlbs(processes)
     )
   }
 
@@ -236,6 +257,15 @@ export class Rig {
     }
     return null
   }
+}
+
+/** One frame through reclaim, after its accessed bits were cleared. */
+export function* evictFrame(k: Thread, kernel: Kernel, pfn: number): Proc<boolean> {
+  kernel.pages.get(pfn)
+  yield* pageReferenced(k, kernel, pfn, false)
+  const out = yield* shrinkPage(k, kernel, pfn)
+  kernel.pages.put(pfn)
+  return out
 }
 
 /** Runs `body` for seeds 1 to `n`; returns the seeds for which it answered true. */

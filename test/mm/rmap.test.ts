@@ -9,9 +9,9 @@ import type { AnonVma } from '../../core/mm/anon_vma.ts'
 import { MADV_DONTFORK, madvise } from '../../core/mm/madvise.ts'
 import { munmap } from '../../core/mm/mmap.ts'
 import { remapAnonPages } from '../../core/mm/remap_anon_pages.ts'
-import { pageAnonVma, pageLockAnonVmaRead, pageRemoveRmap, rmapCandidates } from '../../core/mm/rmap.ts'
+import { pageAnonVma, pageLockAnonVmaRead, pageRemoveRmap } from '../../core/mm/rmap.ts'
 import { at, GEARS, P, Rig, seedsWhere } from './rig.ts'
-import { sourceAndDestination, walkAndCount } from './scenarios.ts'
+import { candidatesOf, sourceAndDestination, walkAndCount } from './scenarios.ts'
 
 /** Locks and unlocks; answers the anon_vma. */
 function* lockOnce(k: Thread, rig: Rig, pfn: number): Proc<AnonVma | null> {
@@ -120,7 +120,7 @@ describe('the walk', () => {
       const found = rig.call(function* (k) {
         const av = yield* pageLockAnonVmaRead(k, rig.kernel, pfn)
         if (av === null) return []
-        const all = [...rmapCandidates(rig.kernel, pfn, av)]
+        const all = yield* candidatesOf(k, rig, pfn, av)
         av.root.rwsem.upRead(k)
         return all
       })
@@ -141,7 +141,7 @@ describe('the walk', () => {
       const pfn = rig.frame(a + p)
       const av = pageAnonVma(rig.kernel, pfn)
       if (av === null) throw new Error('no anon_vma')
-      expect([...rmapCandidates(rig.kernel, pfn, av)]).toEqual([{ vma: rig.vma(a + p), page: a + p }])
+      expect(rig.call((k) => candidatesOf(k, rig, pfn, av))).toEqual([{ vma: rig.vma(a + p), page: a + p }])
     }
   })
 

@@ -4,15 +4,20 @@
  *
  * A protection is shown to be needed when some seed breaks without it, and none with it.
  */
-import { type Proc, read } from '../../core/engine/op.ts'
+import type { Proc } from '../../core/engine/op.ts'
 import type { Thread } from '../../core/hw/cpu.ts'
-import { ptePfn, ptePresent } from '../../core/hw/pte.ts'
+import { type AnonVma, anonVmaUnlockRead } from '../../core/mm/anon_vma.ts'
 import type { ProtectionName } from '../../core/mm/kconfig.ts'
 import { MADV_DONTFORK, madvise } from '../../core/mm/madvise.ts'
 import { uffdCopy } from '../../core/mm/mfill_atomic.ts'
+import type { Mm } from '../../core/mm/mm.ts'
+import { lockMappedPte } from '../../core/mm/page_vma_mapped.ts'
 import { remapAnonPages } from '../../core/mm/remap_anon_pages.ts'
-import { pageLockAnonVmaRead, rmapCandidates } from '../../core/mm/rmap.ts'
-import { Userfaultfd, userfaultfdRegister } from '../../core/mm/userfaultfd.ts'
+import { pageLockAnonVmaRead } from '../../core/mm/rmap.ts'
+import { rmapWalkAnon } from '../../core/mm/rmap_walk.ts'
+import { userfaultfdRegister } from '../../core/mm/uffd_register.ts'
+import { Userfaultfd } from '../../core/mm/userfaultfd.ts'
+import type { Vma } from '../../core/mm/vma.ts'
 import { at, failure, P, Rig } from './rig.ts'
 
 export type Scenario = (without: readonly ProtectionName[], seed: number) => string | null
@@ -26,23 +31,32 @@ export function sourceAndDestination(rig: Rig, pages = 1): { src: number; dst: n
   return { src, dst }
 }
 
+/** The areas that the page's (anon_vma, index) leads to, each with the page's number there. */
+export function* candidatesOf(k: Thread, rig: Rig, pfn: number, av: AnonVma): Proc<{ vma: Vma; page: number }[]> {
+  const found: { vma: Vma; page: number }[] = []
+  function* visit(_mm: Mm, vma: Vma, page: number): Proc<boolean> {
+    found.push({ vma, page })
+    return true
+  }
+  yield* rmapWalkAnon(k, rig.kernel, pfn, av, visit)
+  return found
+}
+
 /** A walk that takes each candidate's PTE lock: the number of PTEs that map the page, or -1 if it has no anon_vma. */
 export function* walkAndCount(k: Thread, rig: Rig, pfn: number): Proc<number> {
   const { kernel } = rig
   const av = yield* pageLockAnonVmaRead(k, kernel, pfn)
   if (av === null) return -1
   let found = 0
-  for (const { page } of rmapCandidates(kernel, pfn, av)) {
-    const slot = rig.mm.table.walk(page)
-    if (slot < 0) continue
-    const lock = kernel.pteLock(slot)
-    yield* lock.lock(k)
-    if (k.stepping) yield read(slot, 'pte')
-    const pte = kernel.tables.get(slot)
-    if (ptePresent(pte) && ptePfn(pte) === pfn) found++
-    lock.unlock(k)
+  function* visit(mm: Mm, _vma: Vma, page: number): Proc<boolean> {
+    const slot = yield* lockMappedPte(k, kernel, mm, page, pfn, 'present')
+    if (slot < 0) return true
+    found++
+    kernel.pteLock(slot).unlock(k)
+    return true
   }
-  av.root.rwsem.upRead(k)
+  yield* rmapWalkAnon(k, kernel, pfn, av, visit)
+  anonVmaUnlockRead(k, kernel, av)
   return found
 }
 
@@ -112,7 +126,7 @@ function placeDuringFault(without: readonly ProtectionName[], seed: number): str
   return outcome === 'done' ? rig.audit() : `${outcome}: ${rig.waits().join('; ')}`
 }
 
-export const SCENARIOS: Readonly<Record<ProtectionName, Scenario>> = {
+export const SCENARIOS: Readonly<Partial<Record<ProtectionName, Scenario>>> = {
   'remap-tlb-flush': staleStore,
   'remap-pte-recheck': twoMovers,
   'remap-anon-vma-lock': walkDuringMove,

@@ -5,15 +5,14 @@
 import { describe, expect, it } from 'vitest'
 import { ZERO_PFN } from '../../core/hw/phys_mem.ts'
 import { ERRNO } from '../../core/mm/errno.ts'
+import type { UffdResult } from '../../core/mm/mfill_atomic.ts'
 import { exitMmap, munmap } from '../../core/mm/mmap.ts'
 import { mprotect, PROT_NONE } from '../../core/mm/mprotect.ts'
-import {
-  UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES,
-  UFFDIO_MOVE_MODE_DONTWAKE,
-  type UffdResult,
-  uffdMove,
-} from '../../core/mm/uffd_move.ts'
-import { Userfaultfd, userfaultfdRegister } from '../../core/mm/userfaultfd.ts'
+import { UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES, UFFDIO_MOVE_MODE_DONTWAKE } from '../../core/mm/uffd_abi.ts'
+import { uffdMove } from '../../core/mm/uffd_move.ts'
+import { userfaultfdRegister } from '../../core/mm/uffd_register.ts'
+import { wakeUserfault } from '../../core/mm/uffd_wake.ts'
+import { Userfaultfd } from '../../core/mm/userfaultfd.ts'
 import { VM_LOCKED, VM_READ, VM_SHARED, VM_WRITE } from '../../core/mm/vma.ts'
 import { at, GEARS, P, Rig, type RigOptions, RW, seedsWhere } from './rig.ts'
 
@@ -110,10 +109,7 @@ describe.each(GEARS)('in the %s gear', (gear) => {
         rig.run()
         expect(mover.value).toEqual(ok(1))
         expect(reader.done).toBe(false)
-        rig.act((k) => {
-          expect(uffd.wake(k, DST, DST + 1)).toBe(1)
-        })
-        rig.run()
+        rig.call((k) => wakeUserfault(k, uffd, DST, DST + 1))
       }
       expect(reader.done).toBe(true)
       expect(rig.load(DST)).toBe(7)

@@ -3,22 +3,32 @@
  * forgotten, neither by a wake, nor by a page placed meanwhile, nor by close.
  */
 import { describe, expect, it } from 'vitest'
+import type { Proc } from '../../core/engine/op.ts'
+import type { Thread } from '../../core/hw/cpu.ts'
 import { ERRNO } from '../../core/mm/errno.ts'
 import { MADV_DONTNEED, madvise } from '../../core/mm/madvise.ts'
 import { uffdCopy, uffdZeropage } from '../../core/mm/mfill_atomic.ts'
+import { pageOfAddress } from '../../core/mm/mm.ts'
 import { munmap } from '../../core/mm/mmap.ts'
-import {
-  Userfaultfd,
-  userfaultfdMissing,
-  userfaultfdRegister,
-  userfaultfdRelease,
-  userfaultfdUnregister,
-} from '../../core/mm/userfaultfd.ts'
+import { UFFD_EVENT_PAGEFAULT, UFFD_PAGEFAULT_FLAG_WRITE } from '../../core/mm/uffd_abi.ts'
+import { userfaultfdMissing } from '../../core/mm/uffd_fault.ts'
+import { nextMessage } from '../../core/mm/uffd_read.ts'
+import { userfaultfdRegister, userfaultfdRelease, userfaultfdUnregister } from '../../core/mm/uffd_register.ts'
+import { userfaultfdWake, wakeUserfault } from '../../core/mm/uffd_wake.ts'
+import { Userfaultfd } from '../../core/mm/userfaultfd.ts'
 import { VM_UFFD_MISSING } from '../../core/mm/vma.ts'
 import { at, GEARS, P, Rig, type RigOptions, RW, seedsWhere } from './rig.ts'
 
 function descriptor(rig: Rig): Userfaultfd {
   return new Userfaultfd(rig.mm, rig.kernel.newId(), 'ioctl')
+}
+
+/** Reads one fault, asleep until there is one; null once the descriptor is closed. */
+function* readFault(k: Thread, uffd: Userfaultfd): Proc<{ page: number; store: boolean } | null> {
+  const message = yield* nextMessage(k, uffd, false)
+  if (message === ERRNO.EBADF) return null
+  if (typeof message === 'number' || message.event !== UFFD_EVENT_PAGEFAULT) throw new Error('not a fault')
+  return { page: pageOfAddress(message.address), store: (message.flags & UFFD_PAGEFAULT_FLAG_WRITE) !== 0 }
 }
 
 function register(rig: Rig, uffd: Userfaultfd, page: number, pages: number, mode = 1): number {
@@ -189,7 +199,7 @@ describe.each(GEARS)('messages in the %s gear', (gear) => {
     const seen: [number, boolean][] = []
     rig.spawn('reader', 0, function* (k) {
       for (let i = 0; i < 3; i++) {
-        const w = yield* uffd.read(k)
+        const w = yield* readFault(k, uffd)
         if (w !== null) seen.push([w.page, w.store])
       }
     })
@@ -208,7 +218,7 @@ describe.each(GEARS)('messages in the %s gear', (gear) => {
     rig.run()
     rig.call((k) => uffdCopy(k, uffd, at(20), at(4), P, 0))
     expect(toucher.done).toBe(true)
-    const reader = rig.spawn('reader', 2, (k) => uffd.read(k))
+    const reader = rig.spawn('reader', 2, (k) => readFault(k, uffd))
     rig.run()
     expect(reader.done).toBe(false)
   })
@@ -216,16 +226,15 @@ describe.each(GEARS)('messages in the %s gear', (gear) => {
   it('a wake without placing sends a second message, and the thread waits on', () => {
     const { rig, uffd } = registered({ gear })
     const toucher = rig.spawn('toucher', 1, (k) => rig.process.touch(k, 20, false))
-    const first = rig.spawn('reader', 2, (k) => uffd.read(k))
+    const first = rig.spawn('reader', 2, (k) => readFault(k, uffd))
     rig.run()
     expect(first.value?.page).toBe(20)
-    rig.act((k) => {
-      expect(uffd.wake(k, 20, 21)).toBe(1)
-    })
-    rig.run()
+    const waiter = uffd.fault.entries[0]
+    expect(waiter?.page).toBe(20)
+    rig.call((k) => wakeUserfault(k, uffd, 20, 21))
     expect(toucher.done).toBe(false)
     expect([uffd.pending.length, uffd.fault.length]).toEqual([1, 0])
-    expect(uffd.pending.entries[0]).not.toBe(first.value)
+    expect(uffd.pending.entries[0]).not.toBe(waiter)
   })
 
   it('DONTNEED after COPY makes the next touch a new message', () => {
@@ -245,11 +254,11 @@ describe('waking', () => {
         const { rig, uffd } = registered()
         const threads = [20, 21, 22, 23].map((page) => rig.spawn(`t${page}`, page - 20, (k) => rig.process.touch(k, page, false)))
         rig.run()
-        rig.call((k) => uffd.read(k), 9)
-        rig.call((k) => uffd.read(k), 9)
+        rig.call((k) => readFault(k, uffd), 9)
+        rig.call((k) => readFault(k, uffd), 9)
         rig.spawn('placer', 8, function* (k) {
           for (let p = from; p < to; p++) yield* uffdZeropage(k, uffd, at(p), P, 1)
-          expect(uffd.wake(k, from, to)).toBe(to - from)
+          yield* wakeUserfault(k, uffd, from, to)
         })
         rig.run()
         expect(threads.map((t) => t.done)).toEqual([20, 21, 22, 23].map((p) => p >= from && p < to))
@@ -257,11 +266,9 @@ describe('waking', () => {
     }
   })
 
-  it('of nobody is 0', () => {
+  it('of nobody by UFFDIO_WAKE is 0', () => {
     const { rig, uffd } = registered()
-    rig.act((k) => {
-      expect(uffd.wake(k, 20, 24)).toBe(0)
-    })
+    expect(rig.call((k) => userfaultfdWake(k, uffd, at(20), 4 * P))).toBe(0)
   })
 })
 
@@ -271,7 +278,7 @@ describe('close', () => {
     const reader = rig.spawn('reader', 9, function* (k) {
       const seen: (number | null)[] = []
       for (;;) {
-        const w = yield* uffd.read(k)
+        const w = yield* readFault(k, uffd)
         seen.push(w?.page ?? null)
         if (w === null) return seen
       }
@@ -298,7 +305,7 @@ describe('nobody is forgotten in random schedules', () => {
     const wrong = seedsWhere(1000, (seed) => {
       const { rig, uffd } = registered({ gear: 'step', seed })
       rig.daemon('reader', 9, function* (k) {
-        while ((yield* uffd.read(k)) !== null);
+        while ((yield* readFault(k, uffd)) !== null);
       })
       for (let n = 0; n < 3; n++) rig.spawn(`t${n}`, n, (k) => rig.process.touch(k, 20 + (n >> 1), n === 1))
       for (let n = 0; n < 2; n++) rig.spawn(`p${n}`, 5 + n, (k) => uffdCopy(k, uffd, at(20 + n), at(4), P, 0))

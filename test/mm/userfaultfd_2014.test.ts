@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { ERRNO } from '../../core/mm/errno.ts'
 import { MADV_USERFAULT, madvise } from '../../core/mm/madvise.ts'
 import { remapAnonPages } from '../../core/mm/remap_anon_pages.ts'
-import { userfaultfdRelease } from '../../core/mm/userfaultfd.ts'
+import { userfaultfdRelease } from '../../core/mm/uffd_register.ts'
 import { ALL_ONES, USERFAULTFD_PROTOCOL, Userfaultfd2014 } from '../../core/mm/userfaultfd_2014.ts'
 import { at, GEARS, P, Rig, type RigOptions, seedsWhere } from './rig.ts'
 

@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { VM_READ, Vma } from '../../core/mm/vma.ts'
 import { VmaTree } from '../../core/mm/vma_tree.ts'
+import { Rig } from './rig.ts'
 
 const PAGES = 20
 
@@ -14,7 +15,7 @@ describe('the tree', () => {
     const step = fc.record({ page: fc.nat(PAGES - 1), pages: fc.integer({ min: 1, max: 5 }), remove: fc.boolean() })
     fc.assert(
       fc.property(fc.array(step, { maxLength: 20 }), (steps) => {
-        const tree = new VmaTree()
+        const tree = new VmaTree(new Rig().mm)
         const cells: (Vma | null)[] = new Array<Vma | null>(PAGES).fill(null)
         let id = 0
         for (const { page, pages, remove } of steps) {
@@ -48,7 +49,7 @@ describe('the tree', () => {
   })
 
   it('refuses an area that overlaps another, and the removal of one it does not have', () => {
-    const tree = new VmaTree()
+    const tree = new VmaTree(new Rig().mm)
     tree.insert(new Vma(1, 4, 8, VM_READ))
     for (const [start, end] of [
       [4, 8],
@@ -64,7 +65,7 @@ describe('the tree', () => {
   })
 
   it('finds the right area although the last one found was cut short or removed', () => {
-    const tree = new VmaTree()
+    const tree = new VmaTree(new Rig().mm)
     const vma = new Vma(1, 0, 8, VM_READ)
     tree.insert(vma)
     expect(tree.find(6)).toBe(vma)

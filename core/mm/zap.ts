@@ -1,0 +1,81 @@
+/**
+ * Zapping: clearing the PTEs of a range, for munmap, exit and MADV_DONTNEED.
+ *
+ *  1. each page table page's lock once; each entry that is not none is cleared under it.
+ *  2. present: rmap, rss, the frame and its address go to the gather (mmu_gather.ts), which flushes before it frees.
+ *  3. a swap entry: its count goes, and the cached page with the last. A migration entry: rss; who migrates will find nothing
+ *     to restore. A marker: nothing is counted.   4. a full gather is flushed between two tables, with no PTE lock held.
+ *
+ * @kernel unmap_page_range, zap_pte_range, zap_page_range_single, madvise_dontneed_single_vma
+ */
+import { type Proc, write } from '../engine/op.ts'
+import type { Thread } from '../hw/cpu.ts'
+import { ZERO_PFN } from '../hw/phys_mem.ts'
+import { PTE_NONE, type Pte, ptePfn, ptePresent } from '../hw/pte.ts'
+import type { Mm } from './mm.ts'
+import { MmuGather } from './mmu_gather.ts'
+import { pageRemoveRmap } from './rmap.ts'
+import { swapKind, swapValue } from './swapops.ts'
+
+/** Clears, flushes and frees in one go. The caller holds mmap_lock. @kernel zap_page_range_single */
+export function* zapPageRange(k: Thread, mm: Mm, start: number, end: number): Proc<void> {
+  const gather = new MmuGather(mm)
+  yield* unmapPageRange(k, gather, start, end)
+  yield* gather.finish(k)
+}
+
+/** Clears; the caller finishes the gather. @kernel unmap_page_range */
+export function* unmapPageRange(k: Thread, gather: MmuGather, start: number, end: number): Proc<void> {
+  const { mm } = gather
+  const { kernel } = mm
+  const { tables } = kernel
+  for (let page = start; page < end; ) {
+    const slot = mm.table.walk(page)
+    const next = Math.min(end, (page | 511) + 1)
+    if (slot < 0) {
+      // The whole leaf table is missing: go on behind it.
+      page = next
+      continue
+    }
+    // 1. One lock for the whole table, taken though all may be none: who holds it now may be about to map a page there.
+    const lock = kernel.pteLock(slot)
+    yield* lock.lock(k)
+    for (let at = slot; page < next && !gather.isFull; page++, at++) {
+      if (tables.get(at) === PTE_NONE) continue
+      if (k.stepping) yield write(at, 'pte')
+      const pte = tables.get(at)
+      tables.set(at, PTE_NONE)
+      if (!ptePresent(pte)) {
+        // 3.
+        zapEntry(mm, pte)
+        continue
+      }
+      // 2.
+      const pfn = ptePfn(pte)
+      if (pfn !== ZERO_PFN) {
+        pageRemoveRmap(kernel, pfn)
+        gather.removePage(pfn)
+        mm.rss--
+      }
+      gather.noteFlush(page)
+    }
+    lock.unlock(k)
+    // 4.
+    if (gather.isFull) yield* gather.flush(k)
+  }
+}
+
+/** An entry that is neither none nor present, already cleared. @kernel zap_nonpresent_ptes */
+function zapEntry(mm: Mm, pte: Pte): void {
+  switch (swapKind(pte)) {
+    case 'swap':
+      mm.swapEntries--
+      mm.kernel.swap.freeWithCache(swapValue(pte))
+      return
+    case 'migration':
+      mm.rss--
+      return
+    case 'marker':
+      return
+  }
+}
