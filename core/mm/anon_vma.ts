@@ -271,10 +271,14 @@ export function* anonVmaFork(k: Thread, kernel: Kernel, child: Vma, parent: Vma)
 
 /**
  * Takes the area off every anon_vma, newest edge first, so that the root's goes last; then drops the references, without
- * the lock. The caller holds mmap_lock for writing, or is the last user. @kernel unlink_anon_vmas
+ * the lock. `underLock` is done together with the unlinking, as a walk sees it. The caller holds mmap_lock for writing, or
+ * is the last user. @kernel unlink_anon_vmas
  */
-export function* unlinkAnonVmas(k: Thread, kernel: Kernel, vma: Vma): Proc<void> {
-  if (vma.chain.length === 0) return
+export function* unlinkAnonVmas(k: Thread, kernel: Kernel, vma: Vma, underLock?: () => void): Proc<void> {
+  if (vma.chain.length === 0) {
+    underLock?.()
+    return
+  }
   const root = vma.chain[0].anonVma.root
   yield* root.rwsem.downWrite(k)
   for (const edge of vma.chain) {
@@ -284,6 +288,7 @@ export function* unlinkAnonVmas(k: Thread, kernel: Kernel, vma: Vma): Proc<void>
     if (av.chains.length === 0) av.parent.children--
   }
   if (vma.anonVma !== null) vma.anonVma.activeVmas--
+  underLock?.()
   root.rwsem.upWrite(k)
   for (const { anonVma: av } of vma.chain) {
     if (av.chains.length === 0 && (av.children !== 0 || av.activeVmas !== 0))

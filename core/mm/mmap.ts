@@ -159,14 +159,16 @@ function* join(k: Thread, mm: Mm, lower: Vma, upper: Vma): Proc<Vma> {
   }
   mm.tree.remove(upper)
   const end = upper.end
-  yield* removeVma(k, mm, upper)
-  lower.end = end
+  // Together, under the root's lock: a walk of the reverse map finds every page in one of the two.
+  yield* removeVma(k, mm, upper, () => {
+    lower.end = end
+  })
   return lower
 }
 
 /** An area that left the tree lets go of what it held: its anon_vmas and its file. @kernel remove_vma */
-export function* removeVma(k: Thread, mm: Mm, vma: Vma): Proc<void> {
-  yield* unlinkAnonVmas(k, mm.kernel, vma)
+export function* removeVma(k: Thread, mm: Mm, vma: Vma, underLock?: () => void): Proc<void> {
+  yield* unlinkAnonVmas(k, mm.kernel, vma, underLock)
   if (vma.file !== null) putInode(mm.kernel, vma.file.inode)
 }
 

@@ -1,7 +1,8 @@
 /**
  * handle_userfault: a thread goes to sleep on a page that somebody else must bring. In this order:
  *
- *   1. an exiting task -> SIGBUS (no task of this model touches memory while it exits).   2. no context -> SIGBUS.   3. FEATURE_SIGBUS -> SIGBUS.
+ *   1. an exiting task -> SIGBUS (no task of this model touches memory while it exits).
+ *   2. no context -> SIGBUS.   3. FEATURE_SIGBUS -> SIGBUS.
  *   4. a fault of kernel code, and the descriptor is for user code only -> SIGBUS (the system call fails with EFAULT).
  *   5. a fault that may not be retried -> SIGBUS.   6. NOWAIT -> RETRY at once.   7. released -> drop the lock, RETRY.
  *   8. the message; onto fault_pending and parked, under the queue's lock.
@@ -58,7 +59,7 @@ export function* handleUserfault(k: Thread, vmf: Vmf, reason: UserfaultReason): 
   }
   kernel.faults.userfault++
   // 8.
-  const waiter: UserfaultWaiter = { task: k, page, store: vmf.store, message: messageOf(k, uffd, vmf, reason) }
+  const waiter: UserfaultWaiter = { task: k, page, store: vmf.store, message: messageOf(k, uffd, vmf, reason), woken: false }
   yield* uffd.pendingLock.lock(k)
   if (k.stepping) yield write(uffd.id, 'uffd.fault_pending_wqh')
   uffd.pending.add(waiter)
@@ -71,14 +72,16 @@ export function* handleUserfault(k: Thread, vmf: Vmf, reason: UserfaultReason): 
   // 11.
   if (mustWait && !uffd.released && !k.fatalSignal) {
     uffd.wakeReaders(k)
-    if (k.parked) {
+    // A wait for the PTE lock un-parks the thread, which a spinning CPU does not: so it is asked whether somebody woke it.
+    if (!waiter.woken) {
+      k.park(`a wake-up for page ${page}`)
       kernel.hooks.userfault(k, page, vmf.store)
       yield BLOCK
     }
   }
-  // 12.
+  // 12. While a reader moves it from one queue to the other it is on neither: only under the lock is this known.
   k.parked = false
-  if (uffd.pending.entries.includes(waiter) || uffd.fault.entries.includes(waiter)) {
+  if (!waiter.woken) {
     yield* uffd.pendingLock.lock(k)
     if (!uffd.pending.remove(waiter)) uffd.fault.remove(waiter)
     uffd.pendingLock.unlock(k)

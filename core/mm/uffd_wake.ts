@@ -43,12 +43,21 @@ function* lookAndWake(k: Thread, uffd: Userfaultfd, start: number, end: number):
   // 4.
   yield* uffd.pendingLock.lock(k)
   yield* uffd.faultLock.lock(k)
-  const inRange = (w: UserfaultWaiter) => w.page >= start && w.page < end
+  const inRange = wakesRange(start, end)
   const atNs = k.cpu.nowNs + k.cpu.preset.wakeupNs.value
   uffd.pending.wake(atNs, inRange)
   uffd.fault.wake(atNs, inRange)
   uffd.faultLock.unlock(k)
   uffd.pendingLock.unlock(k)
+}
+
+/** Chooses the waiters in [start, end), and marks them as woken. @kernel userfaultfd_wake_function */
+export function wakesRange(start: number, end: number): (w: UserfaultWaiter) => boolean {
+  return (w) => {
+    if (w.page < start || w.page >= end) return false
+    w.woken = true
+    return true
+  }
 }
 
 /** UFFDIO_WAKE: 0 also where nobody waits, nothing is registered, or the process is gone. @kernel userfaultfd_wake */

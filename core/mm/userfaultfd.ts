@@ -28,6 +28,8 @@ export interface UserfaultWaiter {
   readonly page: number
   readonly store: boolean
   readonly message: UffdMessage
+  /** Whoever wakes it takes it off its queue and says so here. @kernel waken */
+  woken: boolean
 }
 
 /** One thread that changed the layout and sleeps until somebody has read about it. */

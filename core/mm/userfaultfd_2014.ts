@@ -18,6 +18,7 @@ import { addressOf, type Mm, pageOfAddress } from './mm.ts'
 import { UFFD_EVENT_PAGEFAULT, UFFDIO_REGISTER_MODE_MISSING } from './uffd_abi.ts'
 import { nextMessage } from './uffd_read.ts'
 import { userfaultfdRegister, userfaultfdUnregister } from './uffd_register.ts'
+import { wakesRange } from './uffd_wake.ts'
 import { Userfaultfd } from './userfaultfd.ts'
 
 export const USERFAULTFD_PROTOCOL = 0xaa
@@ -85,7 +86,7 @@ export class Userfaultfd2014 extends Userfaultfd {
 
   /** Wakes the waiters in [start, end) whose message was read; those that nobody has read sleep on. */
   #acknowledge(k: Thread, start: number, end: number): number {
-    return this.fault.wake(k.cpu.nowNs + k.cpu.preset.wakeupNs.value, (w) => w.page >= start && w.page < end)
+    return this.fault.wake(k.cpu.nowNs + k.cpu.preset.wakeupNs.value, wakesRange(start, end))
   }
 
   static range(page: number, pages: number, verb: 'ack' | 'register' | 'unregister'): readonly [number, number] {

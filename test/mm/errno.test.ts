@@ -14,6 +14,7 @@ it('values are those of asm-generic/errno-base.h, negated', () => {
     EBADF: -9,
     EAGAIN: -11,
     ENOMEM: -12,
+    EACCES: -13,
     EFAULT: -14,
     EBUSY: -16,
     EEXIST: -17,

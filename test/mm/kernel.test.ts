@@ -24,10 +24,10 @@ describe('a kernel', () => {
     const rig = new Rig()
     const { kernel } = rig
     const pfn = kernel.pages.allocate()
-    expect(rig.act((k) => kernel.pageLocks.tryLock(k, pfn))).toBe(true)
-    expect((kernel.pages.flags[pfn] ?? 0) & PG_LOCKED).toBe(PG_LOCKED)
-    expect(rig.act((k) => kernel.pageLocks.tryLock(k, pfn))).toBe(false)
     rig.act((k) => {
+      expect(kernel.pageLocks.tryLock(k, pfn)).toBe(true)
+      expect((kernel.pages.flags[pfn] ?? 0) & PG_LOCKED).toBe(PG_LOCKED)
+      expect(kernel.pageLocks.tryLock(k, pfn)).toBe(false)
       kernel.pageLocks.unlock(k, pfn)
     })
     expect((kernel.pages.flags[pfn] ?? 0) & PG_LOCKED).toBe(0)

@@ -5,7 +5,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Proc } from '../../core/engine/op.ts'
 import type { Thread } from '../../core/hw/cpu.ts'
-import type { AnonVma } from '../../core/mm/anon_vma.ts'
+import { type AnonVma, anonVmaUnlockRead } from '../../core/mm/anon_vma.ts'
 import { MADV_DONTFORK, madvise } from '../../core/mm/madvise.ts'
 import { munmap } from '../../core/mm/mmap.ts'
 import { remapAnonPages } from '../../core/mm/remap_anon_pages.ts'
@@ -65,15 +65,17 @@ describe.each(GEARS)('page_lock_anon_vma_read in the %s gear', (gear) => {
     if (av === null) throw new Error('no anon_vma')
     const writer = rig.machine.makeThread('writer')
     expect(av.rwsem.tryWrite(writer)).toBe(true)
-    const walker = rig.spawn('walker', 1, (k) => pageLockAnonVmaRead(k, rig.kernel, rig.frame(a)))
+    const walker = rig.spawn('walker', 1, function* (k) {
+      expect(yield* pageLockAnonVmaRead(k, rig.kernel, rig.frame(a))).toBe(av)
+      expect([av.refcount, av.rwsem.readers]).toEqual([1, 1])
+      anonVmaUnlockRead(k, rig.kernel, av)
+    })
     rig.run()
     expect(walker.done).toBe(false)
     expect(av.refcount).toBe(2)
     av.rwsem.upWrite(writer)
     rig.run()
-    expect(walker.value).toBe(av)
-    expect(av.refcount).toBe(1)
-    expect(av.rwsem.readers).toBe(1)
+    expect(walker.done).toBe(true)
   })
 
   it('an anon_vma that is being freed is not taken again: none', () => {
@@ -98,13 +100,17 @@ describe.each(GEARS)('page_lock_anon_vma_read in the %s gear', (gear) => {
     if (old === null || next === null) throw new Error('no anon_vma')
     const writer = rig.machine.makeThread('writer')
     old.rwsem.tryWrite(writer)
-    const walker = rig.spawn('walker', 1, (k) => pageLockAnonVmaRead(k, rig.kernel, pfn))
+    const walker = rig.spawn('walker', 1, function* (k) {
+      expect(yield* pageLockAnonVmaRead(k, rig.kernel, pfn)).toBe(next)
+      expect([old.refcount, old.rwsem.readers, next.rwsem.readers]).toEqual([1, 0, 1])
+      anonVmaUnlockRead(k, rig.kernel, next)
+    })
     rig.run()
+    expect(walker.done).toBe(false)
     rig.kernel.pages.mapping[pfn] = next.index * 2 + 1
     old.rwsem.upWrite(writer)
     rig.run()
-    expect(walker.value).toBe(next)
-    expect([old.refcount, old.rwsem.readers, next.rwsem.readers]).toEqual([1, 0, 1])
+    expect(walker.done).toBe(true)
   })
 })
 

@@ -4,7 +4,7 @@
  *
  * A protection is shown to be needed when some seed breaks without it, and none with it.
  */
-import type { Proc } from '../../core/engine/op.ts'
+import { NOTHING, type Proc } from '../../core/engine/op.ts'
 import type { Thread } from '../../core/hw/cpu.ts'
 import { type AnonVma, anonVmaUnlockRead } from '../../core/mm/anon_vma.ts'
 import type { ProtectionName } from '../../core/mm/kconfig.ts'
@@ -35,6 +35,7 @@ export function sourceAndDestination(rig: Rig, pages = 1): { src: number; dst: n
 export function* candidatesOf(k: Thread, rig: Rig, pfn: number, av: AnonVma): Proc<{ vma: Vma; page: number }[]> {
   const found: { vma: Vma; page: number }[] = []
   function* visit(_mm: Mm, vma: Vma, page: number): Proc<boolean> {
+    yield* NOTHING
     found.push({ vma, page })
     return true
   }
