@@ -29,9 +29,4 @@ export const LOCK_ORDER: readonly LockClass[] = [
   { label: 'srcu.queue', nesting: 'never', guards: 'the list of deferred calls: the price of every munmap' },
   { label: 'mm.mm_seq', nesting: 'never', guards: 'nothing: it tells a look-up that the links changed (count)' },
   { label: 'vma.vm_sequence', nesting: 'subclass', guards: 'nothing: it tells a reader that fields changed (count; next nests)' },
-  {
-    label: 'uffd.refile_seq',
-    nesting: 'never',
-    guards: 'nothing: it tells a waker that a fault moved from pending to fault (count)',
-  },
 ]
