@@ -290,6 +290,6 @@ export function* unlinkAnonVmas(k: Thread, kernel: Kernel, vma: Vma): Proc<void>
       fail(`anon_vma ${av.index} without areas has ${av.children} children and ${av.activeVmas} active areas`)
     yield* putAnonVma(k, kernel, av)
   }
+  // `anonVma` stays until the area is freed: a speculation that holds the PTE lock may still read it.
   vma.chain = []
-  vma.anonVma = null
 }

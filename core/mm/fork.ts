@@ -23,6 +23,8 @@ import { flushTlbRange } from './tlb_flush.ts'
 import { dupComplete, dupUserfaultfd, type ForkEvent } from './uffd_events.ts'
 import { userfaultfdWp } from './uffd_fault.ts'
 import { VM_DONTCOPY, VM_SHARED, Vma } from './vma.ts'
+import { shareBacking } from './vma_lifetime.ts'
+import { vmaWriteBegin, vmaWriteEnd } from './vma_sequence.ts'
 
 export function* fork(k: Thread, parent: Mm): Proc<Mm> {
   const kernel = parent.kernel
@@ -37,13 +39,15 @@ export function* fork(k: Thread, parent: Mm): Proc<Mm> {
     copy.pgoff = vma.pgoff
     copy.mm = child
     copy.uffd = vma.uffd
-    copy.file = vma.file
-    if (vma.file !== null) vma.file.inode.refs++
+    shareBacking(copy, vma)
     yield* dupUserfaultfd(k, copy, child, events)
     yield* anonVmaFork(k, kernel, copy, vma)
     child.tree.insert(copy)
-    // 3.
+    // 3. and 4. Odd meanwhile: a speculative copy now could lose what a CPU still writes through its TLB.
+    const counts = kernel.has('fork-seq')
+    if (counts) yield* vmaWriteBegin(k, parent, vma)
     if (vma.anonVma !== null || userfaultfdWp(copy)) yield* copyPageRange(k, parent, child, vma, userfaultfdWp(copy))
+    if (counts) yield* vmaWriteEnd(k, parent, vma)
   }
   parent.mmapLock.upWrite(k)
   // 5.

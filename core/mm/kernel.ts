@@ -10,7 +10,9 @@ import { PhysMem } from '../hw/phys_mem.ts'
 import type { CpuPreset } from '../hw/preset.ts'
 import type { Lockdep } from '../sync/lockdep.ts'
 import { PageLocks } from '../sync/page_lock.ts'
+import { Rcu } from '../sync/rcu.ts'
 import { Spinlock } from '../sync/spinlock.ts'
+import { Srcu } from '../sync/srcu.ts'
 import { AnonVmaSlab } from './anon_vma.ts'
 import { DEFAULT_VARIANTS, type ProtectionName, type Variants } from './kconfig.ts'
 import { StableNodes } from './ksm_node.ts'
@@ -26,12 +28,24 @@ export interface KernelHooks {
   userfault(k: Thread, page: number, store: boolean): void
 }
 
-export interface FaultCounters {
-  total: number
-  minor: number
-  major: number
-  userfault: number
-  classic: number
+/** How a page fault finds its area: under mmap_lock, without a lock (v12 of 2019, or the RFC of 2014), under the area's lock. */
+export type FaultPath = 'classic' | 'speculative' | 'speculative-2014' | 'vma-lock'
+
+export class FaultCounters {
+  total = 0
+  minor = 0
+  major = 0
+  userfault = 0
+  /** Done under mmap_lock, after a try without it or at once. */
+  classic = 0
+  speculative = 0
+  vmaLock = 0
+  /** Tries without mmap_lock that were given up, by reason. */
+  readonly aborted: Record<string, number> = {}
+
+  countAbort(reason: string): void {
+    this.aborted[reason] = (this.aborted[reason] ?? 0) + 1
+  }
 }
 
 export class Kernel {
@@ -45,10 +59,15 @@ export class Kernel {
   readonly swap: Swap
   readonly reclaim = new ReclaimState()
   readonly cpus: Cpu[] = []
-  readonly faults: FaultCounters = { total: 0, minor: 0, major: 0, userfault: 0, classic: 0 }
   /** Checks the locking of this kernel's threads; null when off. */
   lockdep: Lockdep | null = null
   readonly variants: Variants = { ...DEFAULT_VARIANTS }
+  /** Chosen before the first area is made, and kept. */
+  faultPath: FaultPath = 'classic'
+  /** Areas wait here to be freed while a fault of 2014 may look at them. @kernel vma_srcu */
+  readonly vmaSrcu: Srcu
+  readonly rcu = new Rcu(-1)
+  readonly faults = new FaultCounters()
   shootdowns = 0
   /** vm.unprivileged_userfaultfd */
   unprivilegedUserfaultfd = false
@@ -79,6 +98,7 @@ export class Kernel {
         flags[pfn] &= ~PG_LOCKED
       },
     })
+    this.vmaSrcu = new Srcu(-2, preset.lockNs.value)
     this.anonVmas = new AnonVmaSlab(preset.lockNs.value)
     this.#without = without
     this.#complete = without.size === 0
@@ -87,6 +107,11 @@ export class Kernel {
   /** True unless the protection was left out. */
   has(protection: ProtectionName): boolean {
     return this.#complete || !this.#without.has(protection)
+  }
+
+  /** Speculation is built in: areas have counts and the tree its seqlock. @kernel CONFIG_SPECULATIVE_PAGE_FAULT */
+  get countsSequences(): boolean {
+    return this.faultPath === 'speculative' || this.faultPath === 'speculative-2014'
   }
 
   /** A number that no other object of this kernel has; orders locks. */

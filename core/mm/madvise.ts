@@ -94,7 +94,7 @@ function* dontNeed(k: Thread, mm: Mm, start: number, end: number): Proc<number> 
       result = ERRNO.EINVAL
       break
     }
-    yield* zapPageRange(k, mm, at, to)
+    yield* zapPageRange(k, mm, vma, at, to)
     at = to
   }
   mm.mmapLock.upRead(k)

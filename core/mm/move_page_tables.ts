@@ -18,6 +18,8 @@ import { swapKind, swapValue } from './swapops.ts'
 import { flushTlbRange } from './tlb_flush.ts'
 import { UFFD_FEATURE } from './uffd_abi.ts'
 import { Vma } from './vma.ts'
+import { shareBacking } from './vma_lifetime.ts'
+import { vmaWriteBegin } from './vma_sequence.ts'
 
 export interface CopiedVma {
   readonly moved: Vma
@@ -31,11 +33,12 @@ export function* copyVma(k: Thread, mm: Mm, vma: Vma, from: number, to: number, 
   // Never had a page: an index base of the new place makes merges likelier.
   copy.pgoff = vma.isAnonymous && vma.anonVma === null ? to : vma.indexOf(from)
   copy.uffd = vma.uffd
-  copy.file = vma.file
-  if (vma.file !== null) vma.file.inode.refs++
+  shareBacking(copy, vma)
   copy.anonVma = vma.anonVma
   yield* anonVmaClone(k, copy, vma)
-  mm.tree.insert(copy)
+  // Linked odd, and odd it stays, also in what it merges into.
+  if (mm.kernel.has('mremap-seq')) yield* vmaWriteBegin(k, mm, copy, 'v12', 1)
+  yield* mm.tree.link(k, copy)
   const moved = yield* mergeAround(k, mm, copy)
   return { moved, rmapLocks: moved !== copy && moved.pgoff <= vma.pgoff }
 }

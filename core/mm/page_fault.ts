@@ -1,5 +1,8 @@
 /**
- * The page fault, classic path: under mmap_lock.
+ * The page fault: the choice of a path, and the classic one, under mmap_lock.
+ *
+ * Where the kernel has a path without mmap_lock, it is tried first (speculative_fault.ts, vma_lock.ts); it does the fault, or
+ * falls back. The classic path:
  *
  *  1. mmap_lock for reading; find the area; no area or no right -> SIGSEGV.
  *  2. Walk, allocating tables. Sample the PTE.
@@ -13,8 +16,10 @@ import type { Thread } from '../hw/cpu.ts'
 import { ptePresent, pteWritable } from '../hw/pte.ts'
 import type { Mm } from './mm.ts'
 import { handlePteFault } from './pte_fault.ts'
-import { FAULT_USER } from './vm_fault.ts'
+import { handleSpeculativeFault, handleSpeculativeFault2014 } from './speculative_fault.ts'
+import { FAULT_FLAG_USER, FAULT_USER, type FirstTry } from './vm_fault.ts'
 import { VM_READ, VM_WRITE } from './vma.ts'
+import { faultUnderVmaLock } from './vma_lock.ts'
 
 /** What a user thread gets back: go on, a signal, or the end (a fatal signal came while it slept). */
 export type FaultResult = 'ok' | 'sigsegv' | 'sigbus' | 'oom' | 'killed'
@@ -31,8 +36,22 @@ export function* handlePageFault(
   const kernel = mm.kernel
   k.cpu.nowNs += k.cpu.preset.faultNs.value
   kernel.faults.total++
-  kernel.faults.classic++
   let slept = false
+  // Only user code's own faults: the kernel's, on its behalf, may hold what a fall-back would wait for.
+  if (kernel.faultPath !== 'classic' && (flags & FAULT_FLAG_USER) !== 0) {
+    const first = yield* tryWithoutMmapLock(k, mm, page, store, flags, offset)
+    if (first === 'ok') kernel.faults.minor++
+    if (first === 'retry') {
+      slept = true
+      if (k.fatalSignal) return 'killed'
+      k.cpu.nowNs += k.cpu.preset.faultNs.value
+      if (isResolved(mm, page, store)) {
+        kernel.faults.major++
+        return 'ok'
+      }
+    } else if (first !== 'fallback') return first
+  }
+  kernel.faults.classic++
   for (;;) {
     // 1.
     yield* mm.mmapLock.downRead(k)
@@ -71,6 +90,17 @@ export function* handlePageFault(
         mm.mmapLock.upRead(k)
         return 'oom'
     }
+  }
+}
+
+function tryWithoutMmapLock(k: Thread, mm: Mm, page: number, store: boolean, flags: number, offset: number): Proc<FirstTry> {
+  switch (mm.kernel.faultPath) {
+    case 'vma-lock':
+      return faultUnderVmaLock(k, mm, page, store, flags, offset)
+    case 'speculative-2014':
+      return handleSpeculativeFault2014(k, mm, page, store)
+    default:
+      return handleSpeculativeFault(k, mm, page, store)
   }
 }
 

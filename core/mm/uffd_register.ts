@@ -96,11 +96,12 @@ function canUserfault(vma: Vma, flags: number, wpAsync: boolean): boolean {
 /** @kernel userfaultfd_register_range, userfaultfd_set_ctx */
 function setRange(k: Thread, mm: Mm, start: number, end: number, uffd: Userfaultfd, flags: number): Proc<void> {
   const needs = (vma: Vma) => vma.uffd !== uffd || (vma.flags & flags) !== flags
-  return changeAreas(k, mm, start, end, needs, (part) => {
+  const attach = (part: Vma) => {
     part.uffd = uffd
     part.flags = (part.flags & ~VM_UFFD_FLAGS) | flags
     return NOTHING
-  })
+  }
+  return changeAreas(k, mm, start, end, needs, attach, mm.kernel.has('uffd-register-seq'))
 }
 
 /** UFFDIO_UNREGISTER. 0 or an errno. @kernel userfaultfd_unregister */

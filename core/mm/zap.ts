@@ -16,16 +16,29 @@ import type { Mm } from './mm.ts'
 import { MmuGather } from './mmu_gather.ts'
 import { pageRemoveRmap } from './rmap.ts'
 import { swapKind, swapValue } from './swapops.ts'
+import type { Vma } from './vma.ts'
+import { vmaSequenceBegin, vmaSequenceEnd } from './vma_sequence.ts'
 
 /** Clears, flushes and frees in one go. The caller holds mmap_lock. @kernel zap_page_range_single */
-export function* zapPageRange(k: Thread, mm: Mm, start: number, end: number): Proc<void> {
+export function* zapPageRange(k: Thread, mm: Mm, vma: Vma, start: number, end: number): Proc<void> {
   const gather = new MmuGather(mm)
-  yield* unmapPageRange(k, gather, start, end)
+  yield* unmapPageRange(k, gather, vma, start, end)
   yield* gather.finish(k)
 }
 
-/** Clears; the caller finishes the gather. @kernel unmap_page_range */
-export function* unmapPageRange(k: Thread, gather: MmuGather, start: number, end: number): Proc<void> {
+/**
+ * Clears; the caller finishes the gather. [start, end) lies in `vma`, whose count says that its page tables are no longer what
+ * they were: a speculation that finds it unchanged under the PTE lock comes before this, and its PTE is cleared here.
+ * @kernel unmap_page_range
+ */
+export function* unmapPageRange(k: Thread, gather: MmuGather, vma: Vma, start: number, end: number): Proc<void> {
+  yield* vmaSequenceBegin(k, gather.mm, vma, '2014')
+  yield* clearRange(k, gather, start, end)
+  yield* vmaSequenceEnd(k, gather.mm, vma, '2014')
+}
+
+/** @kernel zap_pte_range */
+function* clearRange(k: Thread, gather: MmuGather, start: number, end: number): Proc<void> {
   const { mm } = gather
   const { kernel } = mm
   const { tables } = kernel
