@@ -135,7 +135,8 @@ function* moveVma(k: Thread, mm: Mm, vma: Vma, r: Request, events: Events): Proc
   yield* movePageTables(k, mm, vma, from, moved, to, was, rmapLocks)
   for (const area of [moved, vma]) if (area.sequence.isWriter(k)) yield* vmaWriteEnd(k, mm, area)
   // c.
-  events.remap = yield* mremapPrep(k, yield* splitAt(k, mm, moved, to, to + wanted))
+  // An area without a descriptor stays merged.
+  if (moved.uffd !== null) events.remap = yield* mremapPrep(k, yield* splitAt(k, mm, moved, to, to + wanted))
   // d.
   if ((r.flags & MREMAP_DONTUNMAP) === 0) yield* unmapLocked(k, mm, from, from + was, events.late)
   else vma.flags &= ~VM_LOCKED
