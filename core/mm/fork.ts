@@ -14,8 +14,9 @@
 import { type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ZERO_PFN } from '../hw/phys_mem.ts'
-import { PTE_NONE, PTE_UFFD_WP, PTE_W, type Pte, pteFlags, ptePfn, ptePresent, pteWithFlags } from '../hw/pte.ts'
+import { HUGE_PAGES, PTE_NONE, PTE_UFFD_WP, PTE_W, type Pte, pteFlags, ptePfn, ptePresent, pteWithFlags } from '../hw/pte.ts'
 import { anonVmaFork } from './anon_vma.ts'
+import { copyHugePmd } from './huge_pmd.ts'
 import { Mm } from './mm.ts'
 import { pageDupAnonRmap } from './rmap.ts'
 import { MARKER_POISON, MARKER_UFFD_WP, makeMarker, makeMigrationEntry, makeSwapEntry, swapKind, swapValue } from './swapops.ts'
@@ -79,12 +80,18 @@ function* copyPageRange(k: Thread, parent: Mm, child: Mm, vma: Vma, keepsWp: boo
   const { tables, pages } = kernel
   let first = -1
   let last = -1
+  let stride = HUGE_PAGES
   for (let page = vma.start; page < vma.end; page++) {
     const slot = parent.table.walk(page)
     if (slot < 0) {
+      if (yield* copyHugePmd(k, parent, child, page)) {
+        if (first < 0) first = page
+        last = page | 511
+      }
       page |= 511
       continue
     }
+    stride = 1
     const lock = kernel.pteLock(slot)
     yield* lock.lock(k)
     if (tables.get(slot) !== PTE_NONE && k.stepping) yield write(slot, 'pte')
@@ -111,5 +118,5 @@ function* copyPageRange(k: Thread, parent: Mm, child: Mm, vma: Vma, keepsWp: boo
     lock.unlock(k)
   }
   // 4.
-  if (first >= 0) yield* flushTlbRange(k, parent, first, last + 1)
+  if (first >= 0) yield* flushTlbRange(k, parent, first, last + 1, stride)
 }

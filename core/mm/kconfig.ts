@@ -31,6 +31,26 @@ export const PROTECTIONS = [
     prevents: 'a walk of the reverse map misses the page (R30)',
   },
   {
+    name: 'remap-deposit-move',
+    meaning: 'moving a huge PMD hands its deposited page table from the source PMD table to the destination',
+    prevents: 'the destination cannot be split, and the source keeps a table for ever (R48)',
+  },
+  {
+    name: 'split-mapping-recheck',
+    meaning: 'split_huge_page reads page->mapping again under the anon_vma lock and starts over if it changed',
+    prevents: 'a huge page is split whose mapping the walk did not find (R28)',
+  },
+  {
+    name: 'khugepaged-userfault',
+    meaning: 'khugepaged leaves 2 MiB alone where a page of a userfault area is missing',
+    prevents: 'a page that never came reads as zeros, and a later UFFDIO_COPY finds it there (R68)',
+  },
+  {
+    name: 'khugepaged-userfault-recheck',
+    meaning: 'khugepaged asks that again when it isolates the pages, with mmap_lock held for writing',
+    prevents: 'an area armed between scan and collapse gets its missing pages filled with zeros (R68)',
+  },
+  {
     name: 'rmap-mapping-recheck',
     meaning: 'page_lock_anon_vma_read reads page->mapping again under the lock and starts over if it changed',
     prevents: 'a walk of the reverse map searches an anon_vma that the page has left (R26, R27)',

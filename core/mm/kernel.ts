@@ -17,12 +17,14 @@ import { AnonVmaSlab } from './anon_vma.ts'
 import { DEFAULT_VARIANTS, type ProtectionName, type Variants } from './kconfig.ts'
 import { StableNodes } from './ksm_node.ts'
 import { Pages, PG_LOCKED } from './page.ts'
+import { Deposits } from './pgtable.ts'
 import { Swap } from './swap.ts'
 import { ReclaimState } from './vmscan.ts'
 
 /** What a kernel tells whoever watches it. Pages are page numbers of the process's window. */
 export interface KernelHooks {
-  populate(k: Thread, page: number, zero: boolean): void
+  /** `pages` from `page` on (1 unless said) got their first frames. */
+  populate(k: Thread, page: number, zero: boolean, pages?: number): void
   shootdown(k: Thread, page: number, cpus: number): void
   /** Thread `k` is about to sleep on a missing page. */
   userfault(k: Thread, page: number, store: boolean): void
@@ -48,6 +50,15 @@ export class FaultCounters {
   }
 }
 
+/** What huge pages went through; names are those of /proc/vmstat. */
+export interface ThpCounters {
+  faultAlloc: number
+  /** No block of 512 frames was free: small pages instead. */
+  faultFallback: number
+  splitPage: number
+  collapseAlloc: number
+}
+
 export class Kernel {
   readonly phys: PhysMem
   readonly pages: Pages
@@ -68,12 +79,15 @@ export class Kernel {
   readonly vmaSrcu: Srcu
   readonly rcu = new Rcu(-1)
   readonly faults = new FaultCounters()
+  readonly deposits = new Deposits()
+  readonly thp: ThpCounters = { faultAlloc: 0, faultFallback: 0, splitPage: 0, collapseAlloc: 0 }
   shootdowns = 0
   /** vm.unprivileged_userfaultfd */
   unprivilegedUserfaultfd = false
   ipis = 0
   hooks: KernelHooks = { populate: () => {}, shootdown: () => {}, userfault: () => {} }
   readonly #pteLocks: Spinlock[] = []
+  readonly #pmdLocks: Spinlock[] = []
   readonly #without: ReadonlySet<ProtectionName>
   /** Nothing was left out: the usual case, asked on every page. */
   readonly #complete: boolean
@@ -126,6 +140,17 @@ export class Kernel {
     if (lock === undefined) {
       lock = new Spinlock(node, 'pte_lock', this.preset.lockNs.value)
       this.#pteLocks[node] = lock
+    }
+    return lock
+  }
+
+  /** The lock of the PMD table that holds `slot`. @kernel pmd_lockptr */
+  pmdLock(slot: Slot): Spinlock {
+    const node = slot >>> 9
+    let lock = this.#pmdLocks[node]
+    if (lock === undefined) {
+      lock = new Spinlock(node, 'pmd_lock', this.preset.lockNs.value)
+      this.#pmdLocks[node] = lock
     }
     return lock
   }

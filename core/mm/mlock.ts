@@ -72,8 +72,7 @@ export function* mincore(k: Thread, mm: Mm, address: number, length: number): Pr
 }
 
 function isResident(mm: Mm, vma: Vma, page: number): boolean {
-  const slot = mm.table.walk(page)
-  const pte = slot < 0 ? PTE_NONE : mm.kernel.tables.get(slot)
+  const pte = mm.table.lookup(page)
   if (ptePresent(pte)) return true
   if (pte !== PTE_NONE && swapKind(pte) !== 'marker') return false
   return vma.isShmem && inodeOf(vma).cache.has(vma.indexOf(page))

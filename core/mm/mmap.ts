@@ -12,12 +12,15 @@
  */
 import { type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
+import { HUGE_PAGES } from '../hw/pte.ts'
 import { anonVmaClone, unlinkAnonVmas } from './anon_vma.ts'
 import { ERRNO } from './errno.ts'
+import { splitHugePmd } from './huge_split.ts'
+import { cutsHugetlb } from './hugetlb_area.ts'
 import { addressOf, type Mm, pageOfAddress } from './mm.ts'
 import { MmuGather } from './mmu_gather.ts'
 import { type UnmapEvent, unmapComplete, unmapPrep } from './uffd_events.ts'
-import { VM_MAYREAD, VM_MAYWRITE, VM_READ, VM_WRITE, Vma } from './vma.ts'
+import { VM_HUGETLB, VM_MAYREAD, VM_MAYWRITE, VM_READ, VM_WRITE, Vma } from './vma.ts'
 import { freeVma, shareBacking } from './vma_lifetime.ts'
 import { vmaLockWrite, vmaSequenceBegin, vmaSequenceEnd, vmaWriteBegin, vmaWriteEnd, vmaWriteGone } from './vma_sequence.ts'
 import { unmapPageRange, zapPageRange } from './zap.ts'
@@ -28,13 +31,23 @@ export const FIRST_PAGE = 1
 /** A second area's count inside the first's section. @kernel SINGLE_DEPTH_NESTING */
 const NESTED = 1
 
-/** Anonymous private memory. Returns its byte address, or an errno. @kernel do_mmap */
-export function* mmapAnonymous(k: Thread, mm: Mm, length: number, flags = VM_READ | VM_WRITE): Proc<number> {
+/**
+ * Anonymous private memory, its start a multiple of `alignPages`. Returns its byte address, or an errno. With VM_HUGETLB
+ * (MAP_HUGETLB) it is of the hugetlb pool: whole huge pages, aligned. @kernel do_mmap, thp_get_unmapped_area
+ */
+export function* mmapAnonymous(
+  k: Thread,
+  mm: Mm,
+  length: number,
+  flags = VM_READ | VM_WRITE,
+  alignPages = (flags & VM_HUGETLB) === 0 ? 1 : HUGE_PAGES,
+): Proc<number> {
   k.cpu.nowNs += k.cpu.preset.syscallNs.value
   if (!(length > 0)) return ERRNO.EINVAL
   const pages = Math.ceil(length / 4096)
+  if ((flags & VM_HUGETLB) !== 0 && pages % HUGE_PAGES !== 0) return ERRNO.EINVAL
   yield* mm.mmapLock.downWrite(k)
-  const start = mm.tree.findGap(FIRST_PAGE, pages, mm.windowPages)
+  const start = mm.tree.findGap(FIRST_PAGE, pages, mm.windowPages, alignPages)
   if (start < 0) {
     mm.mmapLock.upWrite(k)
     return ERRNO.ENOMEM
@@ -62,6 +75,10 @@ export function* munmap(k: Thread, mm: Mm, address: number, length: number): Pro
   if (end > mm.windowPages) return ERRNO.EINVAL
   // 1.
   yield* mm.mmapLock.downWrite(k)
+  if (cutsHugetlb(mm, start, end)) {
+    mm.mmapLock.upWrite(k)
+    return ERRNO.EINVAL
+  }
   const events: UnmapEvent[] = []
   yield* unmapLocked(k, mm, start, end, events)
   // 8.
@@ -141,8 +158,12 @@ export function* changeAreas(
   }
 }
 
-/** Cuts at `page`: the lower part stays `vma`, the upper part is new and returned. @kernel __split_vma, vma_adjust */
+/**
+ * Cuts at `page`: the lower part stays `vma`, the upper part is new and returned. A huge page there is split first.
+ * @kernel __split_vma, vma_adjust
+ */
 function* split(k: Thread, mm: Mm, vma: Vma, page: number): Proc<Vma> {
+  if (page % HUGE_PAGES !== 0 && mm.table.walk(page) < 0) yield* splitHugePmd(k, mm, page)
   const upper = new Vma(mm.kernel.newId(), page, vma.end, vma.flags, vma.ops)
   upper.pgoff = vma.indexOf(page)
   upper.uffd = vma.uffd

@@ -9,8 +9,10 @@
  */
 import { type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
-import { PTE_NONE, PTE_W, pteFlags, ptePresent, pteWithFlags, pteWritable } from '../hw/pte.ts'
+import { HUGE_PAGES, PTE_NONE, PTE_W, pteFlags, ptePresent, pteWithFlags, pteWritable } from '../hw/pte.ts'
 import { ERRNO } from './errno.ts'
+import { writeProtectHugePmd } from './huge_pmd.ts'
+import { cutsHugetlb } from './hugetlb_area.ts'
 import { type Mm, pageOfAddress } from './mm.ts'
 import { changeAreas } from './mmap.ts'
 import { makeMigrationEntry, migrationWritable, swapExclusive, swapKind, swapValue } from './swapops.ts'
@@ -34,6 +36,10 @@ export function* mprotect(k: Thread, mm: Mm, address: number, length: number, pr
   if (end === start) return 0
   // 1.
   yield* mm.mmapLock.downWrite(k)
+  if (cutsHugetlb(mm, start, end)) {
+    mm.mmapLock.upWrite(k)
+    return ERRNO.EINVAL
+  }
   const areas = mm.tree.overlapping(start, end)
   let at = start
   for (const vma of areas) if (vma.start <= at) at = vma.end
@@ -63,12 +69,19 @@ function* changeProtection(k: Thread, mm: Mm, start: number, end: number, flags:
   const { tables } = mm.kernel
   let first = -1
   let last = -1
+  let stride = HUGE_PAGES
   for (let page = start; page < end; page++) {
     const slot = mm.table.walk(page)
     if (slot < 0) {
+      // 2 MiB at once lie in the area whole: its edges are split.
+      if (yield* writeProtectHugePmd(k, mm, page)) {
+        if (first < 0) first = page
+        last = page | 511
+      }
       page |= 511
       continue
     }
+    stride = 1
     const lock = mm.kernel.pteLock(slot)
     yield* lock.lock(k)
     if (k.stepping && tables.get(slot) !== PTE_NONE) yield write(slot, 'pte')
@@ -84,5 +97,5 @@ function* changeProtection(k: Thread, mm: Mm, start: number, end: number, flags:
     lock.unlock(k)
   }
   // 4.
-  if (first >= 0) yield* flushTlbRange(k, mm, first, last + 1)
+  if (first >= 0) yield* flushTlbRange(k, mm, first, last + 1, stride)
 }

@@ -5,7 +5,7 @@
  * falls back. The classic path:
  *
  *  1. mmap_lock for reading; find the area; no area or no right -> SIGSEGV.
- *  2. Walk, allocating tables. Sample the PTE.
+ *  2. Walk. No leaf table: 2 MiB may be mapped at once, or should be (huge_memory.ts); else one is allocated. Sample the PTE.
  *  3. The work itself: pte_fault.ts.
  *  4. A missing page of a userfault area: handle_userfault drops the lock and sleeps; start over.
  *
@@ -13,11 +13,13 @@
  */
 import { type Proc, read } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
-import { ptePresent, pteWritable } from '../hw/pte.ts'
+import { PTE_NONE, ptePresent, pteWritable } from '../hw/pte.ts'
+import { handleHugeFault } from './huge_memory.ts'
 import type { Mm } from './mm.ts'
+import { pteAlloc } from './pgtable.ts'
 import { handlePteFault } from './pte_fault.ts'
 import { handleSpeculativeFault, handleSpeculativeFault2014 } from './speculative_fault.ts'
-import { FAULT_FLAG_USER, FAULT_USER, type FirstTry } from './vm_fault.ts'
+import { type Attempt, FAULT_FLAG_USER, FAULT_USER, type FirstTry } from './vm_fault.ts'
 import { VM_READ, VM_WRITE } from './vma.ts'
 import { faultUnderVmaLock } from './vma_lock.ts'
 
@@ -60,13 +62,22 @@ export function* handlePageFault(
       mm.mmapLock.upRead(k)
       return 'sigsegv'
     }
-    // 2.
-    const slot = mm.table.walkAllocate(page)
-    if (k.stepping) yield read(slot, 'pte')
-    const pte = kernel.tables.get(slot)
-    // 3.
-    const attempt = yield* handlePteFault(k, { mm, vma, page, store, slot, pte, prot: vma.pageProt, guard: null, flags, offset })
+    // 2. and 3.
+    let attempt: Attempt | 'fallback' = 'fallback'
+    let slot = mm.table.walk(page)
+    if (slot < 0) {
+      const pmdSlot = mm.table.pmdSlotAllocate(page)
+      const vmf = { mm, vma, page, store, slot: pmdSlot, pte: PTE_NONE, prot: vma.pageProt, guard: null, flags, offset }
+      attempt = yield* handleHugeFault(k, vmf)
+      if (attempt === 'fallback') slot = yield* pteAlloc(k, mm, page)
+    }
+    if (slot >= 0) {
+      if (k.stepping) yield read(slot, 'pte')
+      const pte = kernel.tables.get(slot)
+      attempt = yield* handlePteFault(k, { mm, vma, page, store, slot, pte, prot: vma.pageProt, guard: null, flags, offset })
+    }
     switch (attempt) {
+      case 'fallback': // A huge page came in between: hardware walks again.
       case 'done':
         mm.mmapLock.upRead(k)
         if (slept) kernel.faults.major++
@@ -105,8 +116,6 @@ function tryWithoutMmapLock(k: Thread, mm: Mm, page: number, store: boolean, fla
 }
 
 function isResolved(mm: Mm, page: number, store: boolean): boolean {
-  const slot = mm.table.walk(page)
-  if (slot < 0) return false
-  const pte = mm.kernel.tables.get(slot)
+  const pte = mm.table.lookup(page)
   return ptePresent(pte) && (!store || pteWritable(pte))
 }

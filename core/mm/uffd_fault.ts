@@ -110,9 +110,7 @@ function messageOf(k: Thread, uffd: Userfaultfd, vmf: Vmf, reason: UserfaultReas
 
 /** None and markers mean missing; a write-protect fault also waits while the PTE lacks W. @kernel userfaultfd_must_wait */
 function userfaultfdMustWait(vmf: Vmf, reason: UserfaultReason): boolean {
-  const slot = vmf.mm.table.walk(vmf.page)
-  if (slot < 0) return true
-  const pte = vmf.mm.kernel.tables.get(slot)
+  const pte = vmf.mm.table.lookup(vmf.page)
   if (pte === 0) return true
   if (!ptePresent(pte)) return swapKind(pte) === 'marker'
   return reason === VM_UFFD_WP && !pteWritable(pte)

@@ -15,6 +15,7 @@ import { assert } from '../base/assert.ts'
 import { NOTHING, type Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ERRNO } from './errno.ts'
+import { cutsHugetlb } from './hugetlb_area.ts'
 import { type Mm, pageOfAddress } from './mm.ts'
 import { changeAreas } from './mmap.ts'
 import {
@@ -76,7 +77,7 @@ export function* userfaultfdRegister(k: Thread, uffd: Userfaultfd, address: numb
 /** 5. and 6. */
 function checkRegister(mm: Mm, uffd: Userfaultfd, start: number, end: number, flags: number): number {
   const areas = mm.tree.overlapping(start, end)
-  if (areas.length === 0) return ERRNO.EINVAL
+  if (areas.length === 0 || cutsHugetlb(mm, start, end)) return ERRNO.EINVAL
   for (const vma of areas) {
     if (!canUserfault(vma, flags, uffd.wants(UFFD_FEATURE.WP_ASYNC))) return ERRNO.EINVAL
     if ((vma.flags & VM_MAYWRITE) === 0) return ERRNO.EPERM
@@ -90,6 +91,8 @@ function canUserfault(vma: Vma, flags: number, wpAsync: boolean): boolean {
   const wanted = flags & VM_UFFD_FLAGS
   if ((wanted & VM_UFFD_MINOR) !== 0 && !vma.isShmem) return false
   if (wpAsync && wanted === VM_UFFD_WP) return true
+  // Of the hugetlb pool, missing pages only: write protection of 2 MiB at once is not modelled.
+  if (vma.isHugetlb) return wanted === 0 || wanted === VM_UFFD_MISSING
   return vma.isAnonymous || vma.isShmem
 }
 
@@ -117,7 +120,7 @@ export function* userfaultfdUnregister(k: Thread, uffd: Userfaultfd, address: nu
   const areas = mm.tree.overlapping(start, end)
   const wpAsync = uffd.wants(UFFD_FEATURE.WP_ASYNC)
   const foreign = (v: Vma) => (v.uffd !== null && v.uffd !== uffd) || !canUserfault(v, v.flags, wpAsync)
-  if (areas.length === 0 || areas.some(foreign)) {
+  if (areas.length === 0 || areas.some(foreign) || cutsHugetlb(mm, start, end)) {
     mm.mmapLock.upWrite(k)
     return ERRNO.EINVAL
   }

@@ -26,10 +26,15 @@ export const VM_UFFD_MISSING = 1 << 9
 export const VM_UFFD_WP = 1 << 12
 export const VM_LOCKED = 1 << 13
 export const VM_DONTCOPY = 1 << 17
+/** Memory of the hugetlb pool: every page is a huge one, never split. */
+export const VM_HUGETLB = 1 << 22
 /** Bit 38 in the kernel. */
 export const VM_UFFD_MINOR = 1 << 27
 /** @kernel __VM_UFFD_FLAGS */
 export const VM_UFFD_FLAGS = VM_UFFD_MISSING | VM_UFFD_WP | VM_UFFD_MINOR
+/** madvise(MADV_HUGEPAGE) and MADV_NOHUGEPAGE: bits 29 and 30 of the kernel. */
+export const VM_HUGEPAGE = 1 << 29
+export const VM_NOHUGEPAGE = 1 << 30
 /** MADV_USERFAULT of the 2014 series (bit 32 there). */
 export const VM_USERFAULT = 1 << 28
 
@@ -100,8 +105,14 @@ export class Vma {
     return page >= this.start && page < this.end
   }
 
+  /** Neither a file nor the hugetlb pool is behind it. @kernel vma_is_anonymous */
   get isAnonymous(): boolean {
-    return this.ops === null
+    return this.ops === null && (this.flags & VM_HUGETLB) === 0
+  }
+
+  /** @kernel is_vm_hugetlb_page */
+  get isHugetlb(): boolean {
+    return (this.flags & VM_HUGETLB) !== 0
   }
 
   /** Memory that a page cache keeps: MAP_SHARED anonymous, memfd. @kernel vma_is_shmem */

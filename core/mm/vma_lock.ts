@@ -14,10 +14,13 @@
  */
 import { type Proc, read } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
+import { PTE_NONE } from '../hw/pte.ts'
+import { handleHugeFault } from './huge_memory.ts'
 import type { Mm } from './mm.ts'
 import { VmaLock } from './mmap_lock.ts'
+import { pteAlloc } from './pgtable.ts'
 import { handlePteFault } from './pte_fault.ts'
-import { type FaultGuard, type FirstTry, pteLock, type Vmf } from './vm_fault.ts'
+import { type Attempt, type FaultGuard, type FirstTry, pteLock, type Vmf } from './vm_fault.ts'
 import { VM_READ, VM_WRITE, type Vma } from './vma.ts'
 
 /** What holding the area's lock means to fault code: the PTE lock is taken as ever. */
@@ -87,12 +90,19 @@ export function* faultUnderVmaLock(
     vma.lock?.endRead(k)
     return 'sigsegv'
   }
-  const slot = mm.table.walkAllocate(page)
-  if (k.stepping) yield read(slot, 'pte')
-  const pte = kernel.tables.get(slot)
-  const vmf: Vmf = { mm, vma, page, store, slot, pte, prot: vma.pageProt, guard: UNDER_VMA_LOCK, flags, offset }
-  const attempt = yield* handlePteFault(k, vmf)
+  const fault = { mm, vma, page, store, prot: vma.pageProt, guard: UNDER_VMA_LOCK, flags, offset }
+  let attempt: Attempt | 'fallback' = 'fallback'
+  let slot = mm.table.walk(page)
+  if (slot < 0) {
+    attempt = yield* handleHugeFault(k, { ...fault, slot: mm.table.pmdSlotAllocate(page), pte: PTE_NONE })
+    if (attempt === 'fallback') slot = yield* pteAlloc(k, mm, page)
+  }
+  if (slot >= 0) {
+    if (k.stepping) yield read(slot, 'pte')
+    attempt = yield* handlePteFault(k, { ...fault, slot, pte: kernel.tables.get(slot) })
+  }
   switch (attempt) {
+    case 'fallback': // A huge page came in between: hardware walks again.
     case 'done':
       vma.lock?.endRead(k)
       kernel.faults.vmaLock++

@@ -187,13 +187,17 @@ export class VmaTree {
     return out
   }
 
-  /** Lowest start at or above `from` of a gap of `pages`, or -1. Skips subtrees without a gap that large. @kernel unmapped_area */
-  findGap(from: number, pages: number, limit: number): number {
-    const found = this.#gapIn(this.#rb.root, from, pages)
-    if (found >= 0) return found
+  /**
+   * Lowest start at or above `from` of a gap of `pages`, a multiple of `align`, or -1. Skips subtrees without a gap that
+   * large; one that must be aligned is looked for with room to spare. @kernel unmapped_area
+   */
+  findGap(from: number, pages: number, limit: number, align = 1): number {
+    const aligned = (page: number) => Math.ceil(page / align) * align
+    const found = this.#gapIn(this.#rb.root, from, pages + align - 1)
+    if (found >= 0) return aligned(found)
     let last = this.#rb.root
     while (last !== null && last.rbRight !== null) last = last.rbRight
-    const at = Math.max(from, last?.end ?? 0)
+    const at = aligned(Math.max(from, last?.end ?? 0))
     return at + pages <= limit ? at : -1
   }
 

@@ -11,7 +11,9 @@
 import { type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ZERO_PFN } from '../hw/phys_mem.ts'
-import { PTE_NONE, type Pte, ptePfn, ptePresent } from '../hw/pte.ts'
+import { HUGE_PAGES, PTE_NONE, type Pte, ptePfn, ptePresent } from '../hw/pte.ts'
+import { zapHugePmd } from './huge_pmd.ts'
+import { splitHugePmd } from './huge_split.ts'
 import type { Mm } from './mm.ts'
 import { MmuGather } from './mmu_gather.ts'
 import { pageRemoveRmap } from './rmap.ts'
@@ -46,8 +48,8 @@ function* clearRange(k: Thread, gather: MmuGather, start: number, end: number): 
     const slot = mm.table.walk(page)
     const next = Math.min(end, (page | 511) + 1)
     if (slot < 0) {
-      // The whole leaf table is missing: go on behind it.
-      page = next
+      // No leaf table: nothing to go through, or 2 MiB at once.
+      if (yield* zapHuge(k, gather, page, next)) page = next
       continue
     }
     // 1. One lock for the whole table, taken though all may be none: who holds it now may be about to map a page there.
@@ -76,6 +78,23 @@ function* clearRange(k: Thread, gather: MmuGather, start: number, end: number): 
     // 4.
     if (gather.isFull) yield* gather.flush(k)
   }
+}
+
+/**
+ * [page, next) where there is no leaf table: a huge page goes whole, or is split if only a part of it is meant.
+ * False: there is a leaf table now.
+ */
+function* zapHuge(k: Thread, gather: MmuGather, page: number, next: number): Proc<boolean> {
+  const { mm } = gather
+  if (next - page < HUGE_PAGES) yield* splitHugePmd(k, mm, page)
+  else {
+    const head = yield* zapHugePmd(k, mm, page)
+    if (head >= 0) {
+      gather.removePage(head)
+      gather.noteFlushHuge(page)
+    }
+  }
+  return mm.table.walk(page) < 0
 }
 
 /** An entry that is neither none nor present, already cleared. @kernel zap_nonpresent_ptes */
