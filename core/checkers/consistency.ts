@@ -149,8 +149,6 @@ export class ConsistencyCheck {
 
 /** The frame that the page table maps, or -1. */
 function frameOf(process: Process, page: number): number {
-  const slot = process.mm.table.walk(page)
-  if (slot < 0) return -1
-  const pte = process.machine.kernel.tables.get(slot)
+  const pte = process.mm.table.lookup(page)
   return ptePresent(pte) ? ptePfn(pte) : -1
 }

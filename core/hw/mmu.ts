@@ -6,6 +6,8 @@
  * 3. Walk: start at the lowest level a page-walk cache knows; each table read costs. A missing or forbidding entry is a
  *    fault (-1); nothing is cached. Else hardware sets A, and D on a store, and fills both levels.
  *
+ * A PMD entry with PS ends the walk one reference early and fills one entry for its 2 MiB: see tlb.ts for units.
+ *
  * A store through an entry whose D bit is clear walks again (the PTE in memory decides, and may fault). Non-present
  * entries are never cached. Source: Intel SDM 3A 4.7 to 4.10. Pairs with mm/page_fault.ts and mm/tlb_flush.ts.
  */
@@ -14,7 +16,7 @@ import type { Clock } from '../engine/task.ts'
 import { ENTRIES, type PageTable } from './page_table.ts'
 import type { Pfn } from './phys_mem.ts'
 import type { CpuPreset } from './preset.ts'
-import { PTE_A, PTE_D, PTE_NONE, PTE_P, PTE_W, ptePfn } from './pte.ts'
+import { HUGE_PAGES, PTE_A, PTE_D, PTE_NONE, PTE_P, PTE_PS, PTE_W, ptePfn } from './pte.ts'
 import { L1Tlb, L2Tlb, TLB_D, TLB_STORE, TLB_W } from './tlb.ts'
 import { WalkCache } from './walk_cache.ts'
 
@@ -31,8 +33,10 @@ export class Mmu {
   readonly l2: L2Tlb
   readonly walkCache: WalkCache
   readonly counters: MmuCounters = { l1Hits: 0, l2Hits: 0, walks: 0, walkRefs: 0, faults: 0 }
-  /** Called when hardware sets the D bit of a clean entry. */
-  onDirty: (page: number) => void = () => {}
+  /** Called when hardware sets the D bit of a clean entry: its first page, and how many it covers. */
+  onDirty: (page: number, pages: number) => void = () => {}
+  /** An entry of 2 MiB may be cached. */
+  #hasHuge = false
   #space: PageTable | null = null
   readonly #clock: Clock
   readonly #l2PenaltyNs: number
@@ -75,6 +79,10 @@ export class Mmu {
   }
 
   #miss(page: number, store: boolean): Pfn {
+    if (this.#hasHuge) {
+      const pfn = this.#translateHuge(page, store)
+      if (pfn >= 0) return pfn
+    }
     const l2 = this.l2
     const slot = l2.where[page]
     if (slot !== 0 && (!store || l2.perm[slot] === TLB_STORE)) {
@@ -86,6 +94,25 @@ export class Mmu {
       return pfn
     }
     return this.#walk(page, store)
+  }
+
+  /** The frame by a cached entry of 2 MiB, or -1. */
+  #translateHuge(page: number, store: boolean): Pfn {
+    const { l1, l2 } = this
+    const unit = l1.hugeBase + (page >>> 9)
+    let slot = l1.where[unit]
+    if (slot !== 0 && (!store || l1.perm[slot] === TLB_STORE)) {
+      this.counters.l1Hits++
+      l1.touch(slot)
+      return l1.pfn[slot] + (page & (HUGE_PAGES - 1))
+    }
+    slot = l2.where[unit]
+    if (slot === 0 || (store && l2.perm[slot] !== TLB_STORE)) return -1
+    this.counters.l2Hits++
+    this.#clock.nowNs += this.#l2PenaltyNs
+    l2.touch(slot)
+    l1.fill(unit, l2.pfn[slot], l2.perm[slot])
+    return l2.pfn[slot] + (page & (HUGE_PAGES - 1))
   }
 
   #walk(page: number, store: boolean): Pfn {
@@ -101,9 +128,10 @@ export class Mmu {
       counters.faults++
       return -1
     }
-    this.#reference()
+    const huge = leaf < 0
+    if (!huge) this.#reference()
     const entries = space.pool.entries
-    const slot = leaf * ENTRIES + (page & 511)
+    const slot = huge ? -leaf : leaf * ENTRIES + (page & 511)
     const pte = entries[slot]
     if ((pte & PTE_P) === 0 || (store && (pte & PTE_W) === 0)) {
       counters.faults++
@@ -113,11 +141,21 @@ export class Mmu {
     const missing = wanted & ~pte
     if (missing !== 0) {
       entries[slot] = pte + missing
-      if ((missing & PTE_D) !== 0) this.onDirty(page)
+      if ((missing & PTE_D) !== 0) {
+        if (huge) this.onDirty(page & ~(HUGE_PAGES - 1), HUGE_PAGES)
+        else this.onDirty(page, 1)
+      }
     }
     const pfn = ptePfn(pte)
     const dirty = store || (pte & PTE_D) !== 0
     const perm = ((pte & PTE_W) !== 0 ? TLB_W : 0) | (dirty ? TLB_D : 0)
+    if (huge) {
+      this.#hasHuge = true
+      const unit = this.l1.hugeBase + (page >>> 9)
+      this.l1.fill(unit, pfn, perm)
+      this.l2.fill(unit, pfn, perm)
+      return pfn + (page & (HUGE_PAGES - 1))
+    }
     this.l1.fill(page, pfn, perm)
     this.l2.fill(page, pfn, perm)
     return pfn
@@ -128,7 +166,7 @@ export class Mmu {
     this.#clock.nowNs += this.#walkRefNs
   }
 
-  /** Walks the upper levels from the lowest that is cached; 0 if a table is missing. */
+  /** Walks the upper levels from the lowest that is cached: the leaf table; 0 if one is missing; -slot of a huge PMD. */
   #leafTable(space: PageTable, page: number): number {
     const cache = this.walkCache
     let leaf = cache.leaf(page)
@@ -149,20 +187,31 @@ export class Mmu {
       cache.fillPmd(page, pmd)
     }
     this.#reference()
-    leaf = ptePfn(entries[pmd * ENTRIES + ((page >>> 9) & 511)])
+    const slot = pmd * ENTRIES + ((page >>> 9) & 511)
+    if ((entries[slot] & PTE_PS) !== 0) return -slot
+    leaf = ptePfn(entries[slot])
     if (leaf !== PTE_NONE) cache.fillLeaf(page, leaf)
     return leaf
   }
 
-  /** INVLPG: drops the page from both levels and the walk caches; true if a TLB entry was there. */
+  /** INVLPG: drops the page, and the 2 MiB that hold it, from both levels and the walk caches; true if a TLB entry was there. */
   flushPage(page: number): boolean {
     const a = this.l1.flush(page)
     const b = this.l2.flush(page)
     this.walkCache.flush(page)
+    const huge = this.#hasHuge && this.#flushHuge(page)
+    return a || b || huge
+  }
+
+  #flushHuge(page: number): boolean {
+    const unit = this.l1.hugeBase + (page >>> 9)
+    const a = this.l1.flush(unit)
+    const b = this.l2.flush(unit)
     return a || b
   }
 
   flushAll(): void {
+    this.#hasHuge = false
     this.l1.flushAll()
     this.l2.flushAll()
     this.walkCache.flushAll()

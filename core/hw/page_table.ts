@@ -7,11 +7,12 @@
  *
  *     page number  | 26..18 PUD index | 17..9 PMD index | 8..0 PTE index |     (PGD index: always the window's)
  *
- * Source: Intel SDM 3A 4.5.4. Pairs with mmu.ts, which walks these tables in hardware's way, and with mm/pgtable.ts,
- * which locks and allocates them.
+ * A PMD entry with PS maps 2 MiB itself: it has no leaf table. `walk` answers -1 there as it does where a table is missing;
+ * `lookup` answers for either kind. Source: Intel SDM 3A 4.5.4. Pairs with mmu.ts, which walks these tables in hardware's
+ * way, and with mm/pgtable.ts, which locks and allocates them.
  */
 import { fail } from '../base/assert.ts'
-import { makePte, PTE_NONE, PTE_P, PTE_U, PTE_W, type Pte, ptePfn } from './pte.ts'
+import { HUGE_PAGES, makePte, PTE_NONE, PTE_P, PTE_PS, PTE_U, PTE_W, type Pte, pmdHuge, ptePfn } from './pte.ts'
 
 /** Index of an entry in the pool: node * 512 + index. Stands for a PTE pointer. */
 export type Slot = number
@@ -68,7 +69,7 @@ export class PageTable {
     this.pgd = pool.allocate()
   }
 
-  /** The slot of the page's PTE, or -1 where a table on the way is missing. */
+  /** The slot of the page's PTE, or -1 where a table on the way is missing or 2 MiB are mapped at once. */
   walk(page: number): Slot {
     const e = this.pool.entries
     const pud = e[this.pgd * ENTRIES]
@@ -76,16 +77,41 @@ export class PageTable {
     const pmd = e[ptePfn(pud) * ENTRIES + (page >>> 18)]
     if (pmd === PTE_NONE) return -1
     const leaf = e[ptePfn(pmd) * ENTRIES + ((page >>> 9) & 511)]
-    if (leaf === PTE_NONE) return -1
+    if (leaf === PTE_NONE || (leaf & PTE_PS) !== 0) return -1
     return ptePfn(leaf) * ENTRIES + (page & 511)
   }
 
-  /** The slot of the page's PTE; missing tables are allocated. */
+  /** The slot of the page's PTE; missing tables are allocated. -1 where 2 MiB are mapped at once. */
   walkAllocate(page: number): Slot {
+    const slot = this.pmdSlotAllocate(page)
+    if (pmdHuge(this.pool.entries[slot])) return -1
+    return this.#child(slot) * ENTRIES + (page & 511)
+  }
+
+  /** The slot of the PMD entry that covers the page, or -1 where the PMD table is missing. @kernel mm_find_pmd */
+  pmdSlot(page: number): Slot {
+    const e = this.pool.entries
+    const pud = e[this.pgd * ENTRIES]
+    if (pud === PTE_NONE) return -1
+    const pmd = e[ptePfn(pud) * ENTRIES + (page >>> 18)]
+    return pmd === PTE_NONE ? -1 : ptePfn(pmd) * ENTRIES + ((page >>> 9) & 511)
+  }
+
+  /** The same; missing upper tables are allocated. @kernel pmd_alloc */
+  pmdSlotAllocate(page: number): Slot {
     if (!(page >= 0 && page < WINDOW_PAGES_MAX)) fail(`page ${page} outside the window`)
     const pud = this.#child(this.pgd * ENTRIES)
     const pmd = this.#child(pud * ENTRIES + (page >>> 18))
-    return this.#child(pmd * ENTRIES + ((page >>> 9) & 511)) * ENTRIES + (page & 511)
+    return pmd * ENTRIES + ((page >>> 9) & 511)
+  }
+
+  /** What maps the page: its PTE, or a PTE made of its part of a huge PMD; none where nothing does. */
+  lookup(page: number): Pte {
+    const slot = this.walk(page)
+    if (slot >= 0) return this.pool.entries[slot]
+    const pmdSlot = this.pmdSlot(page)
+    const pmd = pmdSlot < 0 ? PTE_NONE : this.pool.entries[pmdSlot]
+    return pmdHuge(pmd) ? pmd - PTE_PS + (page & (HUGE_PAGES - 1)) * 4096 : PTE_NONE
   }
 
   #child(slot: Slot): number {
@@ -103,20 +129,34 @@ export class PageTable {
     if (level === 3 || pud === 0) return pud
     const pmd = ptePfn(e[pud * ENTRIES + (page >>> 18)])
     if (level === 2 || pmd === 0) return pmd
-    return ptePfn(e[pmd * ENTRIES + ((page >>> 9) & 511)])
+    const leaf = e[pmd * ENTRIES + ((page >>> 9) & 511)]
+    return pmdHuge(leaf) ? 0 : ptePfn(leaf)
   }
 
   /** Visits each leaf table: its node and its first page number. */
   forEachLeaf(visit: (node: number, firstPage: number) => void): void {
+    this.#forEachPmd((pmd, _slot, firstPage) => {
+      if (!pmdHuge(pmd)) visit(ptePfn(pmd), firstPage)
+    })
+  }
+
+  /** Visits each huge PMD: the entry, its slot and its first page number. */
+  forEachHuge(visit: (pmd: Pte, slot: Slot, firstPage: number) => void): void {
+    this.#forEachPmd((pmd, slot, firstPage) => {
+      if (pmdHuge(pmd)) visit(pmd, slot, firstPage)
+    })
+  }
+
+  #forEachPmd(visit: (pmd: Pte, slot: Slot, firstPage: number) => void): void {
     const e = this.pool.entries
     const pud = ptePfn(e[this.pgd * ENTRIES])
     if (pud === 0) return
     for (let i = 0; i < ENTRIES; i++) {
-      const pmd = ptePfn(e[pud * ENTRIES + i])
-      if (pmd === 0) continue
+      const node = ptePfn(e[pud * ENTRIES + i])
+      if (node === 0) continue
       for (let j = 0; j < ENTRIES; j++) {
-        const leaf = ptePfn(e[pmd * ENTRIES + j])
-        if (leaf !== 0) visit(leaf, (i << 18) | (j << 9))
+        const slot = node * ENTRIES + j
+        if (e[slot] !== PTE_NONE) visit(e[slot], slot, (i << 18) | (j << 9))
       }
     }
   }
@@ -131,8 +171,9 @@ export class PageTable {
         const pmd = ptePfn(e[pud * ENTRIES + i])
         if (pmd === 0) continue
         for (let j = 0; j < ENTRIES; j++) {
-          const leaf = ptePfn(e[pmd * ENTRIES + j])
-          if (leaf !== 0) pool.free(leaf)
+          const leaf = e[pmd * ENTRIES + j]
+          if (pmdHuge(leaf)) fail(`tables destroyed with 2 MiB mapped at page ${(i << 18) | (j << 9)}`)
+          if (leaf !== PTE_NONE) pool.free(ptePfn(leaf))
         }
         pool.free(pmd)
       }

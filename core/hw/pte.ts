@@ -6,7 +6,8 @@
  *
  * P present, W writable, U user, A accessed, D dirty, PS huge. SP, UW and SD are the software bits as Linux uses them:
  * special, userfault write-protect, soft-dirty. Bits 52 to 62 are unused here and NX (63) is not modelled, so an entry is
- * exact in a float64. Zero is "none". Source: Intel SDM 3A 4.5; arch/x86/include/asm/pgtable_types.h.
+ * exact in a float64. Zero is "none". An entry one level up with PS maps 2 MiB itself; the same bits mean the same there.
+ * Source: Intel SDM 3A 4.5; arch/x86/include/asm/pgtable_types.h.
  */
 import type { Pfn } from './phys_mem.ts'
 
@@ -25,6 +26,10 @@ export const PTE_SPECIAL = 1 << 9
 export const PTE_UFFD_WP = 1 << 10
 export const PTE_SOFT_DIRTY = 1 << 11
 export const PTE_NONE: Pte = 0
+/** On a huge PMD: its page is being split; who meets it waits. Hardware ignores it. @kernel _PAGE_SPLITTING */
+export const PMD_SPLITTING = PTE_SPECIAL
+/** Base pages of a 2 MiB page. @kernel HPAGE_PMD_NR */
+export const HUGE_PAGES = 512
 
 const FLAG_MASK = 0xfff
 
@@ -53,4 +58,9 @@ export function pteWritable(pte: Pte): boolean {
 /** The same frame with other flags. */
 export function pteWithFlags(pte: Pte, flags: number): Pte {
   return pte - (pte & FLAG_MASK) + flags
+}
+
+/** A PMD entry that maps 2 MiB, or did until its P bit was taken away for a moment. @kernel pmd_trans_huge */
+export function pmdHuge(pmd: Pte): boolean {
+  return (pmd & PTE_PS) !== 0
 }

@@ -42,8 +42,8 @@ export class Machine {
   readonly kernel: Kernel
   readonly threads: Thread[] = []
   readonly windowPages: number
-  /** Hardware set the dirty bit of a page. */
-  onDirty: (k: Thread, page: number) => void = () => {}
+  /** Hardware set the dirty bit of an entry that covers `pages` pages. */
+  onDirty: (k: Thread, page: number, pages: number) => void = () => {}
   /** A page fault of user code is over. */
   onFaulted: (k: Thread, page: number) => void = () => {}
 
@@ -79,7 +79,7 @@ export class Machine {
     const thread = new Thread(this.identity.nextThread++, name, cpu, this.engine.stepping, lane)
     thread.lockdep = this.kernel.lockdep
     this.threads.push(thread)
-    cpu.mmu.onDirty = (page) => this.onDirty(thread, page)
+    cpu.mmu.onDirty = (page, pages) => this.onDirty(thread, page, pages)
     return thread
   }
 

@@ -78,8 +78,7 @@ export const uffdCalls = {
 
   /** /proc/self/pagemap, and the frame: what is at an address right now; -1 if nothing is present. */
   frameAt(p: Process, address: number): number {
-    const slot = p.mm.table.walk(pageOfAddress(address))
-    const pte = slot < 0 ? 0 : p.mm.kernel.tables.get(slot)
+    const pte = p.mm.table.lookup(pageOfAddress(address))
     return ptePresent(pte) ? ptePfn(pte) : -1
   },
 } as const

@@ -271,14 +271,10 @@ export function* anonVmaFork(k: Thread, kernel: Kernel, child: Vma, parent: Vma)
 
 /**
  * Takes the area off every anon_vma, newest edge first, so that the root's goes last; then drops the references, without
- * the lock. `underLock` is done together with the unlinking, as a walk sees it. The caller holds mmap_lock for writing, or
- * is the last user. @kernel unlink_anon_vmas
+ * the lock. The caller holds mmap_lock for writing, or is the last user. @kernel unlink_anon_vmas
  */
-export function* unlinkAnonVmas(k: Thread, kernel: Kernel, vma: Vma, underLock?: () => void): Proc<void> {
-  if (vma.chain.length === 0) {
-    underLock?.()
-    return
-  }
+export function* unlinkAnonVmas(k: Thread, kernel: Kernel, vma: Vma): Proc<void> {
+  if (vma.chain.length === 0) return
   const root = vma.chain[0].anonVma.root
   yield* root.rwsem.downWrite(k)
   for (const edge of vma.chain) {
@@ -288,13 +284,12 @@ export function* unlinkAnonVmas(k: Thread, kernel: Kernel, vma: Vma, underLock?:
     if (av.chains.length === 0) av.parent.children--
   }
   if (vma.anonVma !== null) vma.anonVma.activeVmas--
-  underLock?.()
   root.rwsem.upWrite(k)
   for (const { anonVma: av } of vma.chain) {
     if (av.chains.length === 0 && (av.children !== 0 || av.activeVmas !== 0))
       fail(`anon_vma ${av.index} without areas has ${av.children} children and ${av.activeVmas} active areas`)
     yield* putAnonVma(k, kernel, av)
   }
+  // `anonVma` stays until the area is freed: a speculation that holds the PTE lock may still read it.
   vma.chain = []
-  vma.anonVma = null
 }

@@ -1,7 +1,8 @@
 /**
  * The dirty log: which pages of a range were written since one last asked, found by write protection.
  *
- *  start: 1. the log is there.   2. every writable PTE of the range loses W.   3. flush.
+ *  start: 1. the log is there: no huge page is made in the range from here on.   2. huge pages are split (KVM maps them small
+ *  while it logs), every writable PTE of the range loses W.   3. flush. Memory of the hugetlb pool cannot be split: EINVAL.
  *  a store: faults (do_wp_page), which marks the page under its PTE lock before the PTE gets W. Whoever maps a page
  *  writable in the range marks it: first touch, copy on write, swap-in, UFFDIO_COPY, remap.
  *  sync and clear, each marked page: under its PTE lock the bit goes and W goes.   Then one flush.   Only then the caller
@@ -15,8 +16,9 @@ import { Bitmap } from '../base/bitmap.ts'
 import { type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Slot } from '../hw/page_table.ts'
-import { PTE_NONE, PTE_W, type Pte, ptePresent, pteWritable } from '../hw/pte.ts'
+import { HUGE_PAGES, PTE_NONE, PTE_W, type Pte, ptePresent, pteWritable } from '../hw/pte.ts'
 import { ERRNO } from './errno.ts'
+import { splitHugePmd } from './huge_split.ts'
 import type { Mm } from './mm.ts'
 import { makeMigrationEntry, migrationWritable, swapExclusive, swapKind, swapValue } from './swapops.ts'
 import { flushTlbRange } from './tlb_flush.ts'
@@ -35,6 +37,10 @@ export class DirtyLog {
     return page >= this.start && page < this.end
   }
 
+  overlaps(start: number, end: number): boolean {
+    return start < this.end && end > this.start
+  }
+
   /** Under the PTE lock, before the PTE can be written through. Pages outside the range are nobody's business. */
   mark(page: number): void {
     if (this.covers(page)) this.#bits.set(page - this.start)
@@ -49,16 +55,21 @@ export class DirtyLog {
   }
 }
 
-/** Page numbers. 0, or EBUSY if there is a log already. */
+/** Page numbers. 0, EBUSY if there is a log already, or EINVAL. */
 export function* dirtyLogStart(k: Thread, mm: Mm, start: number, end: number): Proc<number> {
   yield* mm.mmapLock.downWrite(k)
   if (mm.dirtyLog !== null) {
     mm.mmapLock.upWrite(k)
     return ERRNO.EBUSY
   }
+  if (mm.tree.overlapping(start, end).some((vma) => vma.isHugetlb)) {
+    mm.mmapLock.upWrite(k)
+    return ERRNO.EINVAL
+  }
   // 1.
   mm.dirtyLog = new DirtyLog(start, end)
   // 2. and 3.
+  for (let page = start; page < end; page = (page | (HUGE_PAGES - 1)) + 1) yield* splitHugePmd(k, mm, page)
   yield* protect(k, mm, start, end, () => true)
   mm.mmapLock.upWrite(k)
   return 0

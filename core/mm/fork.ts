@@ -14,8 +14,20 @@
 import { type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ZERO_PFN } from '../hw/phys_mem.ts'
-import { PTE_A, PTE_NONE, PTE_UFFD_WP, PTE_W, type Pte, pteFlags, ptePfn, ptePresent, pteWithFlags } from '../hw/pte.ts'
+import {
+  HUGE_PAGES,
+  PTE_A,
+  PTE_NONE,
+  PTE_UFFD_WP,
+  PTE_W,
+  type Pte,
+  pteFlags,
+  ptePfn,
+  ptePresent,
+  pteWithFlags,
+} from '../hw/pte.ts'
 import { anonVmaFork } from './anon_vma.ts'
+import { copyHugePmd } from './huge_pmd.ts'
 import { Mm } from './mm.ts'
 import { pageDupAnonRmap } from './rmap.ts'
 import { MARKER_POISON, MARKER_UFFD_WP, makeMarker, makeMigrationEntry, makeSwapEntry, swapKind, swapValue } from './swapops.ts'
@@ -23,6 +35,8 @@ import { flushTlbRange } from './tlb_flush.ts'
 import { dupComplete, dupUserfaultfd, type ForkEvent } from './uffd_events.ts'
 import { userfaultfdWp } from './uffd_fault.ts'
 import { VM_DONTCOPY, VM_LOCKED, VM_SHARED, Vma } from './vma.ts'
+import { shareBacking } from './vma_lifetime.ts'
+import { vmaWriteBegin, vmaWriteEnd } from './vma_sequence.ts'
 
 export function* fork(k: Thread, parent: Mm): Proc<Mm> {
   const kernel = parent.kernel
@@ -37,13 +51,15 @@ export function* fork(k: Thread, parent: Mm): Proc<Mm> {
     copy.pgoff = vma.pgoff
     copy.mm = child
     copy.uffd = vma.uffd
-    copy.file = vma.file
-    if (vma.file !== null) vma.file.inode.refs++
+    shareBacking(copy, vma)
     yield* dupUserfaultfd(k, copy, child, events)
     yield* anonVmaFork(k, kernel, copy, vma)
     child.tree.insert(copy)
-    // 3.
+    // 3. and 4. Odd meanwhile: a speculative copy now could lose what a CPU still writes through its TLB.
+    const counts = kernel.has('fork-seq')
+    if (counts) yield* vmaWriteBegin(k, parent, vma)
     if (vma.anonVma !== null || userfaultfdWp(copy)) yield* copyPageRange(k, parent, child, vma, userfaultfdWp(copy))
+    if (counts) yield* vmaWriteEnd(k, parent, vma)
   }
   parent.mmapLock.upWrite(k)
   // 5.
@@ -75,12 +91,18 @@ function* copyPageRange(k: Thread, parent: Mm, child: Mm, vma: Vma, keepsWp: boo
   const { tables, pages } = kernel
   let first = -1
   let last = -1
+  let stride = HUGE_PAGES
   for (let page = vma.start; page < vma.end; page++) {
     const slot = parent.table.walk(page)
     if (slot < 0) {
+      if (yield* copyHugePmd(k, parent, child, page)) {
+        if (first < 0) first = page
+        last = page | 511
+      }
       page |= 511
       continue
     }
+    stride = 1
     const lock = kernel.pteLock(slot)
     yield* lock.lock(k)
     if (tables.get(slot) !== PTE_NONE && k.stepping) yield write(slot, 'pte')
@@ -107,5 +129,5 @@ function* copyPageRange(k: Thread, parent: Mm, child: Mm, vma: Vma, keepsWp: boo
     lock.unlock(k)
   }
   // 4.
-  if (first >= 0) yield* flushTlbRange(k, parent, first, last + 1)
+  if (first >= 0) yield* flushTlbRange(k, parent, first, last + 1, stride)
 }

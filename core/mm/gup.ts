@@ -21,10 +21,9 @@ import { VM_READ, VM_WRITE } from './vma.ts'
 export function* getUserPage(k: Thread, mm: Mm, page: number, store: boolean): Proc<Pfn> {
   for (;;) {
     // 1.
-    const slot = page >= 0 && page < mm.windowPages ? mm.table.walk(page) : -1
-    if (slot >= 0) {
-      if (k.stepping) yield read(slot, 'pte')
-      const pte = mm.kernel.tables.get(slot)
+    if (page >= 0 && page < mm.windowPages) {
+      if (k.stepping) yield read(page, 'pte')
+      const pte = mm.table.lookup(page)
       const vma = mm.tree.find(page)
       const allowed = vma?.contains(page) && (vma.flags & (store ? VM_WRITE : VM_READ)) !== 0
       if (ptePresent(pte) && (!store || pteWritable(pte))) return allowed ? ptePfn(pte) : ERRNO.EFAULT

@@ -31,6 +31,26 @@ export const PROTECTIONS = [
     prevents: 'a walk of the reverse map misses the page (R30)',
   },
   {
+    name: 'remap-deposit-move',
+    meaning: 'moving a huge PMD hands its deposited page table from the source PMD table to the destination',
+    prevents: 'the destination cannot be split, and the source keeps a table for ever (R48)',
+  },
+  {
+    name: 'split-mapping-recheck',
+    meaning: 'split_huge_page reads page->mapping again under the anon_vma lock and starts over if it changed',
+    prevents: 'a huge page is split whose mapping the walk did not find (R28)',
+  },
+  {
+    name: 'khugepaged-userfault',
+    meaning: 'khugepaged leaves 2 MiB alone where a page of a userfault area is missing',
+    prevents: 'a page that never came reads as zeros, and a later UFFDIO_COPY finds it there (R68)',
+  },
+  {
+    name: 'khugepaged-userfault-recheck',
+    meaning: 'khugepaged asks that again when it isolates the pages, with mmap_lock held for writing',
+    prevents: 'an area armed between scan and collapse gets its missing pages filled with zeros (R68)',
+  },
+  {
     name: 'rmap-mapping-recheck',
     meaning: 'page_lock_anon_vma_read reads page->mapping again under the lock and starts over if it changed',
     prevents: 'a walk of the reverse map searches an anon_vma that the page has left (R26, R27)',
@@ -159,6 +179,106 @@ export const PROTECTIONS = [
     name: 'mremap-flush-before-unlock',
     meaning: 'mremap flushes the old addresses from all TLBs before it drops the page table locks',
     prevents: 'the page is unmapped at its new place and freed while a TLB entry for the old place still writes to it (R49)',
+  },
+  {
+    name: 'spec-seq-recheck',
+    meaning: "a speculative fault compares the area's count again before it acts, and under the PTE lock",
+    prevents: 'a page is mapped into an area that was unmapped, protected or registered meanwhile (R01, R02, R23)',
+  },
+  {
+    name: 'spec-dead-check',
+    meaning: 'a speculative fault asks whether the area is still in the tree',
+    prevents: 'a page is mapped into an area whose unmapping was complete before its count was read (R04)',
+  },
+  {
+    name: 'spec-odd-check',
+    meaning: 'a speculative fault gives up where the count is odd',
+    prevents: 'a page is mapped with rights of before a change that is still going on (R10)',
+  },
+  {
+    name: 'spec-anon-vma',
+    meaning: 'a speculative fault gives up where the area has no anon_vma yet',
+    prevents: 'a page is mapped that no reverse map leads to (R18)',
+  },
+  {
+    name: 'spec-access-check',
+    meaning: "the handler of 2014 compares the access with the area's rights, which the RFC did not",
+    prevents: 'a store to a read-only area faults for ever, or gets through',
+  },
+  {
+    name: 'spec-trylock',
+    meaning: 'a speculative fault only tries the PTE lock while interrupts are off',
+    prevents: 'the holder waits for an IPI that this CPU does not take: deadlock (R14)',
+  },
+  {
+    name: 'mm-seq-retry',
+    meaning: 'a look-up without mmap_lock starts over when mm_seq changed',
+    prevents: 'a walk through a rotation finds the wrong area, or none (R05)',
+  },
+  {
+    name: 'vma-deferred-free',
+    meaning: 'an area is freed a grace period after it left the tree',
+    prevents: 'a fault without mmap_lock reads a freed area (R06)',
+  },
+  {
+    name: 'vma-deferred-fput',
+    meaning: "an area's file is put when the area is freed (2014)",
+    prevents: 'a fault without mmap_lock asks a freed file for the page (R07)',
+  },
+  {
+    name: 'vma-deferred-policy',
+    meaning: "an area's policy is put when the area is freed; the patch of 2014 put it at once",
+    prevents: 'a fault without mmap_lock reads a freed policy (R08)',
+  },
+  {
+    name: 'umount-srcu-barrier',
+    meaning: 'umount waits for the callbacks that put files',
+    prevents: 'umount answers EBUSY though nothing is mapped any longer',
+  },
+  {
+    name: 'vma-seq-end-before-free',
+    meaning: 'a merge ends the write section of the area it swallows before that area is freed; the patch of 2014 did not',
+    prevents: 'a write section ends on a freed area (R22)',
+  },
+  {
+    name: 'vma-seq-null-next',
+    meaning: 'a merge asks whether there is an area behind the one it swallows; the patch of 2014 did not',
+    prevents: 'a write section begins on no area at all',
+  },
+  {
+    name: 'vma-seq-init-early',
+    meaning: 'the count is set up when the area is made, not when it is linked as in 2014',
+    prevents: 'an area that is linked odd (mremap) becomes even while it is written (R19)',
+  },
+  {
+    name: 'fork-seq',
+    meaning: 'fork keeps each area odd until the TLBs are flushed',
+    prevents: 'a speculative copy loses what another CPU still writes through its TLB (R20)',
+  },
+  {
+    name: 'mremap-seq',
+    meaning: 'mremap links the new area odd and keeps it and the old one odd until the entries have moved',
+    prevents: 'a fault at the new place maps an empty page where a moved one belongs (R19)',
+  },
+  {
+    name: 'uffd-register-seq',
+    meaning: 'registering a range with userfaultfd counts as a change of its areas',
+    prevents: 'a fault that began before it maps a zero page afterwards (R23)',
+  },
+  {
+    name: 'vma-write-lock',
+    meaning: 'whoever changes an area write-locks it (vma-lock)',
+    prevents: 'a fault maps a page into an area that is being unmapped',
+  },
+  {
+    name: 'vma-lock-second-look',
+    meaning: "the reader of an area's lock compares the lock numbers again once it has the lock",
+    prevents: 'a fault runs beside the writer that came in between',
+  },
+  {
+    name: 'vma-lock-recheck',
+    meaning: 'whoever has locked an area looks whether it is still in the tree and covers the address',
+    prevents: 'a page is mapped into an area that was gone before it was locked',
   },
 ] as const satisfies readonly Protection[]
 

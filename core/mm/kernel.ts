@@ -10,28 +10,53 @@ import { PhysMem } from '../hw/phys_mem.ts'
 import type { CpuPreset } from '../hw/preset.ts'
 import type { Lockdep } from '../sync/lockdep.ts'
 import { PageLocks } from '../sync/page_lock.ts'
+import { Rcu } from '../sync/rcu.ts'
 import { Spinlock } from '../sync/spinlock.ts'
+import { Srcu } from '../sync/srcu.ts'
 import { AnonVmaSlab } from './anon_vma.ts'
 import { DEFAULT_VARIANTS, type ProtectionName, type Variants } from './kconfig.ts'
 import { StableNodes } from './ksm_node.ts'
 import { Pages, PG_LOCKED } from './page.ts'
+import { Deposits } from './pgtable.ts'
 import { Swap } from './swap.ts'
 import { ReclaimState } from './vmscan.ts'
 
 /** What a kernel tells whoever watches it. Pages are page numbers of the process's window. */
 export interface KernelHooks {
-  populate(k: Thread, page: number, zero: boolean): void
+  /** `pages` from `page` on (1 unless said) got their first frames. */
+  populate(k: Thread, page: number, zero: boolean, pages?: number): void
   shootdown(k: Thread, page: number, cpus: number): void
   /** Thread `k` is about to sleep on a missing page. */
   userfault(k: Thread, page: number, store: boolean): void
 }
 
-export interface FaultCounters {
-  total: number
-  minor: number
-  major: number
-  userfault: number
-  classic: number
+/** How a page fault finds its area: under mmap_lock, without a lock (v12 of 2019, or the RFC of 2014), under the area's lock. */
+export type FaultPath = 'classic' | 'speculative' | 'speculative-2014' | 'vma-lock'
+
+export class FaultCounters {
+  total = 0
+  minor = 0
+  major = 0
+  userfault = 0
+  /** Done under mmap_lock, after a try without it or at once. */
+  classic = 0
+  speculative = 0
+  vmaLock = 0
+  /** Tries without mmap_lock that were given up, by reason. */
+  readonly aborted: Record<string, number> = {}
+
+  countAbort(reason: string): void {
+    this.aborted[reason] = (this.aborted[reason] ?? 0) + 1
+  }
+}
+
+/** What huge pages went through; names are those of /proc/vmstat. */
+export interface ThpCounters {
+  faultAlloc: number
+  /** No block of 512 frames was free: small pages instead. */
+  faultFallback: number
+  splitPage: number
+  collapseAlloc: number
 }
 
 export class Kernel {
@@ -45,16 +70,24 @@ export class Kernel {
   readonly swap: Swap
   readonly reclaim = new ReclaimState()
   readonly cpus: Cpu[] = []
-  readonly faults: FaultCounters = { total: 0, minor: 0, major: 0, userfault: 0, classic: 0 }
   /** Checks the locking of this kernel's threads; null when off. */
   lockdep: Lockdep | null = null
   readonly variants: Variants = { ...DEFAULT_VARIANTS }
+  /** Chosen before the first area is made, and kept. */
+  faultPath: FaultPath = 'classic'
+  /** Areas wait here to be freed while a fault of 2014 may look at them. @kernel vma_srcu */
+  readonly vmaSrcu: Srcu
+  readonly rcu = new Rcu(-1)
+  readonly faults = new FaultCounters()
+  readonly deposits = new Deposits()
+  readonly thp: ThpCounters = { faultAlloc: 0, faultFallback: 0, splitPage: 0, collapseAlloc: 0 }
   shootdowns = 0
   /** vm.unprivileged_userfaultfd */
   unprivilegedUserfaultfd = false
   ipis = 0
   hooks: KernelHooks = { populate: () => {}, shootdown: () => {}, userfault: () => {} }
   readonly #pteLocks: Spinlock[] = []
+  readonly #pmdLocks: Spinlock[] = []
   readonly #without: ReadonlySet<ProtectionName>
   /** Nothing was left out: the usual case, asked on every page. */
   readonly #complete: boolean
@@ -79,6 +112,7 @@ export class Kernel {
         flags[pfn] &= ~PG_LOCKED
       },
     })
+    this.vmaSrcu = new Srcu(-2, preset.lockNs.value)
     this.anonVmas = new AnonVmaSlab(preset.lockNs.value)
     this.#without = without
     this.#complete = without.size === 0
@@ -87,6 +121,11 @@ export class Kernel {
   /** True unless the protection was left out. */
   has(protection: ProtectionName): boolean {
     return this.#complete || !this.#without.has(protection)
+  }
+
+  /** Speculation is built in: areas have counts and the tree its seqlock. @kernel CONFIG_SPECULATIVE_PAGE_FAULT */
+  get countsSequences(): boolean {
+    return this.faultPath === 'speculative' || this.faultPath === 'speculative-2014'
   }
 
   /** A number that no other object of this kernel has; orders locks. */
@@ -101,6 +140,17 @@ export class Kernel {
     if (lock === undefined) {
       lock = new Spinlock(node, 'pte_lock', this.preset.lockNs.value)
       this.#pteLocks[node] = lock
+    }
+    return lock
+  }
+
+  /** The lock of the PMD table that holds `slot`. @kernel pmd_lockptr */
+  pmdLock(slot: Slot): Spinlock {
+    const node = slot >>> 9
+    let lock = this.#pmdLocks[node]
+    if (lock === undefined) {
+      lock = new Spinlock(node, 'pmd_lock', this.preset.lockNs.value)
+      this.#pmdLocks[node] = lock
     }
     return lock
   }

@@ -21,7 +21,6 @@ export const LOCK_ORDER: readonly LockClass[] = [
   { label: 'mm.page_table_lock', nesting: 'never', guards: 'upper page tables, and an area getting its anon_vma' },
   { label: 'pmd_lock', nesting: 'ascending', guards: 'the entries of one PMD table: huge pages, and who hangs below' },
   { label: 'pte_lock', nesting: 'ascending', guards: 'the entries of one page table page' },
-  { label: 'swap.lock', nesting: 'never', guards: 'swap slots and their counts' },
   { label: IRQ_OFF, nesting: 'never', guards: 'the page tables of a lockless walk: freeing them sends an IPI here' },
   { label: 'uffd.fd_wqh', nesting: 'never', guards: 'the readers and pollers of a descriptor' },
   { label: 'uffd.fault_pending_wqh', nesting: 'never', guards: 'faults that nobody has read' },
@@ -30,9 +29,4 @@ export const LOCK_ORDER: readonly LockClass[] = [
   { label: 'srcu.queue', nesting: 'never', guards: 'the list of deferred calls: the price of every munmap' },
   { label: 'mm.mm_seq', nesting: 'never', guards: 'nothing: it tells a look-up that the links changed (count)' },
   { label: 'vma.vm_sequence', nesting: 'subclass', guards: 'nothing: it tells a reader that fields changed (count; next nests)' },
-  {
-    label: 'uffd.refile_seq',
-    nesting: 'never',
-    guards: 'nothing: it tells a waker that a fault moved from pending to fault (count)',
-  },
 ]

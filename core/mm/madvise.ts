@@ -4,17 +4,23 @@
  * DONTNEED zaps pages with mmap_lock for reading. The others change flags with mmap_lock for writing: split at the edges,
  * set, merge again. USERFAULT never changes a PTE: it changes what a *none* PTE means.
  *
+ * HUGEPAGE and NOHUGEPAGE say whether an area may have huge pages, from the next fault on; those it has stay. COLLAPSE makes
+ * one of every aligned 2 MiB now, by khugepaged's rules.
+ *
  * Advice 18 and 19 were the numbers of the 2014 series; on today's kernels they are MADV_WIPEONFORK and KEEPONFORK, so
  * they must never be sent to a real one. Source: man 2 madvise; "RFC: userfault" 2014. @kernel madvise, madvise_behavior
  */
 import { NOTHING, type Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
+import { HUGE_PAGES } from '../hw/pte.ts'
 import { ERRNO } from './errno.ts'
 import { populate } from './gup.ts'
+import { cutsHugetlb } from './hugetlb_area.ts'
+import { type ScanResult, scanAndCollapse } from './khugepaged.ts'
 import { type Mm, pageOfAddress } from './mm.ts'
 import { changeAreas } from './mmap.ts'
 import { userfaultfdRemove } from './uffd_events.ts'
-import { VM_DONTCOPY, VM_LOCKED, VM_READ, VM_USERFAULT, VM_WRITE, type Vma } from './vma.ts'
+import { VM_DONTCOPY, VM_HUGEPAGE, VM_LOCKED, VM_NOHUGEPAGE, VM_READ, VM_USERFAULT, VM_WRITE, type Vma } from './vma.ts'
 import { zapPageRange } from './zap.ts'
 
 export const MADV_DONTNEED = 4
@@ -22,6 +28,9 @@ export const MADV_DONTFORK = 10
 export const MADV_DOFORK = 11
 export const MADV_POPULATE_READ = 22
 export const MADV_POPULATE_WRITE = 23
+export const MADV_HUGEPAGE = 14
+export const MADV_NOHUGEPAGE = 15
+export const MADV_COLLAPSE = 25
 export const MADV_USERFAULT = 18
 export const MADV_NOUSERFAULT = 19
 
@@ -35,6 +44,10 @@ function flagsAfter(flags: number, advice: number): number {
       return flags | VM_USERFAULT
     case MADV_NOUSERFAULT:
       return flags & ~VM_USERFAULT
+    case MADV_HUGEPAGE:
+      return (flags & ~VM_NOHUGEPAGE) | VM_HUGEPAGE
+    case MADV_NOHUGEPAGE:
+      return (flags & ~VM_HUGEPAGE) | VM_NOHUGEPAGE
     default:
       return flags
   }
@@ -44,6 +57,9 @@ const KNOWN = new Set([
   MADV_DONTNEED,
   MADV_DONTFORK,
   MADV_DOFORK,
+  MADV_HUGEPAGE,
+  MADV_NOHUGEPAGE,
+  MADV_COLLAPSE,
   MADV_USERFAULT,
   MADV_NOUSERFAULT,
   MADV_POPULATE_READ,
@@ -57,6 +73,7 @@ export function* madvise(k: Thread, mm: Mm, address: number, length: number, adv
   if (!(start >= 0) || !KNOWN.has(advice) || length < 0) return ERRNO.EINVAL
   const end = start + Math.ceil(length / 4096)
   if (end === start) return 0
+  if (advice === MADV_COLLAPSE) return yield* collapse(k, mm, start, end)
   if (advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE)
     return yield* populateRange(k, mm, start, end, advice === MADV_POPULATE_WRITE)
   return advice === MADV_DONTNEED ? yield* dontNeed(k, mm, start, end) : yield* changeFlags(k, mm, start, end, advice)
@@ -90,11 +107,11 @@ function* dontNeed(k: Thread, mm: Mm, start: number, end: number): Proc<number> 
       }
       to = Math.min(to, vma.end)
     }
-    if ((vma.flags & VM_LOCKED) !== 0) {
+    if ((vma.flags & VM_LOCKED) !== 0 || cutsHugetlb(mm, at, to)) {
       result = ERRNO.EINVAL
       break
     }
-    yield* zapPageRange(k, mm, at, to)
+    yield* zapPageRange(k, mm, vma, at, to)
     at = to
   }
   mm.mmapLock.upRead(k)
@@ -114,6 +131,10 @@ function* populateRange(k: Thread, mm: Mm, start: number, end: number, store: bo
 
 function* changeFlags(k: Thread, mm: Mm, start: number, end: number, advice: number): Proc<number> {
   yield* mm.mmapLock.downWrite(k)
+  if (cutsHugetlb(mm, start, end)) {
+    mm.mmapLock.upWrite(k)
+    return ERRNO.EINVAL
+  }
   const areas = mm.tree.overlapping(start, end)
   const covered = covers(areas, start, end)
   // Areas before one that refuses are done, as by the kernel's own loop.
@@ -139,4 +160,30 @@ function covers(areas: readonly { readonly start: number; readonly end: number }
     at = area.end
   }
   return at >= end
+}
+
+/** Every aligned 2 MiB in the range; the last thing that went wrong. @kernel madvise_collapse */
+function* collapse(k: Thread, mm: Mm, start: number, end: number): Proc<number> {
+  let result = 0
+  for (let page = Math.ceil(start / HUGE_PAGES) * HUGE_PAGES; page + HUGE_PAGES <= end; page += HUGE_PAGES) {
+    const error = collapseErrno(yield* scanAndCollapse(k, mm, page))
+    if (error !== 0) result = error
+  }
+  return result
+}
+
+/** @kernel madvise_collapse_errno */
+function collapseErrno(result: ScanResult): number {
+  switch (result) {
+    case 'succeed':
+    case 'pmd-mapped':
+      return 0
+    case 'alloc-huge-page-fail':
+      return ERRNO.ENOMEM
+    case 'page-count':
+    case 'page-lock':
+      return ERRNO.EAGAIN
+    default:
+      return ERRNO.EINVAL
+  }
 }

@@ -17,8 +17,10 @@
  */
 import type { Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
+import { HUGE_PAGES } from '../hw/pte.ts'
 import { anonVmaPrepare } from './anon_vma.ts'
 import { ERRNO } from './errno.ts'
+import { copyHugeUnlocked, fillHugetlbPage, fitsHugetlb } from './mfill_hugetlb.ts'
 import { copyUnlocked, fillPage, type MfillState, NEEDS_SOURCE } from './mfill_page.ts'
 import { type Mm, pageOfAddress } from './mm.ts'
 import {
@@ -138,16 +140,16 @@ function* mfillAtomic(k: Thread, uffd: Userfaultfd, state: MfillState): Proc<num
     error = check(uffd, vma, state)
     // d.
     while (error === 0 && state.done < state.pages) {
-      error = yield* fillPage(k, mm, vma, state)
+      error = vma.isHugetlb ? yield* fillHugetlbPage(k, mm, vma, state) : yield* fillPage(k, mm, vma, state)
       if (error !== 0) break
-      state.done++
+      state.done += vma.isHugetlb ? HUGE_PAGES : 1
       if (k.fatalSignal) error = ERRNO.EINTR
     }
     uffd.mapChangingLock.upRead(k)
     mm.mmapLock.upRead(k)
     // e.
     if (error !== NEEDS_SOURCE) break
-    error = yield* copyUnlocked(k, state)
+    error = kernel.pages.isHuge(state.kept) ? yield* copyHugeUnlocked(k, state) : yield* copyUnlocked(k, state)
     if (error !== 0) break
   }
   if (state.kept >= 0) kernel.pages.put(state.kept)
@@ -165,6 +167,7 @@ function check(uffd: Userfaultfd, vma: Vma, state: MfillState): number {
   if (uffd.mmapChanging > 0 && uffd.mm.kernel.has('uffd-mmap-changing')) return ERRNO.EAGAIN
   if (vma.isAnonymous && (vma.flags & VM_SHARED) !== 0) return ERRNO.EINVAL
   if (state.wp && (vma.flags & VM_UFFD_WP) === 0) return ERRNO.EINVAL
+  if (vma.isHugetlb) return fitsHugetlb(state) ? 0 : ERRNO.EINVAL
   if (!vma.isAnonymous && !vma.isShmem) return ERRNO.EINVAL
   if (state.what === 'continue' && !vma.isShmem) return ERRNO.EINVAL
   return 0

@@ -17,6 +17,7 @@ import { makePte, PTE_D, PTE_NONE, PTE_SPECIAL, PTE_UFFD_WP, PTE_W, type Pte, pt
 import { ERRNO } from './errno.ts'
 import { type Mm, WINDOW_BASE } from './mm.ts'
 import { handlePageFault } from './page_fault.ts'
+import { pteAlloc } from './pgtable.ts'
 import { pageAddNewAnonRmap } from './rmap.ts'
 import { addToPageCache, inodeOf, pageAddFileRmap, removeFromPageCache } from './shmem.ts'
 import { MARKER_POISON, makeMarker, swapKind } from './swapops.ts'
@@ -185,7 +186,10 @@ export function* copyUnlocked(k: Thread, state: MfillState): Proc<number> {
  */
 function* install(k: Thread, mm: Mm, page: number, pte: Pte, overMarkers: boolean, account?: () => void): Proc<number> {
   const { tables } = mm.kernel
-  const slot = mm.table.walkAllocate(page)
+  let slot = mm.table.walk(page)
+  if (slot < 0) slot = yield* pteAlloc(k, mm, page)
+  // 2 MiB are mapped there at once.
+  if (slot < 0) return ERRNO.EEXIST
   const lock = mm.kernel.pteLock(slot)
   yield* lock.lock(k)
   if (k.stepping) yield read(slot, 'pte')

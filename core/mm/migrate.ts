@@ -18,6 +18,7 @@ import type { Pfn } from '../hw/phys_mem.ts'
 import { makePte, PTE_UFFD_WP, PTE_W } from '../hw/pte.ts'
 import { putAnonVma } from './anon_vma.ts'
 import { ERRNO } from './errno.ts'
+import { splitHugePage } from './huge_split.ts'
 import type { Kernel } from './kernel.ts'
 import type { Mm } from './mm.ts'
 import { PG_ANON_EXCLUSIVE, PG_LOCKED, PG_SWAPCACHE } from './page.ts'
@@ -35,6 +36,11 @@ import { VM_WRITE, type Vma } from './vma.ts'
  */
 export function* migratePage(k: Thread, kernel: Kernel, from: Pfn): Proc<number> {
   const { pages, pageLocks } = kernel
+  // Single frames are migrated: a huge page is split first, and one of the hugetlb pool stays.
+  if (pages.isHugetlb(from) || (pages.isHuge(from) && !(yield* splitHugePage(k, kernel, from)))) {
+    pages.put(from)
+    return ERRNO.EBUSY
+  }
   // 1.
   const to = pages.allocate()
   if (to < 0) {

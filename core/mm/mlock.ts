@@ -16,6 +16,7 @@ import { mergeAround, splitAt } from './mmap.ts'
 import { inodeOf } from './shmem.ts'
 import { swapKind } from './swapops.ts'
 import { VM_LOCKED, VM_WRITE, type Vma } from './vma.ts'
+import { vmaWriteBegin, vmaWriteEnd } from './vma_sequence.ts'
 
 /** 0, EINVAL, or ENOMEM where part of the range is not mapped. */
 export function* mlock(k: Thread, mm: Mm, address: number, length: number, lock: boolean): Proc<number> {
@@ -30,7 +31,9 @@ export function* mlock(k: Thread, mm: Mm, address: number, length: number, lock:
     const flags = lock ? vma.flags | VM_LOCKED : vma.flags & ~VM_LOCKED
     if (flags === vma.flags) continue
     const part = yield* splitAt(k, mm, vma, start, end)
+    yield* vmaWriteBegin(k, mm, part)
     part.flags = flags
+    yield* vmaWriteEnd(k, mm, part)
     yield* mergeAround(k, mm, part)
   }
   mm.mmapLock.upWrite(k)
@@ -69,8 +72,7 @@ export function* mincore(k: Thread, mm: Mm, address: number, length: number): Pr
 }
 
 function isResident(mm: Mm, vma: Vma, page: number): boolean {
-  const slot = mm.table.walk(page)
-  const pte = slot < 0 ? PTE_NONE : mm.kernel.tables.get(slot)
+  const pte = mm.table.lookup(page)
   if (ptePresent(pte)) return true
   if (pte !== PTE_NONE && swapKind(pte) !== 'marker') return false
   return vma.isShmem && inodeOf(vma).cache.has(vma.indexOf(page))

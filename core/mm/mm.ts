@@ -9,10 +9,11 @@
  */
 import type { Cpu, Thread } from '../hw/cpu.ts'
 import { PageTable } from '../hw/page_table.ts'
-import { Rwsem } from '../sync/rwsem.ts'
+import { Seqlock } from '../sync/seqlock.ts'
 import { Spinlock } from '../sync/spinlock.ts'
 import type { DirtyLog } from './dirty_log.ts'
 import type { Kernel } from './kernel.ts'
+import { MmapLock } from './mmap_lock.ts'
 import { VmaTree } from './vma_tree.ts'
 
 export const WINDOW_BASE = 0x7f0000000000
@@ -20,13 +21,16 @@ export const WINDOW_BASE = 0x7f0000000000
 export class Mm {
   readonly id: number
   readonly table: PageTable
-  readonly tree = new VmaTree(this)
-  readonly mmapLock: Rwsem
+  readonly tree: VmaTree
+  /** Guards the tree against look-ups without mmap_lock. @kernel mm_seq */
+  readonly treeSeq: Seqlock
+  readonly mmapLock: MmapLock
   readonly pageTableLock: Spinlock
   /** CPUs that have this mm loaded: whom a shootdown must reach. @kernel mm_cpumask */
   readonly cpus: Cpu[] = []
   /** Processes that run here; 0 once the address space is gone. @kernel mm_users */
   users = 1
+  readonly #threads: Thread[] = []
   /** Pages mapped. */
   rss = 0
   /** Swap entries in the page tables. @kernel MM_SWAPENTS */
@@ -40,15 +44,29 @@ export class Mm {
   ) {
     this.id = kernel.newId()
     this.table = new PageTable(kernel.tables)
+    this.tree = new VmaTree(this)
     const lockNs = kernel.preset.lockNs.value
-    this.mmapLock = new Rwsem(this.id, 'mm.mmap_lock', lockNs)
+    this.mmapLock = new MmapLock(this.id, lockNs)
+    this.treeSeq = new Seqlock(this.id, 'mm.mm_seq', lockNs)
     this.pageTableLock = new Spinlock(this.id, 'mm.page_table_lock', lockNs)
   }
 
   /** Lets a CPU run this mm. @kernel switch_mm */
   runOn(k: Thread): void {
     if (!this.cpus.includes(k.cpu)) this.cpus.push(k.cpu)
+    if (!this.#threads.includes(k)) this.#threads.push(k)
     k.cpu.mmu.load(this.table)
+  }
+
+  /** More than one thread lives in it. @kernel mm_users > 1 */
+  get isThreaded(): boolean {
+    const threads = this.#threads
+    // The dead are forgotten as they are met; two living ones are enough to know.
+    for (let i = threads.length - 1, living = 0; i >= 0; i--) {
+      if (threads[i].state === 'done') threads.splice(i, 1)
+      else if (++living === 2) return true
+    }
+    return false
   }
 }
 

@@ -4,40 +4,66 @@
  * munmap:
  *  1. mmap_lock for writing.   2. split at both edges.   3. take the areas out of the tree.
  *  4. zap: clear PTEs under their locks, gather the frames.   5. flush the TLBs.   6. only then free the frames.
- *  7. unlink the anon_vmas, drop the file.   8. unlock.   9. tell userfaultfd, and wait until it has read it.
+ *  7. unlink the anon_vmas, drop the file, free the areas.   8. unlock.   9. tell userfaultfd, and wait until it has read it.
+ *
+ * vma_adjust (split, join) writes the count of the area and, nested, of the next one; vma_sequence.ts says who else does.
  *
  * Pairs with zap.ts and mmu_gather.ts (4 to 6). @kernel do_mmap, do_munmap, __split_vma, vma_merge
  */
-import type { Proc } from '../engine/op.ts'
+import { type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
+import { HUGE_PAGES } from '../hw/pte.ts'
 import { anonVmaClone, unlinkAnonVmas } from './anon_vma.ts'
 import { ERRNO } from './errno.ts'
+import { splitHugePmd } from './huge_split.ts'
+import { cutsHugetlb } from './hugetlb_area.ts'
 import { addressOf, type Mm, pageOfAddress } from './mm.ts'
 import { MmuGather } from './mmu_gather.ts'
-import { putInode } from './shmem.ts'
 import { type UnmapEvent, unmapComplete, unmapPrep } from './uffd_events.ts'
-import { VM_MAYREAD, VM_MAYWRITE, VM_READ, VM_WRITE, Vma } from './vma.ts'
+import { VM_HUGETLB, VM_MAYREAD, VM_MAYWRITE, VM_READ, VM_WRITE, Vma } from './vma.ts'
+import { freeVma, shareBacking } from './vma_lifetime.ts'
+import { vmaLockWrite, vmaSequenceBegin, vmaSequenceEnd, vmaWriteBegin, vmaWriteEnd, vmaWriteGone } from './vma_sequence.ts'
 import { unmapPageRange, zapPageRange } from './zap.ts'
 
 /** The first page of a window is never mapped, so that a zero is never a good address. */
 export const FIRST_PAGE = 1
 
-/** Anonymous private memory. Returns its byte address, or an errno. @kernel do_mmap */
-export function* mmapAnonymous(k: Thread, mm: Mm, length: number, flags = VM_READ | VM_WRITE): Proc<number> {
+/** A second area's count inside the first's section. @kernel SINGLE_DEPTH_NESTING */
+const NESTED = 1
+
+/**
+ * Anonymous private memory, its start a multiple of `alignPages`. Returns its byte address, or an errno. With VM_HUGETLB
+ * (MAP_HUGETLB) it is of the hugetlb pool: whole huge pages, aligned. @kernel do_mmap, thp_get_unmapped_area
+ */
+export function* mmapAnonymous(
+  k: Thread,
+  mm: Mm,
+  length: number,
+  flags = VM_READ | VM_WRITE,
+  alignPages = (flags & VM_HUGETLB) === 0 ? 1 : HUGE_PAGES,
+): Proc<number> {
   k.cpu.nowNs += k.cpu.preset.syscallNs.value
   if (!(length > 0)) return ERRNO.EINVAL
   const pages = Math.ceil(length / 4096)
+  if ((flags & VM_HUGETLB) !== 0 && pages % HUGE_PAGES !== 0) return ERRNO.EINVAL
   yield* mm.mmapLock.downWrite(k)
-  const start = mm.tree.findGap(FIRST_PAGE, pages, mm.windowPages)
+  const start = mm.tree.findGap(FIRST_PAGE, pages, mm.windowPages, alignPages)
   if (start < 0) {
     mm.mmapLock.upWrite(k)
     return ERRNO.ENOMEM
   }
   const vma = new Vma(mm.kernel.newId(), start, start + pages, flags | VM_MAYREAD | VM_MAYWRITE)
-  mm.tree.insert(vma)
+  yield* linkNew(k, mm, vma)
   yield* mergeAround(k, mm, vma)
   mm.mmapLock.upWrite(k)
   return addressOf(start)
+}
+
+/** A new area enters the tree; its neighbours are the caller's to merge. @kernel vma_link, mmap_region */
+export function* linkNew(k: Thread, mm: Mm, vma: Vma): Proc<void> {
+  yield* vmaWriteBegin(k, mm, vma)
+  yield* mm.tree.link(k, vma)
+  yield* vmaWriteEnd(k, mm, vma)
 }
 
 /** @kernel __do_munmap */
@@ -49,6 +75,10 @@ export function* munmap(k: Thread, mm: Mm, address: number, length: number): Pro
   if (end > mm.windowPages) return ERRNO.EINVAL
   // 1.
   yield* mm.mmapLock.downWrite(k)
+  if (cutsHugetlb(mm, start, end)) {
+    mm.mmapLock.upWrite(k)
+    return ERRNO.EINVAL
+  }
   const events: UnmapEvent[] = []
   yield* unmapLocked(k, mm, start, end, events)
   // 8.
@@ -68,15 +98,24 @@ export function* unmapLocked(k: Thread, mm: Mm, start: number, end: number, even
   for (const vma of mm.tree.overlapping(start, end)) {
     yield* unmapPrep(k, vma, start, end, events)
     const part = yield* splitAt(k, mm, vma, start, end)
-    mm.tree.remove(part)
+    yield* vmaLockWrite(k, mm, part)
+    yield* mm.tree.unlink(k, part)
     gone.push(part)
   }
   // 4. to 6.
   const gather = new MmuGather(mm)
-  for (const vma of gone) yield* unmapPageRange(k, gather, vma.start, vma.end)
+  for (const vma of gone) yield* unmapPageRange(k, gather, vma, vma.start, vma.end)
   yield* gather.finish(k)
   // 7.
-  for (const vma of gone) yield* removeVma(k, mm, vma)
+  for (const vma of gone) yield* dropArea(k, mm, vma)
+}
+
+/** An area that has left the tree, its pages gone, lets go of its anon_vmas and its file. @kernel free_pgtables, remove_vma */
+function* dropArea(k: Thread, mm: Mm, vma: Vma): Proc<void> {
+  yield* vmaSequenceBegin(k, mm, vma)
+  yield* unlinkAnonVmas(k, mm.kernel, vma)
+  yield* vmaSequenceEnd(k, mm, vma)
+  yield* freeVma(k, mm.kernel, vma)
 }
 
 /**
@@ -102,6 +141,7 @@ export function* changeAreas(
   end: number,
   needs: (vma: Vma) => boolean,
   change: (part: Vma) => Proc<void>,
+  counts = true,
 ): Proc<void> {
   let at = start
   while (at < end) {
@@ -110,26 +150,38 @@ export function* changeAreas(
     at = Math.min(end, vma.end)
     if (!needs(vma)) continue
     const part = yield* splitAt(k, mm, vma, start, end)
+    if (counts) yield* vmaWriteBegin(k, mm, part)
+    if (k.stepping) yield write(part.id, 'vma.vm_flags')
     yield* change(part)
+    if (counts) yield* vmaWriteEnd(k, mm, part)
     yield* mergeAround(k, mm, part)
   }
 }
 
-/** Cuts at `page`: the lower part stays `vma`, the upper part is new and returned. */
+/**
+ * Cuts at `page`: the lower part stays `vma`, the upper part is new and returned. A huge page there is split first.
+ * @kernel __split_vma, vma_adjust
+ */
 function* split(k: Thread, mm: Mm, vma: Vma, page: number): Proc<Vma> {
+  if (page % HUGE_PAGES !== 0 && mm.table.walk(page) < 0) yield* splitHugePmd(k, mm, page)
   const upper = new Vma(mm.kernel.newId(), page, vma.end, vma.flags, vma.ops)
   upper.pgoff = vma.indexOf(page)
   upper.uffd = vma.uffd
-  upper.file = vma.file
-  if (vma.file !== null) vma.file.inode.refs++
   upper.anonVma = vma.anonVma
+  shareBacking(upper, vma)
   // Linked before it is cut, and cut under the root's lock: a walk of the reverse map finds every page in one half or in both.
   yield* anonVmaClone(k, upper, vma)
+  const next = mm.tree.after(vma)
+  yield* vmaWriteBegin(k, mm, vma, '2014')
+  if (next !== null) yield* vmaWriteBegin(k, mm, next, '2014', NESTED)
+  yield* vmaLockWrite(k, mm, upper)
   const root = vma.chain[0]?.anonVma.root
   if (root !== undefined) yield* root.rwsem.downWrite(k)
-  vma.end = page
-  mm.tree.insert(upper)
+  yield* mm.tree.adjust(k, vma, vma.start, page)
+  yield* mm.tree.link(k, upper)
   root?.rwsem.upWrite(k)
+  if (next !== null) yield* vmaWriteEnd(k, mm, next, '2014')
+  yield* vmaWriteEnd(k, mm, vma, '2014')
   return upper
 }
 
@@ -152,34 +204,51 @@ function canMerge(lower: Vma, upper: Vma): boolean {
   return (lower.anonVma === null && lower.chain.length === 0) || (upper.anonVma === null && upper.chain.length === 0)
 }
 
+/**
+ * `lower` swallows `upper`, which is next to it and ends where something else may begin.
+ *
+ * The patch of 2014 ended the section of the swallowed area after freeing it, and began one on the area behind it without
+ * asking whether there is one. v12 leaves the count of the swallowed area odd for good. @kernel vma_adjust, anon_vma_merge
+ */
 function* join(k: Thread, mm: Mm, lower: Vma, upper: Vma): Proc<Vma> {
+  const kernel = mm.kernel
+  // A section that mremap holds open on the area it is making goes over to the merged one: it must not look even in between.
+  const lowerOpen = lower.sequence.isWriter(k)
+  const upperOpen = upper.sequence.isWriter(k)
+  const depth = lowerOpen || upperOpen ? 2 * NESTED : 0
+  if (!lowerOpen) yield* vmaWriteBegin(k, mm, lower, '2014', depth)
+  if (!upperOpen) yield* vmaWriteBegin(k, mm, upper, '2014', depth + NESTED)
   if (lower.anonVma === null && upper.anonVma !== null) {
     lower.anonVma = upper.anonVma
     yield* anonVmaClone(k, lower, upper)
   }
-  mm.tree.remove(upper)
-  const end = upper.end
-  // Together, under the root's lock: a walk of the reverse map finds every page in one of the two.
-  yield* removeVma(k, mm, upper, () => {
-    lower.end = end
-  })
+  const { end } = upper
+  yield* mm.tree.unlink(k, upper)
+  // Grown before the other lets go: a walk of the reverse map finds every page in one of the two, or in both.
+  const root = lower.chain[0]?.anonVma.root
+  if (root !== undefined) yield* root.rwsem.downWrite(k)
+  yield* mm.tree.adjust(k, lower, lower.start, end)
+  root?.rwsem.upWrite(k)
+  yield* unlinkAnonVmas(k, kernel, upper)
+  const endsBefore = kernel.has('vma-seq-end-before-free')
+  if (endsBefore) yield* vmaWriteGone(k, mm, upper)
+  yield* freeVma(k, kernel, upper)
+  if (!endsBefore) yield* vmaWriteEnd(k, mm, upper, '2014')
+  const next = mm.tree.after(lower)
+  if (next !== null || !kernel.has('vma-seq-null-next')) yield* vmaWriteBegin(k, mm, next, '2014', depth + NESTED)
+  if (next !== null) yield* vmaWriteEnd(k, mm, next, '2014')
+  if (!lowerOpen && !upperOpen) yield* vmaWriteEnd(k, mm, lower, '2014')
   return lower
-}
-
-/** An area that left the tree lets go of what it held: its anon_vmas and its file. @kernel remove_vma */
-export function* removeVma(k: Thread, mm: Mm, vma: Vma, underLock?: () => void): Proc<void> {
-  yield* unlinkAnonVmas(k, mm.kernel, vma, underLock)
-  if (vma.file !== null) putInode(mm.kernel, vma.file.inode)
 }
 
 /** The end of an address space: everything unmapped, all tables freed. Nobody else runs it. @kernel exit_mmap */
 export function* exitMmap(k: Thread, mm: Mm): Proc<void> {
   yield* mm.mmapLock.downWrite(k)
   mm.users = 0
-  for (const vma of [...mm.tree.areas]) {
-    mm.tree.remove(vma)
-    yield* zapPageRange(k, mm, vma.start, vma.end)
-    yield* removeVma(k, mm, vma)
+  for (const vma of mm.tree.areas) {
+    yield* mm.tree.unlink(k, vma)
+    yield* zapPageRange(k, mm, vma, vma.start, vma.end)
+    yield* dropArea(k, mm, vma)
   }
   for (const cpu of mm.cpus) if (cpu.mmu.space === mm.table) cpu.mmu.flushAll()
   mm.table.destroy()

@@ -14,7 +14,7 @@ import type { Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ERRNO } from './errno.ts'
 import { addressOf, type Mm, pageOfAddress } from './mm.ts'
-import { FIRST_PAGE, mergeAround, unmapLocked } from './mmap.ts'
+import { FIRST_PAGE, linkNew, mergeAround, unmapLocked } from './mmap.ts'
 import { PROT_WRITE, rightsOf } from './mprotect.ts'
 import { OpenFile, ShmemInode } from './shmem.ts'
 import { type UnmapEvent, unmapComplete } from './uffd_events.ts'
@@ -73,7 +73,7 @@ export function* mmap(k: Thread, mm: Mm, request: MmapRequest): Proc<number> {
     const vma = new Vma(mm.kernel.newId(), start, start + pages, vmFlags, file?.kind ?? null)
     vma.file = file
     if (file !== null) vma.pgoff = shared && anonymous ? 0 : offset / 4096
-    mm.tree.insert(vma)
+    yield* linkNew(k, mm, vma)
     yield* mergeAround(k, mm, vma)
   }
   // 6.

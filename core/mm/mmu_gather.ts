@@ -12,6 +12,7 @@
 import type { Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Pfn } from '../hw/phys_mem.ts'
+import { HUGE_PAGES } from '../hw/pte.ts'
 import type { Mm } from './mm.ts'
 import { flushTlbRange } from './tlb_flush.ts'
 
@@ -22,6 +23,8 @@ export class MmuGather {
   readonly #pages: Pfn[] = []
   #start = -1
   #end = -1
+  /** Pages of the smallest entry among what is gathered: a range of huge pages needs one INVLPG each. @kernel tlb_get_unmap_size */
+  #stride = HUGE_PAGES
 
   /** @kernel tlb_gather_mmu */
   constructor(
@@ -31,8 +34,15 @@ export class MmuGather {
 
   /** A translation of this page is gone and must be flushed. @kernel tlb_remove_tlb_entry */
   noteFlush(page: number): void {
+    this.#stride = 1
     if (this.#start < 0 || page < this.#start) this.#start = page
     if (page >= this.#end) this.#end = page + 1
+  }
+
+  /** A translation of the 2 MiB that begin here is gone. @kernel tlb_remove_pmd_tlb_entry */
+  noteFlushHuge(page: number): void {
+    if (this.#start < 0 || page < this.#start) this.#start = page
+    if (page >= this.#end) this.#end = page + HUGE_PAGES
   }
 
   /** The frame that was mapped there; its reference is the gather's now. @kernel __tlb_remove_page */
@@ -50,9 +60,10 @@ export class MmuGather {
     const { kernel } = this.mm
     const early = !kernel.has('zap-flush-before-free')
     if (early) this.#free(k)
-    if (this.#start >= 0) yield* flushTlbRange(k, this.mm, this.#start, this.#end)
+    if (this.#start >= 0) yield* flushTlbRange(k, this.mm, this.#start, this.#end, this.#stride)
     this.#start = -1
     this.#end = -1
+    this.#stride = HUGE_PAGES
     if (!early) this.#free(k)
   }
 

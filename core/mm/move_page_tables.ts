@@ -12,12 +12,15 @@ import type { Thread } from '../hw/cpu.ts'
 import { PTE_NONE, PTE_UFFD_WP, type Pte, ptePresent } from '../hw/pte.ts'
 import { lockBoth, unlockBoth } from '../sync/spinlock.ts'
 import { anonVmaClone } from './anon_vma.ts'
+import { splitHugePmd } from './huge_split.ts'
 import type { Mm } from './mm.ts'
 import { mergeAround } from './mmap.ts'
 import { swapKind, swapValue } from './swapops.ts'
 import { flushTlbRange } from './tlb_flush.ts'
 import { UFFD_FEATURE } from './uffd_abi.ts'
 import { Vma } from './vma.ts'
+import { shareBacking } from './vma_lifetime.ts'
+import { vmaWriteBegin } from './vma_sequence.ts'
 
 export interface CopiedVma {
   readonly moved: Vma
@@ -31,11 +34,12 @@ export function* copyVma(k: Thread, mm: Mm, vma: Vma, from: number, to: number, 
   // Never had a page: an index base of the new place makes merges likelier.
   copy.pgoff = vma.isAnonymous && vma.anonVma === null ? to : vma.indexOf(from)
   copy.uffd = vma.uffd
-  copy.file = vma.file
-  if (vma.file !== null) vma.file.inode.refs++
+  shareBacking(copy, vma)
   copy.anonVma = vma.anonVma
   yield* anonVmaClone(k, copy, vma)
-  mm.tree.insert(copy)
+  // Linked odd, and odd it stays, also in what it merges into.
+  if (mm.kernel.has('mremap-seq')) yield* vmaWriteBegin(k, mm, copy, 'v12', 1)
+  yield* mm.tree.link(k, copy)
   const moved = yield* mergeAround(k, mm, copy)
   return { moved, rmapLocks: moved !== copy && moved.pgoff <= vma.pgoff }
 }
@@ -56,6 +60,8 @@ export function* movePageTables(
   for (let done = 0; done < pages; ) {
     // Up to the end of either table.
     const extent = Math.min(pages - done, 512 - ((from + done) & 511), 512 - ((to + done) & 511))
+    // 2 MiB at once are split; the kernel can move them whole.
+    if (mm.table.walk(from + done) < 0) yield* splitHugePmd(k, mm, from + done)
     if (mm.table.walk(from + done) >= 0) {
       if (root !== null) yield* root.rwsem.downWrite(k)
       yield* movePtes(k, mm, from + done, to + done, extent, clearsWp)

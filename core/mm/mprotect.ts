@@ -9,8 +9,10 @@
  */
 import { type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
-import { PTE_NONE, PTE_P, PTE_PROTNONE, PTE_W, pteFlags, ptePresent, pteWithFlags } from '../hw/pte.ts'
+import { HUGE_PAGES, PTE_NONE, PTE_P, PTE_PROTNONE, PTE_W, pteFlags, ptePresent, pteWithFlags } from '../hw/pte.ts'
 import { ERRNO } from './errno.ts'
+import { changeHugePmd } from './huge_pmd.ts'
+import { cutsHugetlb } from './hugetlb_area.ts'
 import { type Mm, pageOfAddress } from './mm.ts'
 import { changeAreas } from './mmap.ts'
 import { makeMigrationEntry, migrationWritable, swapExclusive, swapKind, swapValue } from './swapops.ts'
@@ -37,6 +39,10 @@ export function* mprotect(k: Thread, mm: Mm, address: number, length: number, pr
   if (end === start) return 0
   // 1.
   yield* mm.mmapLock.downWrite(k)
+  if (cutsHugetlb(mm, start, end)) {
+    mm.mmapLock.upWrite(k)
+    return ERRNO.EINVAL
+  }
   const areas = mm.tree.overlapping(start, end)
   let at = start
   for (const vma of areas) if (vma.start <= at) at = Math.min(end, vma.end)
@@ -63,18 +69,26 @@ function* changeProtection(k: Thread, mm: Mm, part: Vma): Proc<void> {
   const prot = part.pageProt
   let first = -1
   let last = -1
+  let stride = HUGE_PAGES
+  // Rights are those of the area, but W is never given here: the page may be shared.
+  const changed = (flags: number) => (flags & ~RIGHTS) | (prot & RIGHTS & (flags | ~PTE_W))
   for (let page = part.start; page < part.end; page++) {
     const slot = mm.table.walk(page)
     if (slot < 0) {
+      // 2 MiB at once lie in the area whole: its edges are split.
+      if (yield* changeHugePmd(k, mm, page, changed)) {
+        if (first < 0) first = page
+        last = page | 511
+      }
       page |= 511
       continue
     }
+    stride = 1
     const lock = mm.kernel.pteLock(slot)
     yield* lock.lock(k)
     if (k.stepping && tables.get(slot) !== PTE_NONE) yield write(slot, 'pte')
     const pte = tables.get(slot)
-    // Rights are those of the area, but W is never given here: the page may be shared.
-    const flags = (pteFlags(pte) & ~RIGHTS) | (prot & RIGHTS & (pteFlags(pte) | ~PTE_W))
+    const flags = changed(pteFlags(pte))
     if (ptePresent(pte) && flags !== pteFlags(pte)) {
       tables.set(slot, pteWithFlags(pte, flags))
       if ((pteFlags(pte) & ~flags & (PTE_P | PTE_W)) !== 0) {
@@ -88,5 +102,5 @@ function* changeProtection(k: Thread, mm: Mm, part: Vma): Proc<void> {
     lock.unlock(k)
   }
   // 4.
-  if (first >= 0) yield* flushTlbRange(k, mm, first, last + 1)
+  if (first >= 0) yield* flushTlbRange(k, mm, first, last + 1, stride)
 }

@@ -24,6 +24,7 @@ import { copyVma, movePageTables } from './move_page_tables.ts'
 import { mremapComplete, mremapPrep, type UnmapEvent, unmapComplete } from './uffd_events.ts'
 import type { Userfaultfd } from './userfaultfd.ts'
 import { VM_LOCKED, type Vma } from './vma.ts'
+import { vmaWriteBegin, vmaWriteEnd } from './vma_sequence.ts'
 
 export const MREMAP_MAYMOVE = 1
 export const MREMAP_FIXED = 2
@@ -115,7 +116,9 @@ function* remap(k: Thread, mm: Mm, vma: Vma, r: Request, events: Events): Proc<n
 function* expandInPlace(k: Thread, mm: Mm, vma: Vma, end: number, more: number): Proc<boolean> {
   if (vma.end !== end || end + more > mm.windowPages) return false
   if (mm.tree.overlapping(end, end + more).length > 0) return false
-  vma.end = end + more
+  yield* vmaWriteBegin(k, mm, vma, '2014')
+  yield* mm.tree.adjust(k, vma, vma.start, end + more)
+  yield* vmaWriteEnd(k, mm, vma, '2014')
   yield* mergeAround(k, mm, vma)
   return true
 }
@@ -123,13 +126,17 @@ function* expandInPlace(k: Thread, mm: Mm, vma: Vma, end: number, more: number):
 /** 7. @kernel move_vma */
 function* moveVma(k: Thread, mm: Mm, vma: Vma, r: Request, events: Events): Proc<number> {
   const { from, was, wanted, to } = r
-  // a.
+  // a. The old area and the new one are odd until the entries have moved: a fault on the new one would find none (R19).
+  const counts = mm.kernel.has('mremap-seq')
+  if (counts) yield* vmaWriteBegin(k, mm, vma)
   const { moved, rmapLocks } = yield* copyVma(k, mm, vma, from, to, wanted)
   // b.
   if (k.stepping) yield write(moved.id, 'vma')
   yield* movePageTables(k, mm, vma, from, moved, to, was, rmapLocks)
+  for (const area of [moved, vma]) if (area.sequence.isWriter(k)) yield* vmaWriteEnd(k, mm, area)
   // c.
-  events.remap = yield* mremapPrep(k, yield* splitAt(k, mm, moved, to, to + wanted))
+  // An area without a descriptor stays merged.
+  if (moved.uffd !== null) events.remap = yield* mremapPrep(k, yield* splitAt(k, mm, moved, to, to + wanted))
   // d.
   if ((r.flags & MREMAP_DONTUNMAP) === 0) yield* unmapLocked(k, mm, from, from + was, events.late)
   else vma.flags &= ~VM_LOCKED

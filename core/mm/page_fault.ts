@@ -1,8 +1,11 @@
 /**
- * The page fault, classic path: under mmap_lock.
+ * The page fault: the choice of a path, and the classic one, under mmap_lock.
+ *
+ * Where the kernel has a path without mmap_lock, it is tried first (speculative_fault.ts, vma_lock.ts); it does the fault, or
+ * falls back. The classic path:
  *
  *  1. mmap_lock for reading; find the area; no area or no right -> SIGSEGV.
- *  2. Walk, allocating tables. Sample the PTE.
+ *  2. Walk. No leaf table: 2 MiB may be mapped at once, or should be (huge_memory.ts); else one is allocated. Sample the PTE.
  *  3. The work itself: pte_fault.ts.
  *  4. A missing page of a userfault area: handle_userfault drops the lock and sleeps; start over.
  *
@@ -10,11 +13,15 @@
  */
 import { type Proc, read } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
-import { ptePresent, pteWritable } from '../hw/pte.ts'
+import { PTE_NONE, ptePresent, pteWritable } from '../hw/pte.ts'
+import { handleHugeFault } from './huge_memory.ts'
 import type { Mm } from './mm.ts'
+import { pteAlloc } from './pgtable.ts'
 import { handlePteFault } from './pte_fault.ts'
-import { FAULT_USER } from './vm_fault.ts'
+import { handleSpeculativeFault, handleSpeculativeFault2014 } from './speculative_fault.ts'
+import { type Attempt, FAULT_FLAG_USER, FAULT_USER, type FirstTry } from './vm_fault.ts'
 import { VM_READ, VM_WRITE } from './vma.ts'
+import { faultUnderVmaLock } from './vma_lock.ts'
 
 /** What a user thread gets back: go on, a signal, or the end (a fatal signal came while it slept). */
 export type FaultResult = 'ok' | 'sigsegv' | 'sigbus' | 'oom' | 'killed'
@@ -31,8 +38,22 @@ export function* handlePageFault(
   const kernel = mm.kernel
   k.cpu.nowNs += k.cpu.preset.faultNs.value
   kernel.faults.total++
-  kernel.faults.classic++
   let slept = false
+  // Only user code's own faults: the kernel's, on its behalf, may hold what a fall-back would wait for.
+  if (kernel.faultPath !== 'classic' && (flags & FAULT_FLAG_USER) !== 0) {
+    const first = yield* tryWithoutMmapLock(k, mm, page, store, flags, offset)
+    if (first === 'ok') kernel.faults.minor++
+    if (first === 'retry') {
+      slept = true
+      if (k.fatalSignal) return 'killed'
+      k.cpu.nowNs += k.cpu.preset.faultNs.value
+      if (isResolved(mm, page, store)) {
+        kernel.faults.major++
+        return 'ok'
+      }
+    } else if (first !== 'fallback') return first
+  }
+  kernel.faults.classic++
   for (;;) {
     // 1.
     yield* mm.mmapLock.downRead(k)
@@ -41,13 +62,22 @@ export function* handlePageFault(
       mm.mmapLock.upRead(k)
       return 'sigsegv'
     }
-    // 2.
-    const slot = mm.table.walkAllocate(page)
-    if (k.stepping) yield read(slot, 'pte')
-    const pte = kernel.tables.get(slot)
-    // 3.
-    const attempt = yield* handlePteFault(k, { mm, vma, page, store, slot, pte, prot: vma.pageProt, guard: null, flags, offset })
+    // 2. and 3.
+    let attempt: Attempt | 'fallback' = 'fallback'
+    let slot = mm.table.walk(page)
+    if (slot < 0) {
+      const pmdSlot = mm.table.pmdSlotAllocate(page)
+      const vmf = { mm, vma, page, store, slot: pmdSlot, pte: PTE_NONE, prot: vma.pageProt, guard: null, flags, offset }
+      attempt = yield* handleHugeFault(k, vmf)
+      if (attempt === 'fallback') slot = yield* pteAlloc(k, mm, page)
+    }
+    if (slot >= 0) {
+      if (k.stepping) yield read(slot, 'pte')
+      const pte = kernel.tables.get(slot)
+      attempt = yield* handlePteFault(k, { mm, vma, page, store, slot, pte, prot: vma.pageProt, guard: null, flags, offset })
+    }
     switch (attempt) {
+      case 'fallback': // A huge page came in between: hardware walks again.
       case 'done':
         mm.mmapLock.upRead(k)
         if (slept) kernel.faults.major++
@@ -74,9 +104,18 @@ export function* handlePageFault(
   }
 }
 
+function tryWithoutMmapLock(k: Thread, mm: Mm, page: number, store: boolean, flags: number, offset: number): Proc<FirstTry> {
+  switch (mm.kernel.faultPath) {
+    case 'vma-lock':
+      return faultUnderVmaLock(k, mm, page, store, flags, offset)
+    case 'speculative-2014':
+      return handleSpeculativeFault2014(k, mm, page, store)
+    default:
+      return handleSpeculativeFault(k, mm, page, store)
+  }
+}
+
 function isResolved(mm: Mm, page: number, store: boolean): boolean {
-  const slot = mm.table.walk(page)
-  if (slot < 0) return false
-  const pte = mm.kernel.tables.get(slot)
+  const pte = mm.table.lookup(page)
   return ptePresent(pte) && (!store || pteWritable(pte))
 }

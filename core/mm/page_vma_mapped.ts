@@ -10,13 +10,25 @@ import type { Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Slot } from '../hw/page_table.ts'
 import type { Pfn } from '../hw/phys_mem.ts'
-import { PTE_NONE, ptePfn, ptePresent } from '../hw/pte.ts'
+import { PTE_NONE, pmdHuge, ptePfn, ptePresent } from '../hw/pte.ts'
 import type { Kernel } from './kernel.ts'
 import type { Mm } from './mm.ts'
 import { swapKind, swapValue } from './swapops.ts'
 
 /** What is looked for: a mapping of the frame, or the migration entry that names it. */
 export type MappedAs = 'present' | 'migration'
+
+/** The slot of the huge PMD that maps `head` at `page` of `mm`, its table's lock held; or -1. */
+export function* lockMappedPmd(k: Thread, kernel: Kernel, mm: Mm, page: number, head: Pfn): Proc<Slot> {
+  const slot = mm.table.pmdSlot(page)
+  if (slot < 0) return -1
+  const lock = kernel.pmdLock(slot)
+  yield* lock.lock(k)
+  const pmd = kernel.tables.get(slot)
+  if (pmdHuge(pmd) && ptePfn(pmd) === head) return slot
+  lock.unlock(k)
+  return -1
+}
 
 /** The slot at which `page` of `mm` holds `pfn`, its table's lock held; or -1. */
 export function* lockMappedPte(k: Thread, kernel: Kernel, mm: Mm, page: number, pfn: Pfn, as: MappedAs): Proc<Slot> {

@@ -84,6 +84,10 @@ function prepareAnonVma(k: Thread, vmf: Vmf): Proc<void> {
   return vmf.vma.anonVma === null && vmf.guard === null ? anonVmaPrepare(k, vmf.mm, vmf.vma) : NOTHING
 }
 
+function isUserfault({ vma, guard }: Vmf): boolean {
+  return userfaultfdMissing(vma) && guard?.settlesUserfault !== true
+}
+
 /** Under the PTE lock, which it drops: the page is somebody's to bring. */
 function* userfault(k: Thread, vmf: Vmf, reason: UserfaultReason): Proc<Attempt> {
   vmf.mm.kernel.pteLock(vmf.slot).unlock(k)
@@ -107,7 +111,7 @@ function* doAnonymousPage(k: Thread, vmf: Vmf): Proc<Attempt> {
       return 'done'
     }
     // c.
-    if (userfaultfdMissing(vma)) return yield* userfault(k, vmf, VM_UFFD_MISSING)
+    if (isUserfault(vmf)) return yield* userfault(k, vmf, VM_UFFD_MISSING)
     // d.
     if (k.stepping) yield write(slot, 'pte')
     tables.set(slot, makePte(ZERO_PFN, (newPageProt(vmf) & ~PTE_W) | PTE_SPECIAL))
@@ -135,7 +139,7 @@ function* doAnonymousPage(k: Thread, vmf: Vmf): Proc<Attempt> {
     return 'done'
   }
   // c.
-  if (userfaultfdMissing(vma)) {
+  if (isUserfault(vmf)) {
     pages.put(pfn)
     return yield* userfault(k, vmf, VM_UFFD_MISSING)
   }

@@ -6,6 +6,7 @@
  *  4. src: one private area holds it all -> EINVAL.        5. dst likewise.
  *  6. equal protections -> EINVAL.  7. equally locked -> EINVAL.  8. both anonymous -> EINVAL.  9. anon_vma for dst -> ENOMEM.
  *
+ * Where page tables are missing, or 2 MiB are mapped at once: huge_move.ts; the source's table is looked at before dst's.
  * Each page (remapPte), locks from outer to inner: mmap_lock (read), page lock, anon_vma root (write), two PTE locks:
  *  1. sample dst: not none -> EEXIST.                      2. sample src: hole -> ENOENT, or skip if allowed.
  *     Not present: move_swap.ts.
@@ -30,6 +31,7 @@ import { makePte, PTE_D, PTE_NONE, ptePfn, ptePresent } from '../hw/pte.ts'
 import { lockBoth, type Spinlock, unlockBoth } from '../sync/spinlock.ts'
 import { anonVmaPrepare, putAnonVma } from './anon_vma.ts'
 import { ERRNO } from './errno.ts'
+import { movePmd } from './huge_move.ts'
 import type { Kernel } from './kernel.ts'
 import { type Mm, pageOfAddress } from './mm.ts'
 import { moveEntry } from './move_swap.ts'
@@ -60,12 +62,27 @@ export function* remapAnonPages(k: Thread, mm: Mm, dst: number, src: number, len
     mm.mmapLock.upRead(k)
     return ERRNO.EINVAL
   }
+  const holesAllowed = (flags & RAP_ALLOW_SRC_HOLES) !== 0
+  const mayTake = (head: Pfn) => mm.kernel.pages.mapcount[head] === 1
   // 9. A page moved into an area without an anon_vma would get none.
   if (dstVma.anonVma === null) yield* anonVmaPrepare(k, mm, dstVma)
   let moved = 0
   let error = 0
   while (moved < pages) {
-    error = yield* remapPte(k, mm, dstVma, dstStart + moved, srcVma, srcStart + moved, flags)
+    const dstPage = dstStart + moved
+    const srcPage = srcStart + moved
+    if (mm.table.walk(srcPage) < 0 || mm.table.walk(dstPage) < 0) {
+      const left = pages - moved
+      const step = yield* movePmd(k, { mm, dstVma, dstPage, srcPage, left, holesAllowed, mayTake, asksBeforeSplit: false })
+      if (step > 0) {
+        moved += step
+        error = 0
+        if (k.fatalSignal) break
+        continue
+      }
+      error = step
+    } else error = 0
+    if (error === 0) error = yield* remapPte(k, mm, dstVma, dstPage, srcVma, srcPage, holesAllowed)
     if (error === ERRNO.EAGAIN) {
       if (k.fatalSignal) {
         error = ERRNO.EINTR
@@ -92,14 +109,14 @@ function areAlike(a: Vma, b: Vma): boolean {
   return a.pageProt === b.pageProt && ((a.flags ^ b.flags) & VM_LOCKED) === 0 && a.isAnonymous && b.isAnonymous
 }
 
-function* remapPte(k: Thread, mm: Mm, dstVma: Vma, dstPage: number, srcVma: Vma, srcPage: number, flags: number): Proc<number> {
+function* remapPte(k: Thread, mm: Mm, dstVma: Vma, dstPage: number, srcVma: Vma, srcPage: number, holes: boolean): Proc<number> {
   const kernel = mm.kernel
   const { tables, pages } = kernel
-  const hole = (flags & RAP_ALLOW_SRC_HOLES) !== 0 ? 0 : ERRNO.ENOENT
-  // The source's table is looked at before anything of dst.
+  const hole = holes ? 0 : ERRNO.ENOENT
   const srcSlot = mm.table.walk(srcPage)
-  if (srcSlot < 0 && hole !== 0) return hole
-  const dstSlot = mm.table.walkAllocate(dstPage)
+  const dstSlot = mm.table.walk(dstPage)
+  // A table that went, or became huge, since movePmd looked.
+  if (dstSlot < 0 || (srcSlot < 0 && !holes)) return ERRNO.EAGAIN
   const dstLock = kernel.pteLock(dstSlot)
   // 1.
   yield* dstLock.lock(k)

@@ -21,7 +21,7 @@ import { type AnonVma, anonVmaLockRead, anonVmaUnlockRead } from './anon_vma.ts'
 import type { Kernel } from './kernel.ts'
 import { rmapWalkKsm } from './ksm_node.ts'
 import type { Mm } from './mm.ts'
-import { lockMappedPte } from './page_vma_mapped.ts'
+import { lockMappedPmd, lockMappedPte } from './page_vma_mapped.ts'
 import { pageAnonVma, pageLockAnonVmaRead } from './rmap.ts'
 import { VM_LOCKED, type Vma } from './vma.ts'
 
@@ -92,19 +92,21 @@ export function* pageReferenced(k: Thread, kernel: Kernel, pfn: Pfn, isLocked: b
     }
   }
   function* visit(mm: Mm, vma: Vma, page: number): Proc<boolean> {
-    const slot = yield* lockMappedPte(k, kernel, mm, page, pfn, 'present')
+    const huge = pages.isHuge(pfn)
+    const slot = yield* huge ? lockMappedPmd(k, kernel, mm, page, pfn) : lockMappedPte(k, kernel, mm, page, pfn, 'present')
     if (slot < 0) return true
     result.found++
     if ((vma.flags & VM_LOCKED) !== 0) result.vmLocked = true
     else {
-      if (k.stepping) yield write(slot, 'pte')
+      if (k.stepping) yield write(slot, huge ? 'pmd' : 'pte')
       const pte = tables.get(slot)
       if ((pte & PTE_A) !== 0) {
         tables.set(slot, pte - PTE_A)
         result.referenced++
       }
     }
-    kernel.pteLock(slot).unlock(k)
+    const lock = huge ? kernel.pmdLock(slot) : kernel.pteLock(slot)
+    lock.unlock(k)
     return !result.vmLocked
   }
   if (pages.isKsm(pfn)) yield* rmapWalkKsm(k, kernel, pfn, visit)

@@ -12,31 +12,38 @@
 import { NOTHING, type Proc, write } from '../engine/op.ts'
 import type { Cpu, Thread } from '../hw/cpu.ts'
 import { callOnCpus, chargeIpis } from '../hw/ipi.ts'
+import { HUGE_PAGES } from '../hw/pte.ts'
 import type { Mm } from './mm.ts'
 
-/** Pages above which everything is flushed. */
+/** Entries above which everything is flushed. */
 export const FLUSH_CEILING = 33
 
 export function flushTlbPage(k: Thread, mm: Mm, page: number): Proc<void> {
   return flushTlbRange(k, mm, page, page + 1)
 }
 
-export function flushTlbRange(k: Thread, mm: Mm, start: number, end: number): Proc<void> {
+/** The 2 MiB that `page` begins: one entry, one INVLPG. @kernel flush_pmd_tlb_range */
+export function flushTlbHuge(k: Thread, mm: Mm, page: number): Proc<void> {
+  return flushTlbRange(k, mm, page, page + HUGE_PAGES, HUGE_PAGES)
+}
+
+/** `stride`: pages that each entry of the range covers, 1 or 512. @kernel flush_tlb_mm_range */
+export function flushTlbRange(k: Thread, mm: Mm, start: number, end: number, stride = 1): Proc<void> {
   if (start >= end) return NOTHING
   const { preset } = k.cpu
-  k.cpu.nowNs += (Math.min(end - start, FLUSH_CEILING) * preset.invlpgCycles.value) / preset.clockGHz.value
-  if (k.stepping) return shootdownByIpi(k, mm, start, end)
+  k.cpu.nowNs += (Math.min((end - start) / stride, FLUSH_CEILING) * preset.invlpgCycles.value) / preset.clockGHz.value
+  if (k.stepping) return shootdownByIpi(k, mm, start, end, stride)
   const { cpus } = mm
-  invalidate(k.cpu, mm, start, end)
-  for (let i = 0; i < cpus.length; i++) if (cpus[i] !== k.cpu) invalidate(cpus[i], mm, start, end)
+  invalidate(k.cpu, mm, start, end, stride)
+  for (let i = 0; i < cpus.length; i++) if (cpus[i] !== k.cpu) invalidate(cpus[i], mm, start, end, stride)
   account(k, mm, start, chargeIpis(k, cpus))
   return NOTHING
 }
 
-function* shootdownByIpi(k: Thread, mm: Mm, start: number, end: number): Proc<void> {
+function* shootdownByIpi(k: Thread, mm: Mm, start: number, end: number, stride: number): Proc<void> {
   yield write(start, 'tlb.flush')
-  invalidate(k.cpu, mm, start, end)
-  const sent = yield* callOnCpus(k, mm.cpus, (cpu) => invalidate(cpu, mm, start, end))
+  invalidate(k.cpu, mm, start, end, stride)
+  const sent = yield* callOnCpus(k, mm.cpus, (cpu) => invalidate(cpu, mm, start, end, stride))
   account(k, mm, start, sent)
 }
 
@@ -47,12 +54,12 @@ function account(k: Thread, mm: Mm, page: number, sent: number): void {
   kernel.hooks.shootdown(k, page, sent)
 }
 
-function invalidate(cpu: Cpu, mm: Mm, start: number, end: number): void {
+function invalidate(cpu: Cpu, mm: Mm, start: number, end: number, stride: number): void {
   // Another address space is loaded there: its entries are of that space, and loading this one flushes.
   if (cpu.mmu.space !== mm.table) return
-  if (end - start > FLUSH_CEILING) {
+  if (end - start > FLUSH_CEILING * stride) {
     cpu.mmu.flushAll()
     return
   }
-  for (let page = start; page < end; page++) cpu.mmu.flushPage(page)
+  for (let page = start; page < end; page += stride) cpu.mmu.flushPage(page)
 }

@@ -17,7 +17,7 @@
  */
 import { BLOCK, type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
-import { PTE_NONE, ptePresent, pteWritable } from '../hw/pte.ts'
+import { PTE_NONE, type Pte, ptePresent, pteWritable } from '../hw/pte.ts'
 import { addressOf } from './mm.ts'
 import { swapKind } from './swapops.ts'
 import {
@@ -113,17 +113,25 @@ function messageOf(k: Thread, uffd: Userfaultfd, vmf: Vmf, reason: UserfaultReas
 
 /** None and markers mean missing; a write-protect fault also waits while the PTE lacks W. @kernel userfaultfd_must_wait */
 function* userfaultfdMustWait(k: Thread, vmf: Vmf, reason: UserfaultReason): Proc<boolean> {
-  const { kernel } = vmf.mm
-  const slot = vmf.mm.table.walk(vmf.page)
-  if (slot < 0) return true
-  const lock = kernel.pteLock(slot)
-  yield* lock.lock(k)
-  if (k.stepping) yield read(slot, 'pte')
-  const pte = kernel.tables.get(slot)
-  lock.unlock(k)
+  const pte = yield* lookUnderLock(k, vmf)
   if (pte === PTE_NONE) return true
   if (!ptePresent(pte)) return swapKind(pte) === 'marker'
   return reason === VM_UFFD_WP && !pteWritable(pte)
+}
+
+function* lookUnderLock(k: Thread, { mm, page }: Vmf): Proc<Pte> {
+  const slot = mm.table.walk(page)
+  if (slot < 0) {
+    // No table: nothing, or a huge page.
+    if (k.stepping) yield read(page, 'pmd')
+    return mm.table.lookup(page)
+  }
+  const lock = mm.kernel.pteLock(slot)
+  yield* lock.lock(k)
+  if (k.stepping) yield read(slot, 'pte')
+  const pte = mm.kernel.tables.get(slot)
+  lock.unlock(k)
+  return pte
 }
 
 /** True if a missing page of this area is somebody's business. @kernel userfaultfd_missing */

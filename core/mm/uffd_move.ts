@@ -14,11 +14,12 @@
  */
 import { type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
-import { ZERO_PFN } from '../hw/phys_mem.ts'
+import { type Pfn, ZERO_PFN } from '../hw/phys_mem.ts'
 import { PTE_NONE, ptePfn, ptePresent } from '../hw/pte.ts'
 import { lockBoth, unlockBoth } from '../sync/spinlock.ts'
 import { anonVmaPrepare, putAnonVma } from './anon_vma.ts'
 import { ERRNO } from './errno.ts'
+import { type HugeMove, movePmd } from './huge_move.ts'
 import type { UffdResult } from './mfill_atomic.ts'
 import { type Mm, pageOfAddress } from './mm.ts'
 import { moveEntry } from './move_swap.ts'
@@ -75,11 +76,14 @@ function* movePages(k: Thread, uffd: Userfaultfd, dst: number, src: number, page
   if (typeof checked !== 'number') {
     if (checked.anonVma === null) yield* anonVmaPrepare(k, mm, checked)
     // 9.
-    while (moved < pages) {
-      error = yield* movePte(k, uffd, checked, dst + moved, src + moved, mode)
-      if (error === 0) moved++
-      if (k.fatalSignal && (error === 0 || error === ERRNO.EAGAIN)) error = ERRNO.EINTR
-      if (error !== 0 && error !== ERRNO.EAGAIN) break
+    const holesAllowed = (mode & UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES) !== 0
+    const mayTake = (head: Pfn) => mm.kernel.pages.isExclusive(head)
+    while (moved < pages && error === 0) {
+      const at = { mm, dstVma: checked, dstPage: dst + moved, srcPage: src + moved, left: pages - moved }
+      const step = yield* moveStep(k, { ...at, holesAllowed, mayTake, asksBeforeSplit: true })
+      if (step > 0) moved += step
+      else if (step !== ERRNO.EAGAIN) error = step
+      if (k.fatalSignal && error === 0) error = ERRNO.EINTR
     }
   }
   uffd.mapChangingLock.upRead(k)
@@ -103,14 +107,25 @@ function checkAreas(uffd: Userfaultfd, dst: number, src: number, pages: number):
   return dstVma
 }
 
-function* movePte(k: Thread, uffd: Userfaultfd, dstVma: Vma, dstPage: number, srcPage: number, mode: number): Proc<number> {
-  const mm = uffd.mm
+/** Pages moved, 512 of them at once where they can be, or an errno. */
+function* moveStep(k: Thread, move: HugeMove): Proc<number> {
+  const { table } = move.mm
+  if (table.walk(move.srcPage) < 0 || table.walk(move.dstPage) < 0) {
+    const step = yield* movePmd(k, move)
+    if (step !== 0) return step
+  }
+  const error = yield* movePte(k, move)
+  return error === 0 ? 1 : error
+}
+
+function* movePte(k: Thread, { mm, dstVma, dstPage, srcPage, holesAllowed }: HugeMove): Proc<number> {
   const kernel = mm.kernel
   const { tables, pages } = kernel
-  const hole = (mode & UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES) !== 0 ? 0 : ERRNO.ENOENT
+  const hole = holesAllowed ? 0 : ERRNO.ENOENT
   const srcSlot = mm.table.walk(srcPage)
-  if (srcSlot < 0 && hole !== 0) return hole
-  const dstSlot = mm.table.walkAllocate(dstPage)
+  const dstSlot = mm.table.walk(dstPage)
+  // A table that went, or became huge, since movePmd looked.
+  if (dstSlot < 0 || (srcSlot < 0 && !holesAllowed)) return ERRNO.EAGAIN
   const dstLock = kernel.pteLock(dstSlot)
   // Both samples are taken under their locks: a look without one can hit a copy-on-write between clear and store.
   yield* dstLock.lock(k)

@@ -15,6 +15,7 @@ import { assert } from '../base/assert.ts'
 import { NOTHING, type Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ERRNO } from './errno.ts'
+import { cutsHugetlb } from './hugetlb_area.ts'
 import { type Mm, pageOfAddress } from './mm.ts'
 import { changeAreas } from './mmap.ts'
 import {
@@ -77,7 +78,7 @@ export function* userfaultfdRegister(k: Thread, uffd: Userfaultfd, address: numb
 /** 5. and 6. */
 function checkRegister(mm: Mm, uffd: Userfaultfd, start: number, end: number, flags: number): number {
   const areas = mm.tree.overlapping(start, end)
-  if (areas.length === 0) return ERRNO.EINVAL
+  if (areas.length === 0 || cutsHugetlb(mm, start, end)) return ERRNO.EINVAL
   for (const vma of areas) {
     if (!canUserfault(vma, flags, uffd.wants(UFFD_FEATURE.WP_ASYNC))) return ERRNO.EINVAL
     if ((vma.flags & VM_MAYWRITE) === 0) return ERRNO.EPERM
@@ -91,17 +92,20 @@ function canUserfault(vma: Vma, flags: number, wpAsync: boolean): boolean {
   const wanted = flags & VM_UFFD_FLAGS
   if ((wanted & VM_UFFD_MINOR) !== 0 && !vma.isShmem) return false
   if (wpAsync && wanted === VM_UFFD_WP) return true
+  // Of the hugetlb pool, missing pages only: write protection of 2 MiB at once is not modelled.
+  if (vma.isHugetlb) return wanted === 0 || wanted === VM_UFFD_MISSING
   return vma.isAnonymous || vma.isShmem
 }
 
 /** @kernel userfaultfd_register_range, userfaultfd_set_ctx */
 function setRange(k: Thread, mm: Mm, start: number, end: number, uffd: Userfaultfd, flags: number): Proc<void> {
   const needs = (vma: Vma) => vma.uffd !== uffd || (vma.flags & flags) !== flags
-  return changeAreas(k, mm, start, end, needs, (part) => {
+  const attach = (part: Vma) => {
     part.uffd = uffd
     part.flags = (part.flags & ~VM_UFFD_FLAGS) | flags
     return NOTHING
-  })
+  }
+  return changeAreas(k, mm, start, end, needs, attach, mm.kernel.has('uffd-register-seq'))
 }
 
 /** UFFDIO_UNREGISTER. 0 or an errno. @kernel userfaultfd_unregister */
@@ -117,7 +121,7 @@ export function* userfaultfdUnregister(k: Thread, uffd: Userfaultfd, address: nu
   const areas = mm.tree.overlapping(start, end)
   const wpAsync = uffd.wants(UFFD_FEATURE.WP_ASYNC)
   const foreign = (v: Vma) => (v.uffd !== null && v.uffd !== uffd) || !canUserfault(v, v.flags, wpAsync)
-  if (areas.length === 0 || areas.some(foreign)) {
+  if (areas.length === 0 || areas.some(foreign) || cutsHugetlb(mm, start, end)) {
     mm.mmapLock.upWrite(k)
     return ERRNO.EINVAL
   }

@@ -18,6 +18,7 @@ import type { Thread } from '../hw/cpu.ts'
 import { ZERO_PFN } from '../hw/phys_mem.ts'
 import { PTE_NONE, PTE_UFFD_WP, PTE_W, type Pte, pteFlags, ptePfn, ptePresent, pteWithFlags } from '../hw/pte.ts'
 import { ERRNO } from './errno.ts'
+import { splitHugePmd } from './huge_split.ts'
 import type { Kernel } from './kernel.ts'
 import { type Mm, pageOfAddress } from './mm.ts'
 import { MARKER_POISON, MARKER_UFFD_WP, makeMarker, swapKind, swapValue } from './swapops.ts'
@@ -81,7 +82,9 @@ export function* uffdWpRange(k: Thread, mm: Mm, vma: Vma, start: number, end: nu
     const next = Math.min(end, (page | 511) + 1)
     const slot = populate ? mm.table.walkAllocate(page) : mm.table.walk(page)
     if (slot < 0) {
-      page = next
+      // Protection is a matter of single pages here: 2 MiB at once are split.
+      yield* splitHugePmd(k, mm, page)
+      if (mm.table.walk(page) < 0) page = next
       continue
     }
     const lock = kernel.pteLock(slot)

@@ -22,6 +22,11 @@ export interface FaultGuard {
   release(k: Thread, vmf: Vmf): void
   /** Nothing is held: what may sleep on a lock, or needs the tree to stand still, must answer 'changed'. */
   readonly speculative: boolean
+  /**
+   * The area was found not to be a userfault area, and the count would say if it had become one before the PTE lock was taken:
+   * what registers later comes after this fault.
+   */
+  readonly settlesUserfault: boolean
 }
 
 /** May drop the lock and be tried again. @kernel FAULT_FLAG_ALLOW_RETRY */
@@ -58,16 +63,26 @@ export interface Vmf {
  */
 export type Attempt = 'done' | 'retry' | 'sigbus' | 'oom' | 'changed'
 
-/** A Proc that is already over with `true`. */
-const LOCKED: Proc<boolean> = (() => {
-  const end: IteratorReturnResult<boolean> = { done: true, value: true }
-  const locked = { next: () => end, return: () => end, throw: () => end, [Symbol.iterator]: () => locked }
-  return locked as unknown as Proc<boolean>
-})()
+/** What a try without mmap_lock says: over, or slept and to be looked at again, or to be done under mmap_lock. */
+export type FirstTry = 'ok' | 'sigsegv' | 'sigbus' | 'oom' | 'retry' | 'fallback'
+
+function over(value: boolean): Proc<boolean> {
+  const end: IteratorReturnResult<boolean> = { done: true, value }
+  const proc = { next: () => end, return: () => end, throw: () => end, [Symbol.iterator]: () => proc }
+  return proc as unknown as Proc<boolean>
+}
+
+/** Procs that are already over: what the clock gear answers without a generator. */
+export const LOCKED = over(true)
+export const NOT_LOCKED = over(false)
 
 /** Takes the PTE lock if what the fault was told still holds. @kernel pte_map_lock, pte_spinlock */
 export function pteMapLock(k: Thread, vmf: Vmf): Proc<boolean> {
-  if (vmf.guard !== null) return vmf.guard.lockPte(k, vmf)
+  return vmf.guard === null ? pteLock(k, vmf) : vmf.guard.lockPte(k, vmf)
+}
+
+/** The PTE lock where the area cannot change: always taken. */
+export function pteLock(k: Thread, vmf: Vmf): Proc<boolean> {
   const taken = vmf.mm.kernel.pteLock(vmf.slot).lock(k)
   return taken === NOTHING ? LOCKED : thenLocked(taken)
 }

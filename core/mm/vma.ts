@@ -1,14 +1,18 @@
 /**
  * A virtual memory area: a range of page numbers with one set of rights and one kind of backing.
  *
- * Fields are grouped by what guards them. Everything here is written with mmap_lock held for writing, but for
- * `anonVma`, which anon_vma_prepare sets under the page table lock and the root's lock.
+ * Everything here is written with mmap_lock held for writing, but for `anonVma`, which anon_vma_prepare sets under the page
+ * table lock and the root's lock. Who reads without mmap_lock compares `sequence` (speculative_fault.ts) or holds `lock`
+ * (vma_lock.ts); writers use vma_sequence.ts, which serves both.
  *
  * @kernel vm_area_struct
  */
 import { PTE_A, PTE_P, PTE_PROTNONE, PTE_U, PTE_W } from '../hw/pte.ts'
+import { Refcounted } from '../sync/refcount.ts'
+import { Seqcount } from '../sync/seqcount.ts'
 import type { AnonVma, AnonVmaChain } from './anon_vma.ts'
 import type { Mm } from './mm.ts'
+import type { VmaLock } from './mmap_lock.ts'
 import type { OpenFile } from './shmem.ts'
 import type { Userfaultfd } from './userfaultfd.ts'
 
@@ -22,10 +26,15 @@ export const VM_UFFD_MISSING = 1 << 9
 export const VM_UFFD_WP = 1 << 12
 export const VM_LOCKED = 1 << 13
 export const VM_DONTCOPY = 1 << 17
+/** Memory of the hugetlb pool: every page is a huge one, never split. */
+export const VM_HUGETLB = 1 << 22
 /** Bit 38 in the kernel. */
 export const VM_UFFD_MINOR = 1 << 27
 /** @kernel __VM_UFFD_FLAGS */
 export const VM_UFFD_FLAGS = VM_UFFD_MISSING | VM_UFFD_WP | VM_UFFD_MINOR
+/** madvise(MADV_HUGEPAGE) and MADV_NOHUGEPAGE: bits 29 and 30 of the kernel. */
+export const VM_HUGEPAGE = 1 << 29
+export const VM_NOHUGEPAGE = 1 << 30
 /** MADV_USERFAULT of the 2014 series (bit 32 there). */
 export const VM_USERFAULT = 1 << 28
 
@@ -45,6 +54,26 @@ export class Vma {
   uffd: Userfaultfd | null = null
   /** The open file behind a mapping. @kernel vm_file */
   file: OpenFile | null = null
+  /** What a speculation compares: bounds, pgoff, flags, anonVma, policy, and "its page tables are valid". @kernel vm_sequence */
+  readonly sequence: Seqcount
+  /** Whoever looks the area up without mmap_lock holds a reference (v12); the tree holds the first. @kernel vm_ref_count */
+  readonly refs: Refcounted
+  /** NUMA policy, counted. @kernel vm_policy */
+  policy: Refcounted | null = null
+  /** In the tree. Cleared after the removal is complete: the mark of a dead area. @kernel RB_EMPTY_NODE(&vm_rb) */
+  linked = false
+  /** The per-area lock of 6.4 and later (vma_lock.ts); made when first needed. @kernel vm_lock, vm_lock_seq */
+  lock: VmaLock | null = null
+
+  // The links of vma_tree.ts and vma_rb.ts.
+  prev: Vma | null = null
+  next: Vma | null = null
+  rbParent: Vma | null = null
+  rbLeft: Vma | null = null
+  rbRight: Vma | null = null
+  rbRed = false
+  /** Pages of the largest gap below any area of this subtree. @kernel rb_subtree_gap */
+  subtreeGap = 0
 
   constructor(
     readonly id: number,
@@ -58,14 +87,32 @@ export class Vma {
     this.end = end
     this.pgoff = start
     this.flags = flags
+    this.sequence = new Seqcount(id, 'vma.vm_sequence')
+    this.refs = new Refcounted(`area ${id}`)
+  }
+
+  /** Whoever reads a field without mmap_lock says so first: a freed area may not be read. */
+  use(who: string): void {
+    this.refs.use(who)
+  }
+
+  /** Free pages between this area and the one before. @kernel vma_compute_gap */
+  get gapBelow(): number {
+    return this.start - (this.prev?.end ?? 0)
   }
 
   contains(page: number): boolean {
     return page >= this.start && page < this.end
   }
 
+  /** Neither a file nor the hugetlb pool is behind it. @kernel vma_is_anonymous */
   get isAnonymous(): boolean {
-    return this.ops === null
+    return this.ops === null && (this.flags & VM_HUGETLB) === 0
+  }
+
+  /** @kernel is_vm_hugetlb_page */
+  get isHugetlb(): boolean {
+    return (this.flags & VM_HUGETLB) !== 0
   }
 
   /** Memory that a page cache keeps: MAP_SHARED anonymous, memfd. @kernel vma_is_shmem */

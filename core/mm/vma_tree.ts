@@ -1,85 +1,230 @@
 /**
- * The areas of one address space, by address.
+ * The areas of one address space, by address: an augmented red-black tree (vma_rb.ts) and a list in order.
  *
- * A sorted array with binary search: the contract of the kernel's tree (find_vma: the first area that ends above the
- * address) without its balancing. Guarded by mmap_lock.
+ * Look-ups under mmap_lock use `find`, with the area found last as a cache. Look-ups without it use `walk`, which has no
+ * cache: a cached area may be gone, and only mmap_lock says that it is not.
+ *
+ * Changes go through `link` and `unlink`, which write mm_seq around the tree (R05). The mark that an area has left the tree
+ * is set strictly after that write section: who sees it knows that the removal is complete. `insert` and `remove` do the
+ * same without a thread, where nobody else can look. An area's bounds change through `adjust`, which keeps the gaps right.
+ *
+ * Source: Peter Zijlstra, "SRCU free VMAs", 20 Oct 2014; mm/mmap.c. @kernel find_vma, vma_rb_insert, vma_rb_erase
  */
 import { fail } from '../base/assert.ts'
+import { NOTHING, type Proc, read, write } from '../engine/op.ts'
+import type { Task } from '../engine/task.ts'
 import type { Mm } from './mm.ts'
 import type { Vma } from './vma.ts'
+import { VmaRb } from './vma_rb.ts'
 
 export class VmaTree {
-  readonly #areas: Vma[] = []
+  readonly #rb: VmaRb
+  #first: Vma | null = null
   #last: Vma | null = null
+  #count = 0
 
-  constructor(readonly mm: Mm) {}
-
-  get areas(): readonly Vma[] {
-    return this.#areas
+  constructor(readonly mm: Mm) {
+    this.#rb = new VmaRb(mm.id)
   }
 
-  /** The first area with end > page; it need not contain the page. Null if there is none. @kernel find_vma */
+  /** In order of address. */
+  get areas(): readonly Vma[] {
+    const out: Vma[] = []
+    for (let vma = this.#first; vma !== null; vma = vma.next) out.push(vma)
+    return out
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  /** The first area with end > page; it need not contain the page. Null if there is none. Under mmap_lock. @kernel find_vma */
   find(page: number): Vma | null {
     const last = this.#last
     if (last?.contains(page)) return last
-    const i = this.#indexOf(page)
-    if (i === this.#areas.length) return null
-    this.#last = this.#areas[i]
+    this.#last = this.walk(page)
     return this.#last
   }
 
-  #indexOf(page: number): number {
-    let low = 0
-    let high = this.#areas.length
-    while (low < high) {
-      const mid = (low + high) >>> 1
-      if (this.#areas[mid].end > page) high = mid
-      else low = mid + 1
+  /** The same from the root, without the cache. @kernel __find_vma */
+  walk(page: number): Vma | null {
+    let found: Vma | null = null
+    for (let at = this.#rb.root; at !== null; ) {
+      if (at.end > page) {
+        found = at
+        if (at.start <= page) break
+        at = at.rbLeft
+      } else at = at.rbRight
     }
-    return low
+    return found
+  }
+
+  /** The same, one announced look at a time: the tree may turn under it. Step gear. */
+  *walkStep(page: number): Proc<Vma | null> {
+    let found: Vma | null = null
+    yield read(this.mm.id, 'mm.mm_rb')
+    for (let at = this.#rb.root; at !== null; ) {
+      at.use('a look-up')
+      const covers = at.start <= page
+      if (at.end > page) {
+        found = at
+        if (covers) break
+        yield read(this.mm.id, 'mm.mm_rb')
+        at = at.rbLeft
+      } else {
+        yield read(this.mm.id, 'mm.mm_rb')
+        at = at.rbRight
+      }
+    }
+    return found
   }
 
   insert(vma: Vma): void {
-    const i = this.#indexOf(vma.start)
-    const next = this.#areas[i]
-    if (!(next === undefined || vma.end <= next.start))
-      fail(`area [${vma.start},${vma.end}) overlaps [${next?.start},${next?.end})`)
-    vma.mm = this.mm
-    this.#areas.splice(i, 0, vma)
+    finish(this.#insert(null, vma))
   }
 
   remove(vma: Vma): void {
-    const i = this.#areas.indexOf(vma)
-    if (i < 0) fail(`area [${vma.start},${vma.end}) is not in the tree`)
-    this.#areas.splice(i, 1)
+    finish(this.#erase(null, vma))
+    vma.linked = false
+  }
+
+  /** Publishes an area. @kernel __vma_link_rb */
+  link(k: Task, vma: Vma): Proc<void> {
+    const { mm } = this
+    if (!mm.kernel.countsSequences) {
+      this.insert(vma)
+      return NOTHING
+    }
+    // Trap three of the 2014 patch: it initialised the count here, and an area that was linked odd became even.
+    if (!mm.kernel.has('vma-seq-init-early')) vma.sequence.sequence = 0
+    return this.#linkUnder(k, vma)
+  }
+
+  *#linkUnder(k: Task, vma: Vma): Proc<void> {
+    const { treeSeq } = this.mm
+    yield* treeSeq.writeLock(k)
+    yield* this.#insert(k, vma)
+    yield* treeSeq.writeUnlock(k)
+  }
+
+  /** Takes an area out, then marks it as gone. @kernel vma_rb_erase, RB_CLEAR_NODE */
+  unlink(k: Task, vma: Vma): Proc<void> {
+    if (!this.mm.kernel.countsSequences) {
+      this.remove(vma)
+      return NOTHING
+    }
+    return this.#unlinkUnder(k, vma)
+  }
+
+  *#unlinkUnder(k: Task, vma: Vma): Proc<void> {
+    const { treeSeq } = this.mm
+    yield* treeSeq.writeLock(k)
+    yield* this.#erase(k, vma)
+    yield* treeSeq.writeUnlock(k)
+    if (k.stepping) yield write(vma.id, 'vma.vm_rb')
+    vma.linked = false
+  }
+
+  *#insert(k: Task | null, vma: Vma): Proc<void> {
+    if (vma.linked) fail(`area [${vma.start},${vma.end}) is linked twice`)
+    let parent: Vma | null = null
+    let asLeft = false
+    let before: Vma | null = null
+    for (let at = this.#rb.root; at !== null; ) {
+      if (vma.start < at.end && at.start < vma.end) fail(`area [${vma.start},${vma.end}) overlaps [${at.start},${at.end})`)
+      parent = at
+      asLeft = vma.start < at.start
+      if (!asLeft) before = at
+      at = asLeft ? at.rbLeft : at.rbRight
+    }
+    const after: Vma | null = before === null ? this.#first : before.next
+    vma.mm = this.mm
+    vma.prev = before
+    vma.next = after
+    if (before === null) this.#first = vma
+    else before.next = vma
+    if (after !== null) after.prev = vma
+    vma.linked = true
+    this.#count++
+    yield* this.#rb.insert(k, vma, parent, asLeft)
+    if (after !== null) this.#rb.propagate(after)
+  }
+
+  *#erase(k: Task | null, vma: Vma): Proc<void> {
+    if (!vma.linked || vma.mm !== this.mm) fail(`area [${vma.start},${vma.end}) is not in the tree`)
+    const { prev, next } = vma
+    if (prev === null) this.#first = next
+    else prev.next = next
+    if (next !== null) next.prev = prev
     this.#last = null
+    this.#count--
+    yield* this.#rb.erase(k, vma)
+    if (next !== null) this.#rb.propagate(next)
+    vma.prev = null
+    vma.next = null
+  }
+
+  /** New bounds for a linked area; the caller is inside its write section. @kernel vma_gap_update */
+  *adjust(k: Task, vma: Vma, start: number, end: number): Proc<void> {
+    if (start !== vma.start) {
+      if (k.stepping) yield write(vma.id, 'vma.vm_start')
+      vma.start = start
+    }
+    if (end !== vma.end) {
+      if (k.stepping) yield write(vma.id, 'vma.vm_end')
+      vma.end = end
+    }
+    this.#last = null
+    if (!vma.linked) return
+    this.#rb.propagate(vma)
+    if (vma.next !== null) this.#rb.propagate(vma.next)
   }
 
   /** The areas that overlap [start, end), in order. */
   overlapping(start: number, end: number): Vma[] {
     const out: Vma[] = []
-    for (let i = this.#indexOf(start); i < this.#areas.length && this.#areas[i].start < end; i++) out.push(this.#areas[i])
+    for (let vma = this.walk(start); vma !== null && vma.start < end; vma = vma.next) out.push(vma)
     return out
   }
 
-  /** Lowest start of a gap of `pages` at or above `from`. */
-  findGap(from: number, pages: number, limit: number): number {
-    let at = from
-    for (const vma of this.#areas) {
-      if (vma.end <= at) continue
-      if (vma.start - at >= pages) return at
-      at = vma.end
-    }
+  /**
+   * Lowest start at or above `from` of a gap of `pages`, a multiple of `align`, or -1. Skips subtrees without a gap that
+   * large; one that must be aligned is looked for with room to spare. @kernel unmapped_area
+   */
+  findGap(from: number, pages: number, limit: number, align = 1): number {
+    const aligned = (page: number) => Math.ceil(page / align) * align
+    const found = this.#gapIn(this.#rb.root, from, pages + align - 1)
+    if (found >= 0) return aligned(found)
+    let last = this.#rb.root
+    while (last !== null && last.rbRight !== null) last = last.rbRight
+    const at = aligned(Math.max(from, last?.end ?? 0))
     return at + pages <= limit ? at : -1
   }
 
+  #gapIn(vma: Vma | null, from: number, pages: number): number {
+    if (vma === null || vma.subtreeGap < pages) return -1
+    const below = vma.start - pages < from ? -1 : this.#gapIn(vma.rbLeft, from, pages)
+    if (below >= 0) return below
+    const start = Math.max(from, vma.start - vma.gapBelow)
+    if (vma.start - start >= pages) return start
+    return this.#gapIn(vma.rbRight, from, pages)
+  }
+
   before(vma: Vma): Vma | null {
-    const i = this.#areas.indexOf(vma)
-    return i > 0 ? this.#areas[i - 1] : null
+    return vma.prev
   }
 
   after(vma: Vma): Vma | null {
-    const i = this.#areas.indexOf(vma)
-    return i >= 0 && i + 1 < this.#areas.length ? this.#areas[i + 1] : null
+    return vma.next
   }
+
+  /** What is wrong with tree, list or gaps, or null. @kernel validate_mm */
+  validate(): string | null {
+    return this.#rb.validate()
+  }
+}
+
+/** Runs a change that nobody can interleave with. */
+function finish(change: Proc<void>): void {
+  if (change.next().done !== true) fail('a change of the tree stopped halfway')
 }

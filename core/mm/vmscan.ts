@@ -8,7 +8,7 @@
  *  active page: page_referenced without the page lock, as shrink_active_list does (the caller of the rmap rechecks).
  *  inactive page (shrink_folio_list):
  *   1. try its lock, else leave it.   2. page_referenced: used -> active; in a locked area -> stays.
- *   3. not in the swap cache: give it a slot, or leave it where swap is full.   4. try_to_unmap.
+ *   A huge page is split here.   3. not in the swap cache: give it a slot, or leave it where swap is full.   4. try_to_unmap.
  *   5. dirty: write it out, under its lock.   6. nobody but the cache and this scan has a reference -> out of the cache and
  *   free; else somebody faulted on it meanwhile and has it.
  *
@@ -20,6 +20,7 @@
 import { type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { type Pfn, ZERO_PFN } from '../hw/phys_mem.ts'
+import { splitHugePage } from './huge_split.ts'
 import type { Kernel } from './kernel.ts'
 import { PG_ACTIVE, PG_DIRTY, PG_LOCKED } from './page.ts'
 import { pageReferenced } from './rmap_walk.ts'
@@ -72,7 +73,7 @@ export function* shrink(k: Thread, kernel: Kernel, wanted: number): Proc<number>
 /** Anonymous, in use, not merged; mapped, or left behind in the swap cache. Locked pages are busy. */
 function isCandidate(kernel: Kernel, pfn: Pfn): boolean {
   const { pages, swap } = kernel
-  if (pages.refcount[pfn] === 0 || (pages.flags[pfn] & PG_LOCKED) !== 0) return false
+  if (pages.refcount[pfn] === 0 || (pages.flags[pfn] & PG_LOCKED) !== 0 || pages.isHugetlb(pfn)) return false
   return (pages.mapcount[pfn] > 0 && (pages.mapping[pfn] & 1) !== 0) || swap.isCached(pfn)
 }
 
@@ -107,6 +108,8 @@ function* pushOut(k: Thread, kernel: Kernel, pfn: Pfn): Proc<boolean> {
     kernel.reclaim.activated++
     return false
   }
+  // Only small pages go to swap. The reference of the scan and the page lock stay with the first of the 512.
+  if (pages.isHuge(pfn) && !(yield* splitHugePage(k, kernel, pfn))) return false
   // 3. It may have been unmapped or merged before the lock was ours.
   if (!swap.isCached(pfn)) {
     if (!pages.isMapped(pfn) || pages.isKsm(pfn)) return false

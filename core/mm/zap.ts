@@ -11,21 +11,36 @@
 import { type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ZERO_PFN } from '../hw/phys_mem.ts'
-import { PTE_NONE, type Pte, ptePfn, ptePresent } from '../hw/pte.ts'
+import { HUGE_PAGES, PTE_NONE, type Pte, ptePfn, ptePresent } from '../hw/pte.ts'
+import { zapHugePmd } from './huge_pmd.ts'
+import { splitHugePmd } from './huge_split.ts'
 import type { Mm } from './mm.ts'
 import { MmuGather } from './mmu_gather.ts'
 import { pageRemoveRmap } from './rmap.ts'
 import { swapKind, swapValue } from './swapops.ts'
+import type { Vma } from './vma.ts'
+import { vmaSequenceBegin, vmaSequenceEnd } from './vma_sequence.ts'
 
 /** Clears, flushes and frees in one go. The caller holds mmap_lock. @kernel zap_page_range_single */
-export function* zapPageRange(k: Thread, mm: Mm, start: number, end: number): Proc<void> {
+export function* zapPageRange(k: Thread, mm: Mm, vma: Vma, start: number, end: number): Proc<void> {
   const gather = new MmuGather(mm)
-  yield* unmapPageRange(k, gather, start, end)
+  yield* unmapPageRange(k, gather, vma, start, end)
   yield* gather.finish(k)
 }
 
-/** Clears; the caller finishes the gather. @kernel unmap_page_range */
-export function* unmapPageRange(k: Thread, gather: MmuGather, start: number, end: number): Proc<void> {
+/**
+ * Clears; the caller finishes the gather. [start, end) lies in `vma`, whose count says that its page tables are no longer what
+ * they were: a speculation that finds it unchanged under the PTE lock comes before this, and its PTE is cleared here.
+ * @kernel unmap_page_range
+ */
+export function* unmapPageRange(k: Thread, gather: MmuGather, vma: Vma, start: number, end: number): Proc<void> {
+  yield* vmaSequenceBegin(k, gather.mm, vma, '2014')
+  yield* clearRange(k, gather, start, end)
+  yield* vmaSequenceEnd(k, gather.mm, vma, '2014')
+}
+
+/** @kernel zap_pte_range */
+function* clearRange(k: Thread, gather: MmuGather, start: number, end: number): Proc<void> {
   const { mm } = gather
   const { kernel } = mm
   const { tables } = kernel
@@ -33,8 +48,8 @@ export function* unmapPageRange(k: Thread, gather: MmuGather, start: number, end
     const slot = mm.table.walk(page)
     const next = Math.min(end, (page | 511) + 1)
     if (slot < 0) {
-      // The whole leaf table is missing: go on behind it.
-      page = next
+      // No leaf table: nothing to go through, or 2 MiB at once.
+      if (yield* zapHuge(k, gather, page, next)) page = next
       continue
     }
     // 1. One lock for the whole table, taken though all may be none: who holds it now may be about to map a page there.
@@ -63,6 +78,23 @@ export function* unmapPageRange(k: Thread, gather: MmuGather, start: number, end
     // 4.
     if (gather.isFull) yield* gather.flush(k)
   }
+}
+
+/**
+ * [page, next) where there is no leaf table: a huge page goes whole, or is split if only a part of it is meant.
+ * False: there is a leaf table now.
+ */
+function* zapHuge(k: Thread, gather: MmuGather, page: number, next: number): Proc<boolean> {
+  const { mm } = gather
+  if (next - page < HUGE_PAGES) yield* splitHugePmd(k, mm, page)
+  else {
+    const head = yield* zapHugePmd(k, mm, page)
+    if (head >= 0) {
+      gather.removePage(head)
+      gather.noteFlushHuge(page)
+    }
+  }
+  return mm.table.walk(page) < 0
 }
 
 /** An entry that is neither none nor present, already cleared. @kernel zap_nonpresent_ptes */

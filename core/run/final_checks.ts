@@ -5,7 +5,7 @@
  * After a completed migration the destination answers for every page. After a failure it answers for the pages that it
  * says it received: the rest is on the source, and nothing is invented. Pairs with core/checkers.
  */
-import { mapcountEqualsPtes, noFrameLeaks, rmapFindsEveryMapping } from '../checkers/accounting.ts'
+import { everyHugePmdHasItsTable, mapcountEqualsPtes, noFrameLeaks, rmapFindsEveryMapping } from '../checkers/accounting.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Process } from '../machine/process.ts'
 import { PageMapState } from '../migration/page_map.ts'
@@ -31,6 +31,7 @@ const ACCOUNTING = [
   [CHECK_NAME.indexOf('mapcount equals PTEs'), mapcountEqualsPtes],
   [CHECK_NAME.indexOf('rmap finds every mapping'), rmapFindsEveryMapping],
   [CHECK_NAME.indexOf('no frame leaks'), noFrameLeaks],
+  [CHECK_NAME.indexOf('each huge PMD has its table'), everyHugePmdHasItsTable],
 ] as const
 
 function account(run: MigrationRun, k: Thread, process: Process, quiescent: boolean, seenBy: string): void {

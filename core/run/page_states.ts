@@ -14,16 +14,13 @@ import type { MigrationRun } from './migration_run.ts'
 export const CELL = { missing: 0, zero: 1, resident: 2, inflight: 3, dirty: 4, fault: 5, wp: 6, error: 7 } as const
 
 function cellOf(process: Process, page: number): number {
-  const slot = process.mm.table.walk(page)
-  if (slot < 0) return CELL.missing
-  const pte = process.machine.kernel.tables.get(slot)
+  const pte = process.mm.table.lookup(page)
   if (!ptePresent(pte)) return CELL.missing
   return ptePfn(pte) === ZERO_PFN ? CELL.zero : CELL.resident
 }
 
 function isDirty(process: Process, page: number): boolean {
-  const slot = process.mm.table.walk(page)
-  return slot >= 0 && (process.machine.kernel.tables.get(slot) & PTE_D) !== 0
+  return (process.mm.table.lookup(page) & PTE_D) !== 0
 }
 
 /** Source: what it has, dirty until sent. Destination: what has arrived, what is asked for, what is on the wire. */

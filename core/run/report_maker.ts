@@ -164,10 +164,9 @@ function stateHash(run: MigrationRun): string {
 }
 
 function hashPages(hash: Hash64, process: Process, ramPage: number, pages: number): void {
-  const { tables, phys } = process.machine.kernel
+  const { phys } = process.machine.kernel
   for (let page = 0; page < pages; page++) {
-    const slot = process.mm.table.walk(ramPage + page)
-    const pte = slot < 0 ? 0 : tables.get(slot)
+    const pte = process.mm.table.lookup(ramPage + page)
     hash.int(pteFlags(pte))
     if (pte === 0) continue
     const pfn = ptePfn(pte)

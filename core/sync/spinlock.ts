@@ -66,6 +66,16 @@ export class Spinlock {
     return true
   }
 
+  /** Step gear: waits until the holder leaves, without taking the lock: stands for a loop that tries again and again. */
+  *waitFree(k: Task): Proc<void> {
+    while (this.holder !== null) {
+      this.#waiters ??= []
+      this.#waiters.push(k)
+      k.spin(`${this.label} ${this.id}`, this.holder)
+      yield BLOCK
+    }
+  }
+
   unlock(k: Task): void {
     if (this.holder !== k) fail(`${k.name} unlocks ${this.label} ${this.id} held by ${this.holder?.name ?? 'nobody'}`)
     if (k.lockdep !== null) k.lockdep.gives(k, this.label, this.id)

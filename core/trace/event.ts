@@ -67,7 +67,13 @@ export type MigrationStatus = (typeof MIGRATION_STATUS)[number]
 export const VIOLATION_CAUSE = ['lost', 'stale', 'torn', 'duplicated', 'misplaced', 'accounting'] as const
 export type ViolationCause = (typeof VIOLATION_CAUSE)[number]
 
-export const CHECK_NAME = ['pages compared', 'mapcount equals PTEs', 'rmap finds every mapping', 'no frame leaks'] as const
+export const CHECK_NAME = [
+  'pages compared',
+  'mapcount equals PTEs',
+  'rmap finds every mapping',
+  'no frame leaks',
+  'each huge PMD has its table',
+] as const
 
 /** A lane is one thread of control on one machine; its index is what an event row carries. */
 export interface Lane {

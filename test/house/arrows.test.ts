@@ -80,6 +80,7 @@ describe('the import rule', () => {
     ['renderer/app.tsx', "import { a } from '../core/api/protocol.ts'"],
     ['renderer/browser_host.ts', "import { HostError } from '../core/shell/host.ts'"],
     ['core/mm/vma.ts', "// import { a } from '../api/session.ts'"],
+    ['core/mm/vma.ts', "const ends = ['from', 'to']"],
   ])('lets %s do: %s', (path, text) => expect(importOffences(planted(path, text))).toEqual([]))
 })
 

@@ -36,7 +36,8 @@ const CORE_ARROWS: Readonly<Record<string, readonly string[]>> = {
   migration: ['machine'],
   checkers: ['guest', 'migration'],
   run: ['checkers'],
-  litmus: ['run', 'explore'],
+  conform: ['run', 'explore'],
+  litmus: ['conform'],
   shell: ['litmus'],
   api: ['shell'],
 }
@@ -138,7 +139,8 @@ function reach(folder: string): ReadonlySet<string> {
 
 function specifiers({ text }: SourceFile): { line: number; specifier: string }[] {
   const code = blankComments(text)
-  const statement = /(?:\bfrom\s*|\bimport\s*\(\s*|\bimport\s*|\bnew\s+URL\s*\(\s*)(['"])([^'"\n]+)\1/g
+  // A quoted 'from' is a word of somebody's data, not an import's.
+  const statement = /(?:(?<!['"])\bfrom\s*|\bimport\s*\(\s*|\bimport\s*|\bnew\s+URL\s*\(\s*)(['"])([^'"\n]+)\1/g
   return [...code.matchAll(statement)].map((found) => ({ line: lineAt(code, found.index), specifier: found[2] ?? '' }))
 }
 

@@ -48,6 +48,6 @@ describe('a kernel', () => {
     rig.load(a)
     rig.store(a, 1)
     rig.store(a + 1, 1)
-    expect(rig.kernel.faults).toEqual({ total: 3, minor: 3, major: 0, userfault: 0, classic: 3 })
+    expect(rig.kernel.faults).toMatchObject({ total: 3, minor: 3, major: 0, userfault: 0, classic: 3 })
   })
 })

@@ -5,11 +5,15 @@
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import type { Proc } from '../../core/engine/op.ts'
+import type { Thread } from '../../core/hw/cpu.ts'
 import { LOCK_ORDER } from '../../core/mm/lock_order.ts'
+import { handlePageFault } from '../../core/mm/page_fault.ts'
 import { MigrationRun } from '../../core/run/migration_run.ts'
 import { DEFAULT_OPTIONS, type MigrateOptions, RESOLVERS } from '../../core/run/options.ts'
 import { IRQ_OFF, Lockdep } from '../../core/sync/lockdep.ts'
 import { Recorder } from '../../core/trace/recorder.ts'
+import { failure, GEARS, Rig } from './rig.ts'
 
 const declared = LOCK_ORDER.map((lockClass) => lockClass.label)
 
@@ -46,6 +50,67 @@ describe('the order', () => {
     const ranks = chain.map((label) => declared.indexOf(label))
     expect(ranks).not.toContain(-1)
     expect(ranks).toEqual(ranks.toSorted((a, b) => a - b))
+  })
+})
+
+describe.each(GEARS)('planted in the model, in the %s gear', (gear) => {
+  const planted: readonly (readonly [string, (k: Thread, rig: Rig) => Proc<void>, string])[] = [
+    [
+      'a page lock inside the anon_vma of the page',
+      function* (k, rig) {
+        const root = rig.vma(1).anonVma?.root
+        if (root === undefined) throw new Error('no anon_vma')
+        yield* root.rwsem.downRead(k)
+        yield* rig.kernel.pageLocks.lock(k, rig.frame(1))
+      },
+      'asks for page.lock inside anon_vma.rwsem, but the order declared is page.lock, then anon_vma.rwsem',
+    ],
+    [
+      'mmap_lock inside a page lock',
+      function* (k, rig) {
+        yield* rig.kernel.pageLocks.lock(k, rig.frame(1))
+        yield* rig.mm.mmapLock.downRead(k)
+      },
+      'asks for mm.mmap_lock inside page.lock',
+    ],
+    [
+      'a page fault, which takes mmap_lock, with mmap_lock held',
+      function* (k, rig) {
+        yield* rig.mm.mmapLock.downRead(k)
+        yield* handlePageFault(k, rig.mm, 2, true)
+      },
+      `asks twice for mm.mmap_lock`,
+    ],
+    [
+      'a page lock, which sleeps, under a PTE lock',
+      function* (k, rig) {
+        yield* rig.kernel.pteLock(rig.mm.table.walk(1)).lock(k)
+        yield* rig.kernel.pageLocks.lock(k, rig.frame(1))
+      },
+      'which sleeps, with a spinlock held (pte_lock',
+    ],
+    [
+      'two PTE locks descending',
+      function* (k, rig) {
+        const [low, high] = [rig.mm.table.walkAllocate(1), rig.mm.table.walkAllocate(600)].sort((a, b) => a - b)
+        yield* rig.kernel.pteLock(high ?? 0).lock(k)
+        yield* rig.kernel.pteLock(low ?? 0).lock(k)
+      },
+      'two of this class are taken ascending',
+    ],
+    [
+      'a system call that ends with mmap_lock held',
+      function* (k, rig) {
+        yield* rig.mm.mmapLock.downRead(k)
+      },
+      'ends',
+    ],
+  ]
+  it.each(planted)('%s is found', (_, body, report) => {
+    const rig = new Rig({ gear })
+    expect(rig.map(2)).toBe(1)
+    rig.store(1, 7)
+    expect(failure(() => rig.call((k) => body(k, rig)))).toContain(report)
   })
 })
 

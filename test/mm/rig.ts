@@ -7,6 +7,7 @@
  */
 import { Prng } from '../../core/base/prng.ts'
 import {
+  everyHugePmdHasItsTable,
   mapcountEqualsPtes,
   noFrameLeaks,
   rmapFindsEveryMapping,
@@ -18,7 +19,7 @@ import { Timeline } from '../../core/engine/timeline.ts'
 import { random } from '../../core/explore/schedulers.ts'
 import type { Cpu, Thread } from '../../core/hw/cpu.ts'
 import { ZEN5 } from '../../core/hw/presets/zen5.ts'
-import { ptePfn, ptePresent, pteWritable } from '../../core/hw/pte.ts'
+import { HUGE_PAGES, pmdHuge, ptePfn, ptePresent, pteWritable } from '../../core/hw/pte.ts'
 import { Identity, Machine } from '../../core/machine/machine.ts'
 import { type PageContent, Process } from '../../core/machine/process.ts'
 import { fork } from '../../core/mm/fork.ts'
@@ -175,9 +176,9 @@ export class Rig {
     return Object.assign(child, { mm })
   }
 
-  /** Maps `pages` anonymous pages at the lowest gap; returns the first. */
-  map(pages: number, flags = RW): number {
-    const address = this.call((k) => mmapAnonymous(k, this.mm, pages * P, flags))
+  /** Maps `pages` anonymous pages at the lowest gap that is a multiple of `align`; returns the first. */
+  map(pages: number, flags = RW, align = 1): number {
+    const address = this.call((k) => mmapAnonymous(k, this.mm, pages * P, flags, align))
     if (address < 0) throw new Error(`mmap answered ${address}`)
     return (address - at(0)) / P
   }
@@ -207,8 +208,13 @@ export class Rig {
   }
 
   pte(page: number, mm = this.mm): number {
-    const slot = mm.table.walk(page)
-    return slot < 0 ? 0 : this.kernel.tables.get(slot)
+    return mm.table.lookup(page)
+  }
+
+  /** Whether 2 MiB are mapped at once there. */
+  isHuge(page: number, mm = this.mm): boolean {
+    const slot = mm.table.pmdSlot(page)
+    return slot >= 0 && pmdHuge(this.kernel.tables.get(slot))
   }
 
   /** The frame mapped at a page, or -1. */
@@ -235,6 +241,7 @@ export class Rig {
       rmapFindsEveryMapping(processes) ??
       noFrameLeaks(processes) ??
       swapCountsEqualEntries(processes) ??
+      everyHugePmdHasItsTable(processes) ??
       this.#auditTlbs(processes)
     )
   }
@@ -246,9 +253,12 @@ export class Rig {
         if (cpu.mmu.space !== mm.table) continue
         for (const level of [cpu.mmu.l1, cpu.mmu.l2]) {
           for (let slot = 1; slot < level.page.length; slot++) {
-            const page = level.page[slot] ?? -1
-            if (page < 0) continue
+            const unit = level.page[slot] ?? -1
+            if (unit < 0) continue
+            const page = unit < level.hugeBase ? unit : (unit - level.hugeBase) * HUGE_PAGES
             const pte = this.pte(page, mm)
+            if (this.isHuge(page, mm) !== unit >= level.hugeBase)
+              return `CPU ${cpu.id} has an entry of the wrong size for page ${page}`
             if (!ptePresent(pte) || ptePfn(pte) !== level.pfn[slot]) return `CPU ${cpu.id} has a stale entry for page ${page}`
             if (((level.perm[slot] ?? 0) & 1) !== 0 && !pteWritable(pte)) return `CPU ${cpu.id} may still write page ${page}`
           }

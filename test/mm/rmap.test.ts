@@ -188,7 +188,7 @@ describe('walks beside', () => {
     expect(wrong).toEqual([])
   })
 
-  it('the merging of areas find the page in each of 1000 schedules', () => {
+  it('the merging of areas find the page in each of 1000 schedules; before the upper lets go both lead to it', () => {
     const wrong = seedsWhere(1000, (seed) => {
       const rig = new Rig({ gear: 'step', seed })
       const a = rig.map(3)
@@ -196,7 +196,7 @@ describe('walks beside', () => {
       rig.call((k) => madvise(k, rig.mm, at(a + 1), P, MADV_DONTFORK))
       rig.spawn('merger', 0, (k) => madvise(k, rig.mm, at(a + 1), P, 11))
       const walks = [0, 1, 2].map((p) => rig.spawn(`walker ${p}`, 1 + p, (k) => walkAndCount(k, rig, rig.frame(a + p))))
-      return rig.run() !== 'done' || walks.some((w) => w.value !== 1)
+      return rig.run() !== 'done' || walks.some((w) => w.value !== 1 && w.value !== 2)
     })
     expect(wrong).toEqual([])
   })

@@ -1,0 +1,105 @@
+/**
+ * mmap_lock, and the lock of one area that 6.4 put beside it.
+ *
+ * An area's lock is held by readers (page faults) and written by whoever changes the area. There is no unlock for writing:
+ * a write lock is a number in the area equal to the number in mmap_lock, and leaving mmap_lock counts that up, which
+ * releases all areas at once. Hence writers need mmap_lock for writing, and may collect as many areas as they like.
+ *
+ * In the clock gear a write section is atomic but lasts: an area keeps from when to when it was write-locked last.
+ * Pairs with vma_lock.ts. @kernel mmap_lock, mm_lock_seq, vma_start_write, vma_end_write_all
+ */
+import { AccessMode, NOTHING, type Proc, read, write } from '../engine/op.ts'
+import type { Task } from '../engine/task.ts'
+import { Rwsem } from '../sync/rwsem.ts'
+
+export class MmapLock extends Rwsem {
+  /** @kernel mm_lock_seq */
+  sequence = 1
+  #lockedAreas: VmaLock[] = []
+
+  constructor(id: number, costNs: number) {
+    super(id, 'mm.mmap_lock', costNs)
+  }
+
+  /** @kernel mmap_write_unlock, vma_end_write_all */
+  override upWrite(k: Task): void {
+    this.sequence++
+    if (this.#lockedAreas.length > 0) {
+      for (const area of this.#lockedAreas) area.lockedUntilNs = k.clock.nowNs
+      this.#lockedAreas = []
+    }
+    super.upWrite(k)
+  }
+
+  /** An area that the next upWrite releases. */
+  noteLocked(area: VmaLock): void {
+    this.#lockedAreas.push(area)
+  }
+}
+
+export class VmaLock {
+  /** Equal to mmap_lock's: write-locked. @kernel vm_lock_seq */
+  sequence = 0
+  lockedFromNs = Number.POSITIVE_INFINITY
+  lockedUntilNs = Number.NEGATIVE_INFINITY
+  readonly #rwsem: Rwsem
+
+  constructor(
+    readonly id: number,
+    costNs: number,
+  ) {
+    this.#rwsem = new Rwsem(id, 'vma.lock', costNs)
+  }
+
+  /** Waits for the readers, and keeps new ones out until mmap_lock is left. The caller writes mmap_lock. @kernel vma_start_write */
+  startWrite(k: Task, mmapLock: MmapLock): Proc<void> {
+    if (this.sequence === mmapLock.sequence) return NOTHING
+    if (k.stepping) return this.#startWriteStep(k, mmapLock)
+    this.#rwsem.downWrite(k)
+    this.#mark(k, mmapLock)
+    this.#rwsem.upWrite(k)
+    return NOTHING
+  }
+
+  *#startWriteStep(k: Task, mmapLock: MmapLock): Proc<void> {
+    yield* this.#rwsem.downWrite(k)
+    yield write(this.id, 'vma.vm_lock_seq')
+    this.#mark(k, mmapLock)
+    this.#rwsem.upWrite(k)
+  }
+
+  #mark(k: Task, mmapLock: MmapLock): void {
+    this.sequence = mmapLock.sequence
+    this.lockedFromNs = k.clock.nowNs
+    this.lockedUntilNs = Number.POSITIVE_INFINITY
+    mmapLock.noteLocked(this)
+  }
+
+  /**
+   * A read lock, or false at once where a writer is near: compare, try, and compare again (`looksTwice`), because a writer may
+   * have come and marked the area in between. @kernel vma_start_read
+   */
+  *startRead(k: Task, mmapLock: MmapLock, looksTwice: boolean): Proc<boolean> {
+    if (k.stepping) yield read(this.id, 'vma.vm_lock_seq')
+    if (this.#isWriteLocked(k, mmapLock)) return false
+    if (k.stepping) yield { kind: 'access', mode: AccessMode.acquireShared, object: this.id, label: 'vma.lock' }
+    if (!this.#rwsem.tryRead(k)) return false
+    if (k.stepping) yield read(this.id, 'vma.vm_lock_seq')
+    if (looksTwice && this.#isWriteLocked(k, mmapLock)) {
+      this.#rwsem.upRead(k)
+      return false
+    }
+    return true
+  }
+
+  #isWriteLocked(k: Task, mmapLock: MmapLock): boolean {
+    if (this.sequence === mmapLock.sequence) return true
+    const now = k.clock.nowNs
+    return !k.stepping && this.lockedFromNs <= now && now < this.lockedUntilNs
+  }
+
+  /** @kernel vma_end_read */
+  endRead(k: Task): void {
+    this.#rwsem.upRead(k)
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * What a speculative fault holds instead of a lock: an area, its count, and a page table seen at one moment.
+ *
+ * The lock helper is the point of commitment. Repeat:
+ *   1. interrupts off: page tables seen now cannot be freed under us (freeing needs this CPU's answer).
+ *   2. area changed or dead -> fail.   3. PMD no longer what it was -> fail.
+ *   4. *try* the PTE lock; busy: interrupts on, repeat. Its holder may wait for this CPU to answer an IPI (R14).
+ *   5. area changed or dead -> unlock, fail.   6. interrupts on.
+ * From 5 on, a zap of this area waits for the PTE lock and will see our PTE.
+ *
+ * Source: Peter Zijlstra, 5/6 of the RFC of Oct 2014; v12 22/31. Pairs with speculative_fault.ts and vma_sequence.ts.
+ * @kernel pte_spinlock, pte_map_lock, vma_is_dead, vma_has_changed
+ */
+import { AccessMode, type Proc, read } from '../engine/op.ts'
+import type { Thread } from '../hw/cpu.ts'
+import { irqDisable, irqEnable } from '../hw/ipi.ts'
+import { type FaultGuard, LOCKED, NOT_LOCKED, type Vmf } from './vm_fault.ts'
+import type { Vma } from './vma.ts'
+
+export class Speculation implements FaultGuard {
+  readonly speculative = true
+
+  constructor(
+    readonly vma: Vma,
+    /** The count, and when it was read (clock gear). */
+    readonly sequence: number,
+    readonly sinceNs: number,
+    /** The leaf table that the PMD named. */
+    readonly leaf: number,
+    readonly settlesUserfault: boolean,
+  ) {}
+
+  lockPte(k: Thread, vmf: Vmf): Proc<boolean> {
+    if (k.stepping) return this.#lockPteStep(k, vmf)
+    // Nothing runs between the checks and the lock here; time passes while the lock is waited for, so the check is last.
+    const lock = vmf.mm.kernel.pteLock(vmf.slot)
+    lock.lock(k)
+    if (!vmaHasChanged(k, vmf, this.sequence, this.sinceNs)) return LOCKED
+    lock.unlock(k)
+    return NOT_LOCKED
+  }
+
+  *#lockPteStep(k: Thread, vmf: Vmf): Proc<boolean> {
+    const { mm, slot, vma } = vmf
+    const { kernel } = mm
+    const lock = kernel.pteLock(slot)
+    for (;;) {
+      // 1.
+      irqDisable(k.cpu)
+      // 2.
+      yield read(vma.id, 'vma.vm_sequence')
+      // 3.
+      const changed = vmaHasChanged(k, vmf, this.sequence, 0) || mm.table.node(vmf.page, 1) !== this.leaf
+      if (changed && kernel.has('spec-seq-recheck')) {
+        irqEnable(k.cpu)
+        return false
+      }
+      // 4.
+      if (!kernel.has('spec-trylock')) {
+        yield* lock.lock(k)
+        break
+      }
+      yield { kind: 'access', mode: AccessMode.acquire, object: lock.id, label: lock.label }
+      if (lock.tryLock(k)) break
+      irqEnable(k.cpu)
+      yield* lock.waitFree(k)
+    }
+    // 5.
+    yield read(vma.id, 'vma.vm_sequence')
+    if (vmaHasChanged(k, vmf, this.sequence, 0)) {
+      lock.unlock(k)
+      irqEnable(k.cpu)
+      return false
+    }
+    // 6.
+    irqEnable(k.cpu)
+    return true
+  }
+
+  /** Nothing is held. */
+  release(): void {}
+}
+
+/** The area has left the tree, or its count is not what it was. @kernel vma_is_dead, vma_has_changed */
+export function vmaHasChanged(k: Thread, vmf: Pick<Vmf, 'vma' | 'mm'>, sequence: number, sinceNs: number): boolean {
+  const { vma } = vmf
+  const { kernel } = vmf.mm
+  vma.use('vma_is_dead')
+  if (kernel.has('spec-dead-check') && !vma.linked) return true
+  return kernel.has('spec-seq-recheck') && vma.sequence.isChanged(k, sequence, sinceNs)
+}

@@ -1,0 +1,209 @@
+/**
+ * Page faults without mmap_lock: find the area, remember its count, do the work, and look again under the PTE lock.
+ * Any doubt answers 'fallback', with a reason that is counted, and the classic path handles the fault.
+ *
+ * 2014 (handleSpeculativeFault2014), inside an SRCU section:
+ *  1. enter. 2. find_vma_srcu. 3. dead, then the count. 4. odd or dead. 5. bounds (and rights: the RFC had no such test).
+ *  6. the count again: the bounds may have been a mixture. 7. interrupts off. 8. no table on the way: nothing is allocated.
+ *  9. snapshot of table and PTE; interrupts on. 10. the ordinary PTE code, guarded by speculation.ts. 11. leave.
+ *
+ * v12 of 2019 (handleSpeculativeFault), with a reference on the area:
+ *  0. one thread only. 2. find_vma_rcu. 3. odd. 4. vm_ops. 5. no anon_vma: preparing needs mmap_lock. 6. snapshot flags.
+ *  7. userfault areas. 9. bounds. 11. rights. 12. policy. 13. interrupts off. 14. to 16. tables, PMD and PTE snapshot.
+ *  18. interrupts on. 19. the count again. 20. the PTE code. 21. drop the reference.
+ *  (1, 8, 10 and 17 concern what this model has not: retry flags, growing stacks, protection keys, gfp masks.)
+ *
+ * v12 answers SIGSEGV in step 11 from flags that step 19 has not confirmed; here a negative answer is a fall-back, too (R25).
+ * Source: Peter Zijlstra, RFC 5/6, Oct 2014; Laurent Dufour, v12 22/31. @kernel handle_speculative_fault
+ */
+import { fail } from '../base/assert.ts'
+import { type Proc, read } from '../engine/op.ts'
+import type { Thread } from '../hw/cpu.ts'
+import { irqDisable, irqEnable } from '../hw/ipi.ts'
+import { ENTRIES } from '../hw/page_table.ts'
+import { PTE_NONE, ptePresent } from '../hw/pte.ts'
+import { findVmaRcu, findVmaSrcu } from './find_vma.ts'
+import type { Mm } from './mm.ts'
+import { handlePteFault } from './pte_fault.ts'
+import { Speculation } from './speculation.ts'
+import { userfaultfdMissing } from './uffd_fault.ts'
+import { type Attempt, FAULT_USER, type FirstTry, type Vmf } from './vm_fault.ts'
+import { VM_READ, VM_WRITE, type Vma } from './vma.ts'
+import { putVma } from './vma_lifetime.ts'
+
+/** Why a speculation was given up before or in its work. */
+type Reason =
+  | 'single-thread'
+  | 'no-vma'
+  | 'vma-odd'
+  | 'vma-dead'
+  | 'file'
+  | 'no-anon-vma'
+  | 'userfault'
+  | 'bounds'
+  | 'access'
+  | 'policy'
+  | 'no-page-table'
+  | 'pte-not-supported'
+  | 'vma-changed'
+
+function end(mm: Mm, outcome: Attempt | Reason): FirstTry {
+  const { faults } = mm.kernel
+  switch (outcome) {
+    case 'done':
+      faults.speculative++
+      return 'ok'
+    case 'oom':
+      return 'oom'
+    case 'changed':
+      faults.countAbort('vma-changed')
+      return 'fallback'
+    case 'retry':
+    case 'sigbus':
+      return outcome
+    default:
+      faults.countAbort(outcome)
+      return 'fallback'
+  }
+}
+
+/** The handler of v12. @kernel __handle_speculative_fault */
+export function* handleSpeculativeFault(k: Thread, mm: Mm, page: number, store: boolean): Proc<FirstTry> {
+  // 0.
+  if (!mm.isThreaded) return end(mm, 'single-thread')
+  // Taking and dropping the reference: one atomic pair.
+  k.cpu.nowNs += k.cpu.preset.lockNs.value
+  // 2.
+  const vma = yield* findVmaRcu(k, mm, page)
+  if (vma === null) return end(mm, 'no-vma')
+  const outcome = yield* speculate(k, mm, vma, page, store)
+  // 21.
+  putVma(vma)
+  return end(mm, outcome)
+}
+
+function* speculate(k: Thread, mm: Mm, vma: Vma, page: number, store: boolean): Proc<Attempt | Reason> {
+  const { kernel } = mm
+  // 3.
+  const sinceNs = k.cpu.nowNs
+  if (k.stepping) yield vma.sequence.announce()
+  const { sequence } = vma.sequence
+  if (kernel.has('spec-odd-check') && vma.sequence.isOdd(k)) return 'vma-odd'
+  // 4.
+  if (!vma.isAnonymous) return 'file'
+  // 5.
+  if (k.stepping) yield read(vma.id, 'vma.anon_vma')
+  if (vma.anonVma === null && kernel.has('spec-anon-vma')) return 'no-anon-vma'
+  // 6.
+  if (k.stepping) yield read(vma.id, 'vma.vm_flags')
+  const { flags, pageProt } = vma
+  // 7. Not tested again under the PTE lock: registering counts as a change.
+  if (userfaultfdMissing(vma)) return 'userfault'
+  // 9.
+  if (k.stepping) yield read(vma.id, 'vma.vm_end')
+  if (!vma.contains(page)) return 'bounds'
+  // 11.
+  if ((flags & (store ? VM_WRITE : VM_READ)) === 0) return 'access'
+  // 12.
+  if (vma.policy !== null) return 'policy'
+  const vmf = yield* snapshot(k, mm, vma, page, store, pageProt, sequence, sinceNs)
+  if (typeof vmf === 'string') return vmf
+  // 19.
+  if (k.stepping) yield vma.sequence.announce()
+  if (kernel.has('spec-seq-recheck') && vma.sequence.isChanged(k, sequence, sinceNs)) return 'vma-changed'
+  // 20.
+  return yield* handlePteFault(k, vmf)
+}
+
+/** Steps 13 to 18 of v12, 7 to 9 of 2014: the tables as they are now, walked with interrupts off; none is allocated. */
+function* snapshot(
+  k: Thread,
+  mm: Mm,
+  vma: Vma,
+  page: number,
+  store: boolean,
+  prot: number,
+  sequence: number,
+  sinceNs: number,
+): Proc<Vmf | Reason> {
+  const isV12 = mm.kernel.faultPath === 'speculative'
+  irqDisable(k.cpu)
+  if (k.stepping) yield read(mm.id, 'pmd')
+  const leaf = mm.table.node(page, 1)
+  const slot = leaf * ENTRIES + (page & (ENTRIES - 1))
+  if (leaf !== 0 && k.stepping) yield read(slot, 'pte')
+  const pte = leaf === 0 ? PTE_NONE : mm.kernel.tables.get(slot)
+  irqEnable(k.cpu)
+  if (leaf === 0) return 'no-page-table'
+  if (pte !== PTE_NONE && !ptePresent(pte)) return 'pte-not-supported'
+  const guard = new Speculation(vma, sequence, sinceNs, leaf, isV12)
+  return { mm, vma, page, store, slot, pte, prot, guard, flags: FAULT_USER, offset: 0 }
+}
+
+/** The handler of the RFC. @kernel handle_speculative_fault */
+export function* handleSpeculativeFault2014(k: Thread, mm: Mm, page: number, store: boolean): Proc<FirstTry> {
+  const { vmaSrcu } = mm.kernel
+  // 1.
+  if (k.stepping) yield read(vmaSrcu.id, 'srcu.readers')
+  k.cpu.nowNs += k.cpu.preset.lockNs.value
+  const index = vmaSrcu.readLock(k)
+  const outcome = yield* speculate2014(k, mm, page, store)
+  // 11.
+  vmaSrcu.readUnlock(k, index)
+  return end(mm, outcome)
+}
+
+function* speculate2014(k: Thread, mm: Mm, page: number, store: boolean): Proc<Attempt | Reason> {
+  const { kernel } = mm
+  // 2.
+  const vma = yield* findVmaSrcu(k, mm, page)
+  if (vma === null) return 'no-vma'
+  // 3.
+  if (k.stepping) yield read(vma.id, 'vma.vm_rb')
+  vma.use('handle_speculative_fault')
+  const dead = !vma.linked
+  const sinceNs = k.cpu.nowNs
+  if (k.stepping) yield vma.sequence.announce()
+  vma.use('handle_speculative_fault')
+  const { sequence } = vma.sequence
+  // 4.
+  if (dead && kernel.has('spec-dead-check')) return 'vma-dead'
+  if (kernel.has('spec-odd-check') && vma.sequence.isOdd(k)) return 'vma-odd'
+  // 5.
+  if (k.stepping) yield read(vma.id, 'vma.vm_end')
+  if (!vma.contains(page)) return 'bounds'
+  if (k.stepping) yield read(vma.id, 'vma.vm_flags')
+  const { flags, pageProt } = vma
+  if (kernel.has('spec-access-check') && (flags & (store ? VM_WRITE : VM_READ)) === 0) return 'access'
+  if (vma.anonVma === null && vma.file === null && kernel.has('spec-anon-vma')) return 'no-anon-vma'
+  if (userfaultfdMissing(vma)) return 'userfault'
+  // 6.
+  if (k.stepping) yield vma.sequence.announce()
+  if (kernel.has('spec-seq-recheck') && vma.sequence.isChanged(k, sequence, sinceNs)) return 'vma-changed'
+  // 7. to 9.
+  const vmf = yield* snapshot(k, mm, vma, page, store, pageProt, sequence, sinceNs)
+  if (typeof vmf === 'string') return vmf
+  // 10.
+  if (!vma.isAnonymous) return yield* callFaultMethod(k, vma)
+  yield* chooseNode(k, vma)
+  return yield* handlePteFault(k, vmf)
+}
+
+/**
+ * The fault method of a file: it takes the file from the area and may sleep with it. This model has no page cache, so that
+ * the method never has the page; what matters is that the file is still there to ask.
+ */
+function* callFaultMethod(k: Thread, vma: Vma): Proc<Reason> {
+  const { file } = vma
+  if (k.stepping) yield read(vma.id, 'file.f_op')
+  if (file !== null && file.inode.refs <= 0) fail(`use after free: the fault method uses file ${file.inode.id}, which was freed`)
+  return 'file'
+}
+
+/** The policy says which node a new page comes from. There is one node, but the policy is read. @kernel get_vma_policy */
+function* chooseNode(k: Thread, vma: Vma): Proc<void> {
+  const { policy } = vma
+  if (policy === null) return
+  if (k.stepping) yield read(vma.id, 'policy.mode')
+  policy.use('the choice of a node')
+}

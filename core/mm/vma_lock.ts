@@ -1,0 +1,121 @@
+/**
+ * The page fault under a lock of the area alone: what mainline did instead of speculation (6.4 and later).
+ *
+ * lock_vma_under_rcu, which never blocks; any doubt is "no", and the classic path answers:
+ *  1. RCU section. 2. look the area up (the tree's contract: a walk under RCU sees some whole state of the tree).
+ *  3. vma_start_read: not write-locked, try the read lock, still not write-locked.
+ *  4. no anon_vma yet: preparing one needs the neighbours, hence mmap_lock.
+ *  5. the area still covers the address and is not detached. 6. leave RCU.
+ *
+ * Readers keep writers out while they work, so nothing is checked again: rights are exact, tables may be allocated, a
+ * userfault may sleep once the area's lock is released. Pairs with mmap_lock.ts, and with vma_sequence.ts for writers.
+ *
+ * Source: mm/memory.c; "per-VMA locks", 2023. @kernel lock_vma_under_rcu, vma_start_read, vma_end_read
+ */
+import { type Proc, read } from '../engine/op.ts'
+import type { Thread } from '../hw/cpu.ts'
+import { PTE_NONE } from '../hw/pte.ts'
+import { handleHugeFault } from './huge_memory.ts'
+import type { Mm } from './mm.ts'
+import { VmaLock } from './mmap_lock.ts'
+import { pteAlloc } from './pgtable.ts'
+import { handlePteFault } from './pte_fault.ts'
+import { type Attempt, type FaultGuard, type FirstTry, pteLock, type Vmf } from './vm_fault.ts'
+import { VM_READ, VM_WRITE, type Vma } from './vma.ts'
+
+/** What holding the area's lock means to fault code: the PTE lock is taken as ever. */
+const UNDER_VMA_LOCK: FaultGuard = {
+  speculative: false,
+  settlesUserfault: false,
+  lockPte: pteLock,
+  release: (k: Thread, vmf: Vmf) => vmf.vma.lock?.endRead(k),
+}
+
+/** The lock of an area; most areas never need one. */
+export function vmaLock(mm: Mm, vma: Vma): VmaLock {
+  vma.lock ??= new VmaLock(vma.id, mm.kernel.preset.lockNs.value)
+  return vma.lock
+}
+
+/** The area of a page, read-locked, or why not. @kernel lock_vma_under_rcu */
+export function* lockVmaUnderRcu(k: Thread, mm: Mm, page: number): Proc<Vma | string> {
+  const { kernel } = mm
+  // 1.
+  if (k.stepping) yield read(0, 'rcu.readers')
+  kernel.rcu.readLock(k)
+  // 2.
+  if (k.stepping) yield read(mm.id, 'mm.mm_mt')
+  const vma = mm.tree.walk(page)
+  if (vma === null) {
+    kernel.rcu.readUnlock(k)
+    return 'no-vma'
+  }
+  vma.use('lock_vma_under_rcu')
+  // 3.
+  const lock = vmaLock(mm, vma)
+  if (!(yield* lock.startRead(k, mm.mmapLock, kernel.has('vma-lock-second-look')))) {
+    kernel.rcu.readUnlock(k)
+    return 'locked'
+  }
+  // 4. and 5.
+  if (k.stepping) yield read(vma.id, 'vma.anon_vma')
+  vma.use('lock_vma_under_rcu')
+  const doubt = vma.anonVma === null ? 'no-anon-vma' : isGone(mm, vma, page) ? 'detached' : ''
+  if (doubt !== '') lock.endRead(k)
+  // 6.
+  kernel.rcu.readUnlock(k)
+  return doubt === '' ? vma : doubt
+}
+
+function isGone(mm: Mm, vma: Vma, page: number): boolean {
+  return mm.kernel.has('vma-lock-recheck') && !(vma.linked && vma.contains(page))
+}
+
+/** One try under the area's lock. */
+export function* faultUnderVmaLock(
+  k: Thread,
+  mm: Mm,
+  page: number,
+  store: boolean,
+  flags: number,
+  offset: number,
+): Proc<FirstTry> {
+  const { kernel } = mm
+  const vma = yield* lockVmaUnderRcu(k, mm, page)
+  if (typeof vma === 'string') {
+    kernel.faults.countAbort(vma)
+    return 'fallback'
+  }
+  if ((vma.flags & (store ? VM_WRITE : VM_READ)) === 0) {
+    vma.lock?.endRead(k)
+    return 'sigsegv'
+  }
+  const fault = { mm, vma, page, store, prot: vma.pageProt, guard: UNDER_VMA_LOCK, flags, offset }
+  let attempt: Attempt | 'fallback' = 'fallback'
+  let slot = mm.table.walk(page)
+  if (slot < 0) {
+    attempt = yield* handleHugeFault(k, { ...fault, slot: mm.table.pmdSlotAllocate(page), pte: PTE_NONE })
+    if (attempt === 'fallback') slot = yield* pteAlloc(k, mm, page)
+  }
+  if (slot >= 0) {
+    if (k.stepping) yield read(slot, 'pte')
+    attempt = yield* handlePteFault(k, { ...fault, slot, pte: kernel.tables.get(slot) })
+  }
+  switch (attempt) {
+    case 'fallback': // A huge page came in between: hardware walks again.
+    case 'done':
+      vma.lock?.endRead(k)
+      kernel.faults.vmaLock++
+      return 'ok'
+    case 'oom':
+      vma.lock?.endRead(k)
+      return 'oom'
+    case 'changed':
+      vma.lock?.endRead(k)
+      kernel.faults.countAbort('not-supported')
+      return 'fallback'
+    case 'retry':
+    case 'sigbus':
+      return attempt
+  }
+}

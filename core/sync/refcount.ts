@@ -1,0 +1,41 @@
+/**
+ * Reference counts: an object lives until its last reference is put, and no longer.
+ *
+ * A freed object stays where it is, marked: whoever still uses it is found (use) instead of reading what comes next.
+ *
+ * @kernel refcount_t, refcount_inc_not_zero, refcount_dec_and_test
+ */
+import { fail } from '../base/assert.ts'
+
+export class Refcounted {
+  refs = 1
+  freed = false
+
+  constructor(readonly name: string) {}
+
+  get(): void {
+    if (this.refs <= 0) fail(`${this.name} is referenced at count ${this.refs}`)
+    this.refs++
+  }
+
+  /** A reference unless it is being freed: never resurrect. @kernel refcount_inc_not_zero */
+  getUnlessZero(): boolean {
+    if (this.refs === 0) return false
+    this.refs++
+    return true
+  }
+
+  /** True when this was the last reference; the object is freed then. */
+  put(): boolean {
+    if (this.refs <= 0) fail(`${this.name} is put at count ${this.refs}`)
+    this.refs--
+    if (this.refs > 0) return false
+    this.freed = true
+    return true
+  }
+
+  /** Whoever touches the object says so: a freed one may not be touched. */
+  use(who: string): void {
+    if (this.freed) fail(`use after free: ${who} uses ${this.name}, which was freed`)
+  }
+}
