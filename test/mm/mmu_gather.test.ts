@@ -31,7 +31,7 @@ describe.each(GEARS)('in the %s gear', (gear) => {
     rig.call(function* (k) {
       yield* rig.mm.mmapLock.downRead(k)
       const gather = new MmuGather(rig.mm, 4)
-      yield* unmapPageRange(k, gather, a, a + 10)
+      yield* unmapPageRange(k, gather, rig.vma(a), a, a + 10)
       expect(rig.kernel.pages.used).toBe(2)
       yield* gather.finish(k)
       rig.mm.mmapLock.upRead(k)

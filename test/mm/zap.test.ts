@@ -10,7 +10,7 @@ import { GEARS, Rig } from './rig.ts'
 function zap(rig: Rig, start: number, end: number): void {
   rig.call(function* (k) {
     yield* rig.mm.mmapLock.downRead(k)
-    yield* zapPageRange(k, rig.mm, start, end)
+    yield* zapPageRange(k, rig.mm, rig.vma(start), start, end)
     rig.mm.mmapLock.upRead(k)
   })
 }
