@@ -19,6 +19,8 @@ import type { Thread } from '../hw/cpu.ts'
 import { ZEN5 } from '../hw/presets/zen5.ts'
 import { Identity, Machine } from '../machine/machine.ts'
 import { Process } from '../machine/process.ts'
+import type { ProtectionName } from '../mm/kconfig.ts'
+import type { FaultPath } from '../mm/kernel.ts'
 import { Recorder } from '../trace/recorder.ts'
 import type { CallStep, ConformCase } from './case.ts'
 import { callOnModel } from './model_calls.ts'
@@ -37,6 +39,12 @@ export interface Actor {
   outcomes: Outcome[]
 }
 
+/** Which of the models: how it faults, and what protects it. */
+export interface ModelOptions {
+  readonly faultPath?: FaultPath
+  readonly without?: readonly ProtectionName[]
+}
+
 const QUANTUM_NS = 100
 /** Memory of the machine, its swap device, and the size of a process's window, in pages. */
 const FRAMES = 1024
@@ -53,17 +61,18 @@ export class ModelWorld implements World {
   readonly #actors = new Map<string, Actor>()
 
   /** Round 0 of a case is run by time, each later one in another random interleaving. */
-  constructor(one: ConformCase, round = 0) {
+  constructor(one: ConformCase, round = 0, { faultPath = 'classic', without = [] }: ModelOptions = {}) {
     this.#engine = round === 0 ? new Timeline(QUANTUM_NS) : new Execution(random(new Prng(round)))
     const options = {
       name: 'destination',
       preset: ZEN5,
       frames: FRAMES,
       windowPages: WINDOW_PAGES,
-      without: new Set<never>(),
+      without: new Set(without),
     } as const
     this.machine = new Machine({ ...options, lockdep: true }, this.#engine, new Identity(), new Recorder({ keep: false }))
     this.machine.kernel.swap.on(SWAP_SLOTS)
+    this.machine.kernel.faultPath = faultPath
     const process = new Process(this.machine)
     this.processes.push(process)
     const first = this.addActor('t0', process)

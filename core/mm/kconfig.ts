@@ -111,11 +111,6 @@ export const PROTECTIONS = [
     prevents: 'a slot freed and used again lets a foreign page be described as being at dst (R40)',
   },
   {
-    name: 'swapin-cache-recheck',
-    meaning: 'do_swap_page looks, with the page locked, whether it is still the cached page of the slot',
-    prevents: 'a page that reclaim or the last store took out of the cache is mapped for a slot it no longer has',
-  },
-  {
     name: 'swapin-pte-recheck',
     meaning: 'do_swap_page maps the page only if the PTE is still the entry that faulted',
     prevents: 'two threads that fault on one entry both drop its count',

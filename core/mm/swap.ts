@@ -57,6 +57,11 @@ export class Swap {
     return this.#used
   }
 
+  /** More than half of the slots are used: pages that are in memory should not hold one. @kernel vm_swap_full */
+  get isFull(): boolean {
+    return this.#used * 2 > this.slots
+  }
+
   /** Swap entries for the slot in page tables, the cache not counted. @kernel swp_swapcount, swp_entry_swapcount */
   count(slot: number): number {
     return this.#mapCount[slot]

@@ -6,7 +6,7 @@
  *  3. lock the page (who unmaps it holds that lock).
  *  4. still the page of this very slot? Else look again: reclaim may have finished with it.
  *  5. PTE lock; the PTE must be unchanged, else somebody was faster.
- *  6. drop the entry's count; for a store, try to take the page out of the cache, so that it can be ours alone.
+ *  6. drop the entry's count; for a store, or where slots run short, try to take the page out of the cache.
  *  7. exclusive (the entry says so, or nobody else has a reference): writable if the area is. Else read-only, and the store
  *     faults again into do_wp_page.
  *  8. rmap: mapping and index are set only for a page that has none (read in afresh).   9. store the PTE; unlock both.
@@ -37,8 +37,7 @@ export function* doSwapPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   if (pfn === -1) return 'oom'
   if (pfn === -2) return 'done'
   // 4.
-  const current = swap.isCached(pfn) && swap.slotOf(pfn) === slot
-  if (!current && kernel.has('swapin-cache-recheck')) return drop(k, vmf, pfn, 'done')
+  if (!swap.isCached(pfn) || swap.slotOf(pfn) !== slot) return drop(k, vmf, pfn, 'done')
   // 5.
   if (!(yield* pteMapLock(k, vmf))) return drop(k, vmf, pfn, 'changed')
   if (k.stepping) yield read(at, 'pte')
@@ -49,7 +48,7 @@ export function* doSwapPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   // 6.
   if (k.stepping) yield write(slot, 'swap.slot')
   swap.free(slot)
-  if (store && pages.refcount[pfn] === 2) swap.freeIfUnused(pfn)
+  if (swap.isFull || (store && pages.refcount[pfn] === 2)) swap.freeIfUnused(pfn)
   // 7.
   const exclusive = swapExclusive(pte) || pages.refcount[pfn] === 1
   const wp = (pte & PTE_UFFD_WP) !== 0
