@@ -1,6 +1,6 @@
 /**
- * The protections: each has a scenario (scenarios.ts) that some random schedule breaks when it is left out, and that no
- * schedule of a search as long breaks when it is there.
+ * The protections: their names and words, and for those with a scenario (scenarios.ts) that some random schedule breaks it
+ * when the protection is left out, and no schedule of a search as long when it is there.
  */
 import { describe, expect, it } from 'vitest'
 import { isProtection, PROTECTIONS } from '../../core/mm/kconfig.ts'

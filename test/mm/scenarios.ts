@@ -1,6 +1,7 @@
 /**
- * One small race for each protection of core/mm/kconfig.ts: what two or three threads do, and how to tell that it went
- * wrong. Each runs once for a seed and answers with what broke, or null.
+ * Small races for protections of core/mm/kconfig.ts that no other test leaves out: what two or three threads do, and how to
+ * tell that it went wrong. Each runs once for a seed and answers with what broke, or null. The rest is with the code it
+ * protects (search.ts does the same there).
  *
  * A protection is shown to be needed when some seed breaks without it, and none with it.
  */
@@ -86,35 +87,6 @@ function twoMovers(without: readonly ProtectionName[], seed: number): string | n
   return rig.audit()
 }
 
-/** A mover and a walker: under the anon_vma's lock the walker finds as many PTEs as mapcount says (R30). */
-function walkDuringMove(without: readonly ProtectionName[], seed: number): string | null {
-  const rig = new Rig({ gear: 'step', seed, without })
-  const { src, dst } = sourceAndDestination(rig)
-  const pfn = rig.frame(src)
-  rig.spawn('mover', 0, (k) => remapAnonPages(k, rig.mm, at(dst), at(src), P, 0))
-  const walk = rig.spawn('walker', 1, (k) => walkAndCount(k, rig, pfn))
-  const thrown = failure(() => rig.run())
-  if (thrown !== null) return thrown
-  return walk.value === 1 ? rig.audit() : `the walk found ${walk.value} of 1 PTEs`
-}
-
-/** A mover and a walker: the anon_vma that the walker gets is the one of the page (R26, R27). */
-function lockDuringMove(without: readonly ProtectionName[], seed: number): string | null {
-  const rig = new Rig({ gear: 'step', seed, without })
-  const { src, dst } = sourceAndDestination(rig)
-  const pfn = rig.frame(src)
-  let wrong: string | null = null
-  rig.spawn('mover', 0, (k) => remapAnonPages(k, rig.mm, at(dst), at(src), P, 0))
-  rig.spawn('walker', 1, function* (k) {
-    const av = yield* pageLockAnonVmaRead(k, rig.kernel, pfn)
-    if (av === null) return
-    const mapping = rig.kernel.pages.mapping[pfn]
-    if (mapping !== av.index * 2 + 1) wrong = `the walker holds anon_vma ${av.index}, the page has mapping ${mapping}`
-    av.root.rwsem.upRead(k)
-  })
-  return failure(() => rig.run()) ?? wrong
-}
-
 /** A thread touches a missing page while another places it (R52). */
 function placeDuringFault(without: readonly ProtectionName[], seed: number): string | null {
   const rig = new Rig({ gear: 'step', seed, without })
@@ -130,7 +102,5 @@ function placeDuringFault(without: readonly ProtectionName[], seed: number): str
 export const SCENARIOS: Readonly<Partial<Record<ProtectionName, Scenario>>> = {
   'remap-tlb-flush': staleStore,
   'remap-pte-recheck': twoMovers,
-  'remap-anon-vma-lock': walkDuringMove,
-  'rmap-mapping-recheck': lockDuringMove,
   'uffd-must-wait': placeDuringFault,
 }
