@@ -31,7 +31,7 @@ import {
   UFFDIO_POISON_MODE_DONTWAKE,
   UFFDIO_ZEROPAGE_MODE_DONTWAKE,
 } from './uffd_abi.ts'
-import { validateRange, validateUnalignedRange } from './uffd_api.ts'
+import { validateRange } from './uffd_api.ts'
 import { wakeUserfault } from './uffd_wake.ts'
 import type { Userfaultfd } from './userfaultfd.ts'
 import { VM_SHARED, VM_UFFD_WP, type Vma } from './vma.ts'
@@ -52,7 +52,8 @@ export function* uffdCopy(
   mode: number,
   caller: Mm = uffd.mm,
 ): Proc<UffdResult> {
-  const bad = validateUnalignedRange(caller, src, length)
+  // The window is not the end of a task's addresses: a source outside of it is not there, not invalid.
+  const bad = length > 0 ? 0 : ERRNO.EINVAL
   const known = UFFDIO_COPY_MODE_DONTWAKE | UFFDIO_COPY_MODE_WP
   return yield* resolve(k, uffd, dst, length, bad, known, mode, UFFDIO_COPY_MODE_WP, { what: 'copy', caller, src })
 }

@@ -136,8 +136,8 @@ function* makePage(k: Thread, mm: Mm, state: MfillState): Proc<Pfn> {
 /** Copies what can be reached without a fault; false if something cannot. @kernel copy_from_user, pagefault_disable */
 function copyFromUser(k: Thread, mm: Mm, state: MfillState, pfn: Pfn): boolean {
   const { phys } = mm.kernel
-  const first = frameAt(k, state.src + state.done * 4096)
-  const last = frameAt(k, state.src + state.done * 4096 + 4095)
+  const first = frameAt(k, state.caller, state.src + state.done * 4096)
+  const last = frameAt(k, state.caller, state.src + state.done * 4096 + 4095)
   if (first < 0 || last < 0) return false
   const from = offsetOf(state.src)
   k.cpu.nowNs += k.cpu.preset.copyPageNs.value
@@ -159,8 +159,9 @@ function halfOf(offset: number): 0 | 1 {
   return offset < 2048 ? 0 : 1
 }
 
-function frameAt(k: Thread, address: number): Pfn {
-  return k.cpu.mmu.translate(Math.floor((address - WINDOW_BASE) / 4096), false)
+function frameAt(k: Thread, mm: Mm, address: number): Pfn {
+  const page = Math.floor((address - WINDOW_BASE) / 4096)
+  return page >= 0 && page < mm.windowPages ? k.cpu.mmu.translate(page, false) : -1
 }
 
 /** e. of mfill_atomic: fills `state.kept` with page faults on and no lock held. 0 or EFAULT. */
@@ -171,6 +172,7 @@ export function* copyUnlocked(k: Thread, state: MfillState): Proc<number> {
   for (;;) {
     if (k.stepping) yield read(first, 'tlb')
     if (copyFromUser(k, caller, state, state.kept)) return 0
+    if (first < 0 || last >= caller.windowPages) return ERRNO.EFAULT
     for (let page = first; page <= last; page++) {
       if (k.cpu.mmu.translate(page, false) >= 0) continue
       if ((yield* handlePageFault(k, caller, page, false, FAULT_KERNEL)) !== 'ok') return ERRNO.EFAULT

@@ -33,13 +33,8 @@ export function userfaultfdApi(uffd: Userfaultfd, api: number, features: bigint,
   return { ret: 0, fields: { api: UFFD_API, features: BigInt(UFFD_API_FEATURES), ioctls: API_IOCTLS } }
 }
 
-/** 0, or EINVAL: nothing, a wrap, or outside the task. Any alignment. @kernel validate_unaligned_range */
-export function validateUnalignedRange(mm: Mm, start: number, length: number): number {
-  const end = start + length
-  return length > 0 && start >= WINDOW_BASE && end <= WINDOW_BASE + mm.windowPages * 4096 ? 0 : ERRNO.EINVAL
-}
-
-/** As above, and both whole pages. @kernel validate_range */
+/** 0, or EINVAL: not whole pages, nothing, a wrap, or outside the task. @kernel validate_range */
 export function validateRange(mm: Mm, start: number, length: number): number {
-  return start % 4096 === 0 && length % 4096 === 0 ? validateUnalignedRange(mm, start, length) : ERRNO.EINVAL
+  const inside = start >= WINDOW_BASE && start + length <= WINDOW_BASE + mm.windowPages * 4096
+  return length > 0 && inside && start % 4096 === 0 && length % 4096 === 0 ? 0 : ERRNO.EINVAL
 }

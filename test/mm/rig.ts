@@ -161,6 +161,13 @@ export class Rig {
     return handle.value as T
   }
 
+  /** A thread on CPU `n` that does something at once, without going through the engine. */
+  act<T>(body: (k: Thread) => T, n = 0): T {
+    const k = this.machine.makeThread('actor', this.cpu(n))
+    this.process.adopt(k)
+    return body(k)
+  }
+
   /** fork(2) on CPU `n`: the child as a process. */
   fork(n = 0, parent = this.process): Process {
     const mm = this.call((k) => fork(k, parent.mm), n, parent)
