@@ -173,7 +173,7 @@ export const PROTECTIONS = [
   {
     name: 'mremap-flush-before-unlock',
     meaning: 'mremap flushes the old addresses from all TLBs before it drops the page table locks',
-    prevents: 'the page is unmapped at its new place and freed while a TLB entry for the old place still writes to it (R49)',
+    prevents: 'reclaim takes the page at its new place and frees it while a TLB entry for the old place still writes to it (R49)',
   },
   {
     name: 'spec-seq-recheck',

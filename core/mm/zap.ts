@@ -4,27 +4,28 @@
  *  1. each page table page's lock once; each entry that is not none is cleared under it.
  *  2. present: rmap, rss, the frame and its address go to the gather (mmu_gather.ts), which flushes before it frees.
  *  3. a swap entry: its count goes, and the cached page with the last. A migration entry: rss; who migrates will find nothing
- *     to restore. A marker: nothing is counted.   4. a full gather is flushed between two tables, with no PTE lock held.
+ *     to restore. A marker: nothing is counted. Of shmem, protection outlives MADV_DONTNEED as a marker: the page may come
+ *     back from the cache.   4. a full gather is flushed between two tables, with no PTE lock held.
  *
  * @kernel unmap_page_range, zap_pte_range, zap_page_range_single, madvise_dontneed_single_vma
  */
 import { type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ZERO_PFN } from '../hw/phys_mem.ts'
-import { HUGE_PAGES, PTE_NONE, type Pte, ptePfn, ptePresent } from '../hw/pte.ts'
+import { HUGE_PAGES, PTE_NONE, PTE_UFFD_WP, type Pte, ptePfn, ptePresent } from '../hw/pte.ts'
 import { zapHugePmd } from './huge_pmd.ts'
 import { splitHugePmd } from './huge_split.ts'
 import type { Mm } from './mm.ts'
 import { MmuGather } from './mmu_gather.ts'
 import { pageRemoveRmap } from './rmap.ts'
-import { swapKind, swapValue } from './swapops.ts'
+import { MARKER_UFFD_WP, makeMarker, swapKind, swapValue } from './swapops.ts'
 import type { Vma } from './vma.ts'
 import { vmaSequenceBegin, vmaSequenceEnd } from './vma_sequence.ts'
 
 /** Clears, flushes and frees in one go. The caller holds mmap_lock. @kernel zap_page_range_single */
 export function* zapPageRange(k: Thread, mm: Mm, vma: Vma, start: number, end: number): Proc<void> {
   const gather = new MmuGather(mm)
-  yield* unmapPageRange(k, gather, vma, start, end)
+  yield* unmapPageRange(k, gather, vma, start, end, false)
   yield* gather.finish(k)
 }
 
@@ -33,14 +34,21 @@ export function* zapPageRange(k: Thread, mm: Mm, vma: Vma, start: number, end: n
  * they were: a speculation that finds it unchanged under the PTE lock comes before this, and its PTE is cleared here.
  * @kernel unmap_page_range
  */
-export function* unmapPageRange(k: Thread, gather: MmuGather, vma: Vma, start: number, end: number): Proc<void> {
+export function* unmapPageRange(
+  k: Thread,
+  gather: MmuGather,
+  vma: Vma,
+  start: number,
+  end: number,
+  dropsMarkers = true,
+): Proc<void> {
   yield* vmaSequenceBegin(k, gather.mm, vma, '2014')
-  yield* clearRange(k, gather, start, end)
+  yield* clearRange(k, gather, start, end, !dropsMarkers && !vma.isAnonymous)
   yield* vmaSequenceEnd(k, gather.mm, vma, '2014')
 }
 
 /** @kernel zap_pte_range */
-function* clearRange(k: Thread, gather: MmuGather, start: number, end: number): Proc<void> {
+function* clearRange(k: Thread, gather: MmuGather, start: number, end: number, keepsWp: boolean): Proc<void> {
   const { mm } = gather
   const { kernel } = mm
   const { tables } = kernel
@@ -59,7 +67,7 @@ function* clearRange(k: Thread, gather: MmuGather, start: number, end: number): 
       if (tables.get(at) === PTE_NONE) continue
       if (k.stepping) yield write(at, 'pte')
       const pte = tables.get(at)
-      tables.set(at, PTE_NONE)
+      tables.set(at, keepsWp && isWriteProtected(pte) ? makeMarker(MARKER_UFFD_WP) : PTE_NONE)
       if (!ptePresent(pte)) {
         // 3.
         zapEntry(mm, pte)
@@ -95,6 +103,12 @@ function* zapHuge(k: Thread, gather: MmuGather, page: number, next: number): Pro
     }
   }
   return mm.table.walk(page) < 0
+}
+
+/** Protection by userfaultfd: the bit, or the marker that stands for it. @kernel pte_install_uffd_wp_if_needed */
+function isWriteProtected(pte: Pte): boolean {
+  const marker = !ptePresent(pte) && swapKind(pte) === 'marker'
+  return marker ? swapValue(pte) === MARKER_UFFD_WP : (pte & PTE_UFFD_WP) !== 0
 }
 
 /** An entry that is neither none nor present, already cleared. @kernel zap_nonpresent_ptes */
