@@ -113,7 +113,7 @@ export class Kernel {
       },
     })
     this.vmaSrcu = new Srcu(-2, preset.lockNs.value)
-    this.anonVmas = new AnonVmaSlab(preset.lockNs.value)
+    this.anonVmas = new AnonVmaSlab(preset.lockNs.value, preset.wakeupNs.value)
     this.#without = without
     this.#complete = without.size === 0
   }

@@ -12,7 +12,7 @@
  *
  * @kernel handle_pte_fault, do_anonymous_page, do_wp_page
  */
-import { NOTHING, type Proc, read, write } from '../engine/op.ts'
+import { NOTHING, type Proc, QUANTUM, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { type Pfn, ZERO_PFN } from '../hw/phys_mem.ts'
 import {
@@ -127,6 +127,7 @@ function* doAnonymousPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   if (pfn < 0) return 'oom'
   kernel.phys.clear(pfn)
   k.cpu.nowNs += k.cpu.preset.clearPageNs.value
+  if (k.expired) yield QUANTUM
   // b.
   if (!(yield* pteMapLock(k, vmf))) {
     pages.put(pfn)
@@ -233,6 +234,7 @@ function* doWpPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   if (k.stepping) yield read(old, 'page.content')
   kernel.phys.copy(pfn, old)
   k.cpu.nowNs += k.cpu.preset.copyPageNs.value
+  if (k.expired) yield QUANTUM
   const locked = yield* pteMapLock(k, vmf)
   if (locked && k.stepping) yield read(slot, 'pte')
   if (!locked || tables.get(slot) !== pte) {

@@ -1,7 +1,7 @@
 /**
  * `bench faults`: what a fault path is worth, in the shape of the published measurements of speculative faults.
  *
- * - ebizzy: 24 threads of one process on 24 CPUs, each again and again: mmap 256 KiB, store to every page, munmap. Faults of
+ * - ebizzy: 24 threads of one process on 24 CPUs, each again and again: mmap 512 KiB, store to every page, munmap; ten such chunks stay. Faults of
  *   one thread meet the mmap and munmap of the others at mmap_lock, or do not. Metric: records (such rounds) a second.
  * - compile: 24 processes of one thread each, as a parallel build has them: each maps its memory bit by bit, touches it, works,
  *   and ends. Nobody meets anybody at any mmap_lock. Metric: faults a second.
@@ -12,7 +12,7 @@
  * Source: ebizzy -mTt on 24 CPUs, +70.83 %, and 91.9 % of the faults speculative on 48; kernbench within 1 % (v12, 2019).
  */
 import { Prng } from '../base/prng.ts'
-import { type Proc, QUANTUM } from '../engine/op.ts'
+import { type Proc, QUANTUM, SLEEP } from '../engine/op.ts'
 import { Timeline } from '../engine/timeline.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ZEN5 } from '../hw/presets/zen5.ts'
@@ -26,10 +26,14 @@ import type { FaultPathOption } from './options.ts'
 export const BENCH_CPUS = 24
 /** How far a CPU may run ahead of another. Less than the least that a thread does between two locks. */
 const QUANTUM_NS = 100
-/** A chunk of ebizzy: 256 KiB. */
-const CHUNK_PAGES = 64
+/** A chunk of ebizzy: 512 KiB. The published run has 11,846,569 faults at 9,383 records a second for ten seconds: 126 a record. */
+const CHUNK_PAGES = 128
+/** Chunks that ebizzy maps and touches before it starts, and keeps: what it copies from. */
+const KEPT_CHUNKS = 10
 /** Longest pause between two rounds: choosing what to do next. */
 const PAUSE_NS = 1000
+/** The load starts here; before, ebizzy prepares. */
+const START_NS = 3_000_000
 /** A compiler maps this much at a time, this often, and works this long on each page. */
 const HEAP_PAGES = 32
 const HEAPS = 8
@@ -61,13 +65,13 @@ export class FaultBench {
     durationNs: number,
   ) {
     this.#prng = new Prng(seed).fork(load)
-    this.#untilNs = durationNs
-    const pages = load === 'ebizzy' ? BENCH_CPUS * CHUNK_PAGES : HEAPS * HEAP_PAGES
+    this.#untilNs = START_NS + durationNs
+    const pages = load === 'ebizzy' ? (BENCH_CPUS + KEPT_CHUNKS) * CHUNK_PAGES : HEAPS * HEAP_PAGES
     this.#machine = new Machine(
       {
         name: 'source',
         preset: ZEN5,
-        frames: BENCH_CPUS * (load === 'ebizzy' ? CHUNK_PAGES : pages) + 64,
+        frames: (load === 'ebizzy' ? pages : BENCH_CPUS * pages) + 64,
         windowPages: pages + 1,
         without: new Set(),
       },
@@ -82,8 +86,19 @@ export class FaultBench {
       const prng = this.#prng.fork(`thread ${n}`)
       const process = shared ?? new Process(this.#machine)
       process.adopt(k)
-      this.#machine.start(k, this.#life(k, process, prng), prng.below(10_000))
+      const isFirst = n === 0 && load === 'ebizzy'
+      this.#machine.start(k, isFirst ? this.#main(k, process, prng) : this.#life(k, process, prng), isFirst ? 0 : START_NS + prng.below(10_000))
     }
+  }
+
+  /** The thread that prepares what ebizzy keeps, before the others start; then it is one of them. */
+  *#main(k: Thread, process: Process, prng: Prng): Proc<void> {
+    const pages = KEPT_CHUNKS * CHUNK_PAGES
+    yield* touchAll(k, process, pageOfAddress(yield* sys.mmap(k, process, pages * 4096)), pages, 0)
+    if (k.nowNs > START_NS) throw new Error(`preparing took until ${k.nowNs} ns`)
+    k.wakeAtNs = START_NS
+    yield SLEEP
+    yield* this.#life(k, process, prng)
   }
 
   *#life(k: Thread, process: Process, prng: Prng): Proc<void> {
@@ -124,7 +139,7 @@ export class FaultBench {
   result(): FaultBenchResult {
     const { faults } = this.#machine.kernel
     const done = this.load === 'ebizzy' ? this.#rounds : faults.total
-    return { perSecond: (done * 1e9) / this.#lastNs, faults }
+    return { perSecond: (done * 1e9) / (this.#lastNs - START_NS), faults }
   }
 }
 
