@@ -9,7 +9,11 @@
  * Everything is simulated time: what differs between two paths is how long threads wait for locks, and what each fault costs.
  * A seed draws the pauses between two rounds. The quantum is small, because the order at the lock is what is measured.
  *
- * Source: ebizzy -mTt on 24 CPUs, +70.83 %, and 91.9 % of the faults speculative on 48; kernbench within 1 % (v12, 2019).
+ * What it finds is not the published gain: here munmap itself (its IPIs to 24 CPUs, under mmap_lock for reading) keeps mmap_lock
+ * busy, and faults elsewhere change little. Not modelled: what an atomic on a contended line of the cache costs, and what a
+ * scheduler does with two dozen sleepers. docs/performance.md has the figures.
+ *
+ * Source of the load: ebizzy -mTt on 24 CPUs, +70.83 %, and 91.9 % of the faults speculative on 48; kernbench within 1 % (v12, 2019).
  */
 import { Prng } from '../base/prng.ts'
 import { type Proc, QUANTUM, SLEEP } from '../engine/op.ts'
@@ -87,7 +91,11 @@ export class FaultBench {
       const process = shared ?? new Process(this.#machine)
       process.adopt(k)
       const isFirst = n === 0 && load === 'ebizzy'
-      this.#machine.start(k, isFirst ? this.#main(k, process, prng) : this.#life(k, process, prng), isFirst ? 0 : START_NS + prng.below(10_000))
+      this.#machine.start(
+        k,
+        isFirst ? this.#main(k, process, prng) : this.#life(k, process, prng),
+        isFirst ? 0 : START_NS + prng.below(10_000),
+      )
     }
   }
 

@@ -5,6 +5,7 @@
  */
 import type { Command } from './command.ts'
 import { conformCommand } from './commands/conform.ts'
+import { benchCommand } from './commands/bench.ts'
 import { FILTERS } from './commands/filters.ts'
 import { infoCommand } from './commands/info.ts'
 import { migrateCommand } from './commands/migrate.ts'
@@ -13,6 +14,7 @@ import { clearCommand, echoCommand, helpEntry, manCommand, versionCommand } from
 export const CORE_COMMANDS: readonly Command[] = [
   migrateCommand,
   conformCommand,
+  benchCommand,
   infoCommand,
   helpEntry,
   manCommand,
