@@ -4,8 +4,8 @@
  * A new command is one file under commands/ and one name here; help, completion and checks follow by themselves.
  */
 import type { Command } from './command.ts'
-import { conformCommand } from './commands/conform.ts'
 import { benchCommand } from './commands/bench.ts'
+import { conformCommand } from './commands/conform.ts'
 import { FILTERS } from './commands/filters.ts'
 import { infoCommand } from './commands/info.ts'
 import { migrateCommand } from './commands/migrate.ts'
