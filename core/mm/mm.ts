@@ -5,6 +5,7 @@
  * entry; system calls take byte addresses and convert (pageOfAddress). The size in pages is chosen at creation, because
  * TLBs keep a reverse index over it.
  *
+ * Source: include/linux/mm_types.h.
  * @kernel mm_struct
  */
 import type { Cpu, Thread } from '../hw/cpu.ts'

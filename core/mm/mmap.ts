@@ -10,6 +10,7 @@
  * vma_adjust (split, join) writes the count of the area and, nested, of the next one; vma_sequence.ts says who else does.
  *
  * Pairs with zap.ts and mmu_gather.ts (4 to 6). @kernel do_mmap, do_munmap, __split_vma, vma_merge
+ * Source: mm/mmap.c; mm/vma.c.
  */
 import { type Proc, QUANTUM, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'

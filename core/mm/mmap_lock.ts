@@ -7,6 +7,7 @@
  *
  * In the clock gear a write section is atomic but lasts: an area keeps from when to when it was write-locked last.
  * Pairs with vma_lock.ts. @kernel mmap_lock, mm_lock_seq, vma_start_write, vma_end_write_all
+ * Source: include/linux/mmap_lock.h, 6.4 to 6.14.
  */
 import { AccessMode, NOTHING, type Proc, read, write } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'

@@ -9,6 +9,7 @@
  *  3. The work itself: pte_fault.ts.
  *  4. A missing page of a userfault area: handle_userfault drops the lock and sleeps; start over.
  *
+ * Source: arch/x86/mm/fault.c; mm/memory.c.
  * @kernel do_user_addr_fault, handle_mm_fault
  */
 import { type Proc, QUANTUM, read } from '../engine/op.ts'

@@ -10,6 +10,7 @@
  *  c. userfault area: give the page back, unlock, handle_userfault (tested here, under the lock, after b).
  *  d. rmap, rss, store the PTE. e. unlock both.
  *
+ * Source: mm/memory.c.
  * @kernel handle_pte_fault, do_anonymous_page, do_wp_page
  */
 import { NOTHING, type Proc, QUANTUM, read, write } from '../engine/op.ts'

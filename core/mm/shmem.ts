@@ -10,6 +10,7 @@
  *  5. a store to a private area copies into an anonymous page.   6. PTE lock; unchanged; map.
  *
  * page.mapping of a cached page is the inode's number * 2: bit 0, the mark of anonymous pages, is clear.
+ * Source: mm/shmem.c.
  * @kernel shmem_fault, shmem_get_folio_gfp, do_fault, shmem_add_to_page_cache
  */
 import { fail } from '../base/assert.ts'

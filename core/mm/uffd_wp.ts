@@ -11,6 +11,7 @@
  * map_changing_lock for reading, mmap_changing again.  5. each area: not registered for WP -> ENOENT (those before are done).
  * 6. when disarming: wake.
  *
+ * Source: mm/userfaultfd.c; fs/userfaultfd.c.
  * @kernel mwriteprotect_range, uffd_wp_range, change_pte_range, userfaultfd_writeprotect
  */
 import { type Proc, write } from '../engine/op.ts'

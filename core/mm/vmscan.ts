@@ -15,6 +15,7 @@
  * The hand stands in for the kernel's two lists: fresh pages cost nothing to enter. Writing is synchronous, with the page
  * locked (the kernel unlocks it under PG_writeback). Whoever allocates reclaims (direct reclaim); there is no kswapd.
  *
+ * Source: mm/vmscan.c.
  * @kernel try_to_free_pages, shrink_active_list, shrink_folio_list, pageout, __remove_mapping
  */
 import { type Proc, read, write } from '../engine/op.ts'

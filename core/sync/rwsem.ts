@@ -7,6 +7,7 @@
  * already its own; only a writer behind a running writer spins instead, which costs nothing more. A subclass above 0 tells lockdep that a second lock of the same class
  * is meant (down_write_nested).
  *
+ * Source: kernel/locking/rwsem.c.
  * @kernel down_read, up_read, down_write, up_write, down_read_trylock, down_write_trylock
  */
 import { fail } from '../base/assert.ts'
