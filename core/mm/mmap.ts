@@ -19,6 +19,7 @@ import { anonVmaClone, unlinkAnonVmas } from './anon_vma.ts'
 import { ERRNO } from './errno.ts'
 import { splitHugePmd } from './huge_split.ts'
 import { cutsHugetlb } from './hugetlb_area.ts'
+import { mpolEqual } from './mempolicy.ts'
 import { addressOf, type Mm, pageOfAddress } from './mm.ts'
 import { MmuGather } from './mmu_gather.ts'
 import { type UnmapEvent, unmapComplete, unmapPrep } from './uffd_events.ts'
@@ -209,7 +210,7 @@ export function* mergeAround(k: Thread, mm: Mm, vma: Vma): Proc<Vma> {
 /** @kernel can_vma_merge_after, is_mergeable_anon_vma */
 function canMerge(lower: Vma, upper: Vma): boolean {
   if (lower.end !== upper.start || lower.flags !== upper.flags || lower.uffd !== upper.uffd) return false
-  if (lower.ops !== upper.ops || lower.file?.inode !== upper.file?.inode) return false
+  if (lower.ops !== upper.ops || lower.file?.inode !== upper.file?.inode || !mpolEqual(lower.policy, upper.policy)) return false
   if (lower.pgoff - lower.start !== upper.pgoff - upper.start) return false
   if (lower.anonVma === upper.anonVma) return true
   return (lower.anonVma === null && lower.chain.length === 0) || (upper.anonVma === null && upper.chain.length === 0)

@@ -208,6 +208,7 @@ function* doWpPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   const old = ptePfn(pte)
   if ((vma.flags & VM_SHARED) !== 0) {
     if (k.stepping) yield write(slot, 'pte')
+    mm.dirtyLog?.mark(page)
     tables.set(slot, pteWithFlags(pte, pteFlags(pte) | PTE_W | PTE_D))
     lock.unlock(k)
     return 'done'

@@ -93,8 +93,8 @@ export function* shrinkPage(k: Thread, kernel: Kernel, pfn: Pfn): Proc<boolean> 
   if (k.stepping) yield write(pfn, 'page.lock')
   if (!pageLocks.tryLock(k, pfn)) return false
   const out = yield* pushOut(k, kernel, pfn)
-  // Where it stays, a slot that no entry names would be held for nothing.
-  if (!out && !pages.isMapped(pfn)) kernel.swap.freeIfUnused(pfn)
+  // Where it stays, a slot that no entry names would be held for nothing, or while others need one.
+  if (!out && (!pages.isMapped(pfn) || kernel.swap.isFull)) kernel.swap.freeIfUnused(pfn)
   pageLocks.unlock(k, pfn)
   return out
 }
