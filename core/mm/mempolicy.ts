@@ -7,8 +7,9 @@
  *     own when it is freed (vma_lifetime.ts).   5. merge: neighbours with equal policies are one area again.
  *
  * There is one node here, so a policy places nothing: it is modelled for what it does to the life of areas. A speculative
- * fault of v12 leaves an area with a policy to the classic path. @kernel mempolicy, mpol_get, mpol_put, mpol_equal, do_mbind,
- * mbind_range, vma_replace_policy
+ * fault of v12 leaves an area with a policy to the classic path.
+ *
+ * Source: mm/mempolicy.c. @kernel mempolicy, mpol_get, mpol_put, mpol_equal, do_mbind, mbind_range, vma_replace_policy
  */
 import { type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
