@@ -6,6 +6,7 @@
  * Clock gear: the function runs at once; the sender pays for sending and for the slowest acknowledgement, each target pays
  * for handling, on its own clock.
  *
+ * Source: kernel/smp.c.
  * @kernel smp_call_function_many_cond
  */
 import { BLOCK, type Proc, read, write } from '../engine/op.ts'

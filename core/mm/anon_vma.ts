@@ -45,8 +45,9 @@ export class AnonVma {
   constructor(
     readonly index: number,
     lockNs: number,
+    wakeupNs: number,
   ) {
-    this.rwsem = new Rwsem(index, 'anon_vma.rwsem', lockNs)
+    this.rwsem = new Rwsem(index, 'anon_vma.rwsem', lockNs, wakeupNs)
   }
 }
 
@@ -60,13 +61,16 @@ export class AnonVmaSlab {
   readonly #all: AnonVma[] = []
   readonly #free: AnonVma[] = []
 
-  constructor(readonly lockNs: number) {}
+  constructor(
+    readonly lockNs: number,
+    readonly wakeupNs: number,
+  ) {}
 
   /** A new anon_vma, its own root, with one reference. @kernel anon_vma_alloc */
   allocate(): AnonVma {
     let av = this.#free.pop()
     if (av === undefined) {
-      av = new AnonVma(this.#all.length + 1, this.lockNs)
+      av = new AnonVma(this.#all.length + 1, this.lockNs, this.wakeupNs)
       this.#all.push(av)
     }
     if (av.chains.length !== 0) fail(`anon_vma ${av.index} allocated with ${av.chains.length} chains`)

@@ -10,6 +10,7 @@
  *
  * The bit and W change together under the PTE lock: a page that can be written is a page that is marked. Unmapping is no
  * store and is not logged. One log an address space. Modelled after KVM's log by write protection, on the host's own PTEs.
+ * Source: virt/kvm/kvm_main.c; arch/x86/kvm/mmu/mmu.c.
  * @kernel kvm_mmu_slot_apply_flags, kvm_get_dirty_log_protect, mark_page_dirty
  */
 import { Bitmap } from '../base/bitmap.ts'

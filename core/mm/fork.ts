@@ -9,6 +9,7 @@
  *     more. An area whose pages come from a cache alone is left empty.
  *  4. flush the parent: rights went down.   5. without locks: announce the child's descriptors and wait until they are read.
  *
+ * Source: kernel/fork.c; mm/memory.c.
  * @kernel dup_mmap, copy_page_range, copy_present_pte, copy_nonpresent_pte
  */
 import { type Proc, write } from '../engine/op.ts'

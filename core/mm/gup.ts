@@ -5,6 +5,7 @@
  *  3. fault it in as kernel code: no signal handler can run in the middle, so what would be a signal is EFAULT.
  *
  * Users: write(2) of a buffer, process_vm_readv, MADV_POPULATE_READ and WRITE, mlock.
+ * Source: mm/gup.c.
  * @kernel __get_user_pages, faultin_page, fault_in_readable
  */
 import { type Proc, read } from '../engine/op.ts'

@@ -2,6 +2,7 @@
  * A huge page as such: which 2 MiB hold a page, the PMD entry that maps one, clearing it, copying it.
  *
  * Its struct and its allocation are in page.ts, its faults in huge_memory.ts and hugetlb.ts.
+ * Source: mm/huge_memory.c; mm/memory.c.
  */
 import type { Thread } from '../hw/cpu.ts'
 import type { Pfn } from '../hw/phys_mem.ts'

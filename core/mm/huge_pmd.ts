@@ -5,6 +5,7 @@
  * Each: PMD lock; not huge (any longer): nothing to do; being split: wait, look again; do it; unlock. The caller flushes
  * (flushTlbHuge, or a range with stride 512) and only then frees what a zap answered.
  *
+ * Source: mm/huge_memory.c.
  * @kernel zap_huge_pmd, change_huge_pmd, copy_huge_pmd
  */
 import { type Proc, read, write } from '../engine/op.ts'

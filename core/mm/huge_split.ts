@@ -47,7 +47,7 @@ import { pageAnonVma, pageGetAnonVma } from './rmap.ts'
 import { rmapWalkAnon } from './rmap_walk.ts'
 import { flushTlbHuge } from './tlb_flush.ts'
 
-/** True: the page is no longer huge. False: nobody maps it. */
+/** True: the page is no longer huge. False: nobody maps it. @kernel split_huge_page, split_huge_page_to_list */
 export function* splitHugePage(k: Thread, kernel: Kernel, head: Pfn): Proc<boolean> {
   const { pages } = kernel
   let anonVma: AnonVma

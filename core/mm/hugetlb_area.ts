@@ -2,6 +2,7 @@
  * Where an area of the hugetlb pool may be cut: at multiples of 2 MiB only.
  *
  * munmap, mprotect, madvise and userfaultfd ask before they split such an area; what they answer is EINVAL.
+ * Source: mm/hugetlb.c.
  * @kernel hugetlb_vm_op_split
  */
 import { HUGE_PAGES } from '../hw/pte.ts'

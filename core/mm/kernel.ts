@@ -3,6 +3,7 @@
  *
  * Everything in core/mm takes it as its first or second argument. It owns no protocol: it is the place where the columns
  * and slabs of one machine live, so that two machines in one simulation share nothing.
+ * Source: include/linux/mm.h.
  */
 import type { Cpu, Thread } from '../hw/cpu.ts'
 import { PageTablePool, type Slot } from '../hw/page_table.ts'
@@ -113,7 +114,7 @@ export class Kernel {
       },
     })
     this.vmaSrcu = new Srcu(-2, preset.lockNs.value)
-    this.anonVmas = new AnonVmaSlab(preset.lockNs.value)
+    this.anonVmas = new AnonVmaSlab(preset.lockNs.value, preset.wakeupNs.value)
     this.#without = without
     this.#complete = without.size === 0
   }

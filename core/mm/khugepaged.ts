@@ -137,7 +137,7 @@ function pmdAt(mm: Mm, page: number): Pte {
   return slot < 0 ? PTE_NONE : mm.kernel.tables.get(slot)
 }
 
-/** Makes one page of the 2 MiB that begin at `first`. No lock is held before or after. */
+/** Makes one page of the 2 MiB that begin at `first`. No lock is held before or after. @kernel collapse_huge_page */
 export function* collapseHugePage(k: Thread, mm: Mm, first: number): Proc<ScanResult> {
   const { kernel } = mm
   // 1.

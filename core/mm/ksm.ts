@@ -14,6 +14,7 @@
  * remap_anon_pages takes the page lock, so a page does not change from "moved" to "merged" under either (R29).
  * There is no scanner and no unstable tree here: the caller names the two places. @kernel try_to_merge_with_ksm_page,
  * try_to_merge_one_page, write_protect_page, replace_page, stable_tree_append
+ * Source: mm/ksm.c.
  */
 import { type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'

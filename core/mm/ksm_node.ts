@@ -8,6 +8,7 @@
  *
  * A node outlives its page by a little: it is pruned, with its items, the next time somebody looks (ksm.ts), as in the
  * kernel. @kernel ksm_stable_node, ksm_rmap_item, rmap_walk_ksm
+ * Source: mm/ksm.c.
  */
 import type { Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'

@@ -66,7 +66,7 @@ const KNOWN = new Set([
   MADV_POPULATE_WRITE,
 ])
 
-/** 0, EINVAL, or ENOMEM where part of the range is not mapped (the rest was done). */
+/** 0, EINVAL, or ENOMEM where part of the range is not mapped (the rest was done). @kernel madvise */
 export function* madvise(k: Thread, mm: Mm, address: number, length: number, advice: number): Proc<number> {
   k.cpu.nowNs += k.cpu.preset.syscallNs.value
   const start = pageOfAddress(address)

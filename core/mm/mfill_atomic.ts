@@ -13,6 +13,7 @@
  *     on (it may sleep on another userfault), and start over at a: everything may have changed.
  *
  * COPY and CONTINUE may replace a marker; ZEROPAGE and POISON need a none PTE.
+ * Source: mm/userfaultfd.c, 4.3 and later; fs/userfaultfd.c.
  * @kernel mfill_atomic, mfill_atomic_install_pte, userfaultfd_copy, userfaultfd_zeropage, userfaultfd_continue, userfaultfd_poison
  */
 import type { Proc } from '../engine/op.ts'

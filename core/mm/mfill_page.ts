@@ -7,6 +7,7 @@
  *   any            POISON: a marker.
  *
  * The caller (mfill_atomic.ts) holds mmap_lock and map_changing_lock for reading.
+ * Source: mm/userfaultfd.c, 4.3 and later.
  * @kernel mfill_atomic_pte, mfill_atomic_pte_copy, mfill_atomic_pte_zeropage, mfill_atomic_pte_continue,
  * mfill_atomic_pte_poison, shmem_mfill_atomic_pte
  */

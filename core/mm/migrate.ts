@@ -11,6 +11,7 @@
  * An entry may be gone by then (munmap) or there may be more of them (fork copies entries): the reverse map finds all that
  * there are, with the anon_vma lock taken straight from the mapping, as "mapped" says nothing meanwhile.
  * Pairs with try_to_unmap.ts and swap_in.ts. @kernel migrate_pages, unmap_and_move, folio_migrate_mapping, remove_migration_ptes
+ * Source: mm/migrate.c.
  */
 import { type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'

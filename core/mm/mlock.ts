@@ -4,6 +4,7 @@
  * mlock sets VM_LOCKED (split at the edges, merge again) and then brings every page in. mincore answers from the page table,
  * and for shmem from the page cache; it never faults.
  *
+ * Source: mm/mlock.c.
  * @kernel do_mlock, apply_vma_lock_flags, munlock, do_mincore
  */
 import type { Proc } from '../engine/op.ts'

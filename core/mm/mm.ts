@@ -5,6 +5,7 @@
  * entry; system calls take byte addresses and convert (pageOfAddress). The size in pages is chosen at creation, because
  * TLBs keep a reverse index over it.
  *
+ * Source: include/linux/mm_types.h.
  * @kernel mm_struct
  */
 import type { Cpu, Thread } from '../hw/cpu.ts'
@@ -46,7 +47,7 @@ export class Mm {
     this.table = new PageTable(kernel.tables)
     this.tree = new VmaTree(this)
     const lockNs = kernel.preset.lockNs.value
-    this.mmapLock = new MmapLock(this.id, lockNs)
+    this.mmapLock = new MmapLock(this.id, lockNs, kernel.preset.wakeupNs.value)
     this.treeSeq = new Seqlock(this.id, 'mm.mm_seq', lockNs)
     this.pageTableLock = new Spinlock(this.id, 'mm.page_table_lock', lockNs)
   }

@@ -2,21 +2,24 @@
  * mmap, munmap, and the splitting and merging of areas that they and others need.
  *
  * munmap:
- *  1. mmap_lock for writing.   2. split at both edges.   3. take the areas out of the tree.
+ *  1. mmap_lock for writing.   2. split at both edges.   3. take the areas out of the tree; mmap_lock down to reading (since
+ *     4.20): whoever faults elsewhere need not wait for the rest, and who would map something here needs it for writing.
  *  4. zap: clear PTEs under their locks, gather the frames.   5. flush the TLBs.   6. only then free the frames.
  *  7. unlink the anon_vmas, drop the file, free the areas.   8. unlock.   9. tell userfaultfd, and wait until it has read it.
  *
  * vma_adjust (split, join) writes the count of the area and, nested, of the next one; vma_sequence.ts says who else does.
  *
  * Pairs with zap.ts and mmu_gather.ts (4 to 6). @kernel do_mmap, do_munmap, __split_vma, vma_merge
+ * Source: mm/mmap.c; mm/vma.c.
  */
-import { type Proc, write } from '../engine/op.ts'
+import { type Proc, QUANTUM, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { HUGE_PAGES } from '../hw/pte.ts'
 import { anonVmaClone, unlinkAnonVmas } from './anon_vma.ts'
 import { ERRNO } from './errno.ts'
 import { splitHugePmd } from './huge_split.ts'
 import { cutsHugetlb } from './hugetlb_area.ts'
+import { mpolEqual } from './mempolicy.ts'
 import { addressOf, type Mm, pageOfAddress } from './mm.ts'
 import { MmuGather } from './mmu_gather.ts'
 import { type UnmapEvent, unmapComplete, unmapPrep } from './uffd_events.ts'
@@ -46,6 +49,7 @@ export function* mmapAnonymous(
   if (!(length > 0)) return ERRNO.EINVAL
   const pages = Math.ceil(length / 4096)
   if ((flags & VM_HUGETLB) !== 0 && pages % HUGE_PAGES !== 0) return ERRNO.EINVAL
+  if (k.expired) yield QUANTUM
   yield* mm.mmapLock.downWrite(k)
   const start = mm.tree.findGap(FIRST_PAGE, pages, mm.windowPages, alignPages)
   if (start < 0) {
@@ -74,15 +78,18 @@ export function* munmap(k: Thread, mm: Mm, address: number, length: number): Pro
   const end = start + Math.ceil(length / 4096)
   if (end > mm.windowPages) return ERRNO.EINVAL
   // 1.
+  if (k.expired) yield QUANTUM
   yield* mm.mmapLock.downWrite(k)
   if (cutsHugetlb(mm, start, end)) {
     mm.mmapLock.upWrite(k)
     return ERRNO.EINVAL
   }
   const events: UnmapEvent[] = []
-  yield* unmapLocked(k, mm, start, end, events)
+  const gone = yield* detach(k, mm, start, end, events)
+  mm.mmapLock.downgrade(k)
+  yield* unmapRegion(k, mm, gone)
   // 8.
-  mm.mmapLock.upWrite(k)
+  mm.mmapLock.upRead(k)
   // 9.
   yield* unmapComplete(k, events)
   return 0
@@ -93,7 +100,11 @@ export function* munmap(k: Thread, mm: Mm, address: number, length: number): Pro
  * @kernel do_vmi_align_munmap
  */
 export function* unmapLocked(k: Thread, mm: Mm, start: number, end: number, events: UnmapEvent[]): Proc<void> {
-  // 2. and 3.
+  yield* unmapRegion(k, mm, yield* detach(k, mm, start, end, events))
+}
+
+/** 2. and 3. @kernel detach_vmas_to_be_unmapped */
+function* detach(k: Thread, mm: Mm, start: number, end: number, events: UnmapEvent[]): Proc<Vma[]> {
   const gone: Vma[] = []
   for (const vma of mm.tree.overlapping(start, end)) {
     yield* unmapPrep(k, vma, start, end, events)
@@ -102,10 +113,15 @@ export function* unmapLocked(k: Thread, mm: Mm, start: number, end: number, even
     yield* mm.tree.unlink(k, part)
     gone.push(part)
   }
-  // 4. to 6.
+  return gone
+}
+
+/** 4. to 7., for areas that have left the tree. mmap_lock for reading will do. @kernel unmap_region */
+function* unmapRegion(k: Thread, mm: Mm, gone: readonly Vma[]): Proc<void> {
   const gather = new MmuGather(mm)
   for (const vma of gone) yield* unmapPageRange(k, gather, vma, vma.start, vma.end)
   yield* gather.finish(k)
+  if (k.expired) yield QUANTUM
   // 7.
   for (const vma of gone) yield* dropArea(k, mm, vma)
 }
@@ -198,7 +214,7 @@ export function* mergeAround(k: Thread, mm: Mm, vma: Vma): Proc<Vma> {
 /** @kernel can_vma_merge_after, is_mergeable_anon_vma */
 function canMerge(lower: Vma, upper: Vma): boolean {
   if (lower.end !== upper.start || lower.flags !== upper.flags || lower.uffd !== upper.uffd) return false
-  if (lower.ops !== upper.ops || lower.file?.inode !== upper.file?.inode) return false
+  if (lower.ops !== upper.ops || lower.file?.inode !== upper.file?.inode || !mpolEqual(lower.policy, upper.policy)) return false
   if (lower.pgoff - lower.start !== upper.pgoff - upper.start) return false
   if (lower.anonVma === upper.anonVma) return true
   return (lower.anonVma === null && lower.chain.length === 0) || (upper.anonVma === null && upper.chain.length === 0)

@@ -8,6 +8,7 @@
  *  5. the area and its file, into the tree; merged with equal neighbours.   6. unlock; then tell userfaultfd what was unmapped.
  *
  * MAP_SHARED|MAP_ANONYMOUS is a mapping of a shmem file without a name.
+ * Source: mm/mmap.c.
  * @kernel ksys_mmap_pgoff, do_mmap, mmap_region, shmem_zero_setup
  */
 import type { Proc } from '../engine/op.ts'

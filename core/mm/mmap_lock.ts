@@ -7,6 +7,7 @@
  *
  * In the clock gear a write section is atomic but lasts: an area keeps from when to when it was write-locked last.
  * Pairs with vma_lock.ts. @kernel mmap_lock, mm_lock_seq, vma_start_write, vma_end_write_all
+ * Source: include/linux/mmap_lock.h, 6.4 to 6.14.
  */
 import { AccessMode, NOTHING, type Proc, read, write } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'
@@ -17,18 +18,27 @@ export class MmapLock extends Rwsem {
   sequence = 1
   #lockedAreas: VmaLock[] = []
 
-  constructor(id: number, costNs: number) {
-    super(id, 'mm.mmap_lock', costNs)
+  constructor(id: number, costNs: number, wakeupNs: number) {
+    super(id, 'mm.mmap_lock', costNs, wakeupNs)
   }
 
   /** @kernel mmap_write_unlock, vma_end_write_all */
   override upWrite(k: Task): void {
-    this.sequence++
-    if (this.#lockedAreas.length > 0) {
-      for (const area of this.#lockedAreas) area.lockedUntilNs = k.clock.nowNs
-      this.#lockedAreas = []
-    }
+    this.#endWriteAll(k)
     super.upWrite(k)
+  }
+
+  /** @kernel mmap_write_downgrade */
+  override downgrade(k: Task): void {
+    this.#endWriteAll(k)
+    super.downgrade(k)
+  }
+
+  #endWriteAll(k: Task): void {
+    this.sequence++
+    if (this.#lockedAreas.length === 0) return
+    for (const area of this.#lockedAreas) area.lockedUntilNs = k.clock.nowNs
+    this.#lockedAreas = []
   }
 
   /** An area that the next upWrite releases. */
@@ -47,23 +57,20 @@ export class VmaLock {
   constructor(
     readonly id: number,
     costNs: number,
+    wakeupNs: number,
   ) {
-    this.#rwsem = new Rwsem(id, 'vma.lock', costNs)
+    this.#rwsem = new Rwsem(id, 'vma.lock', costNs, wakeupNs)
   }
 
   /** Waits for the readers, and keeps new ones out until mmap_lock is left. The caller writes mmap_lock. @kernel vma_start_write */
   startWrite(k: Task, mmapLock: MmapLock): Proc<void> {
     if (this.sequence === mmapLock.sequence) return NOTHING
-    if (k.stepping) return this.#startWriteStep(k, mmapLock)
-    this.#rwsem.downWrite(k)
-    this.#mark(k, mmapLock)
-    this.#rwsem.upWrite(k)
-    return NOTHING
+    return this.#startWrite(k, mmapLock)
   }
 
-  *#startWriteStep(k: Task, mmapLock: MmapLock): Proc<void> {
+  *#startWrite(k: Task, mmapLock: MmapLock): Proc<void> {
     yield* this.#rwsem.downWrite(k)
-    yield write(this.id, 'vma.vm_lock_seq')
+    if (k.stepping) yield write(this.id, 'vma.vm_lock_seq')
     this.#mark(k, mmapLock)
     this.#rwsem.upWrite(k)
   }

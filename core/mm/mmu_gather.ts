@@ -7,6 +7,7 @@
  *
  * A frame freed before the flush is somebody else's while a CPU can still write to it. Freeing drops a page that only the
  * swap cache keeps. Pairs with mmap.ts (munmap, exit), madvise.ts (DONTNEED).
+ * Source: mm/mmu_gather.c.
  * @kernel mmu_gather, tlb_gather_mmu, __tlb_remove_page, tlb_flush_mmu, tlb_finish_mmu, free_pages_and_swap_cache
  */
 import type { Proc } from '../engine/op.ts'

@@ -5,6 +5,7 @@
  * before the locks are dropped, because after that another thread may unmap the new place and free the page while a stale
  * entry for the old place still reaches it.
  *
+ * Source: mm/mremap.c.
  * @kernel copy_vma, move_page_tables, move_ptes, take_rmap_locks
  */
 import { type Proc, write } from '../engine/op.ts'

@@ -11,6 +11,7 @@
  *
  * 3 and 5 came to mainline in 2025; the code of 2014 has neither. Without the second look of 3 and 5, a slot that was freed
  * and used again in between (same number, other page) passes for the same.
+ * Source: mm/userfaultfd.c, 6.8 and later; Andrea Arcangeli, remap_anon_pages, 2014.
  * @kernel move_swap_pte, remap_anon_pages_pte
  */
 import { type Proc, read, write } from '../engine/op.ts'

@@ -5,6 +5,7 @@
  *  3. new flags, then new PTEs under their locks: W only goes away here; a fault brings it back where it may be.
  *  4. flush, because rights went down.   5. merge, unlock.
  *
+ * Source: mm/mprotect.c.
  * @kernel do_mprotect_pkey, mprotect_fixup, change_protection
  */
 import { type Proc, write } from '../engine/op.ts'
@@ -31,6 +32,7 @@ export function rightsOf(prot: number): number {
   return (prot === PROT_NONE ? 0 : VM_READ) | ((prot & PROT_WRITE) !== 0 ? VM_WRITE : 0)
 }
 
+/** Byte address and length; 0 or an errno. @kernel mprotect, do_mprotect_pkey */
 export function* mprotect(k: Thread, mm: Mm, address: number, length: number, prot: number): Proc<number> {
   k.cpu.nowNs += k.cpu.preset.syscallNs.value
   const start = pageOfAddress(address)
@@ -64,6 +66,7 @@ function* changeRights(k: Thread, mm: Mm, part: Vma, rights: number): Proc<void>
   yield* changeProtection(k, mm, part)
 }
 
+/** @kernel change_protection */
 function* changeProtection(k: Thread, mm: Mm, part: Vma): Proc<void> {
   const { tables } = mm.kernel
   const prot = part.pageProt

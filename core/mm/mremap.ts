@@ -13,6 +13,7 @@
  *     c. userfaultfd: registration moves along, or is lost.   d. unmap the old range, but with DONTUNMAP.
  *  8. unlock; events: REMAP, then UNMAP.
  *
+ * Source: mm/mremap.c.
  * @kernel mremap, move_vma, move_page_tables, move_ptes, copy_vma
  */
 import { type Proc, write } from '../engine/op.ts'
@@ -30,7 +31,7 @@ export const MREMAP_MAYMOVE = 1
 export const MREMAP_FIXED = 2
 export const MREMAP_DONTUNMAP = 4
 
-/** Byte addresses and lengths; the new address, or an errno. */
+/** Byte addresses and lengths; the new address, or an errno. @kernel mremap */
 export function* mremap(
   k: Thread,
   mm: Mm,

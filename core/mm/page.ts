@@ -15,6 +15,7 @@
  * from its top. A block is broken when single frames run out; single frames become a block again only where all 512 of an
  * aligned block are free. Nothing is moved to make room, so order 9 fails where memory is fragmented, as it would.
  *
+ * Source: include/linux/mm.h; include/linux/page-flags.h.
  * @kernel struct page, alloc_pages, PageHead, PageTail
  */
 import { fail } from '../base/assert.ts'

@@ -9,9 +9,10 @@
  *  3. The work itself: pte_fault.ts.
  *  4. A missing page of a userfault area: handle_userfault drops the lock and sleeps; start over.
  *
+ * Source: arch/x86/mm/fault.c; mm/memory.c.
  * @kernel do_user_addr_fault, handle_mm_fault
  */
-import { type Proc, read } from '../engine/op.ts'
+import { type Proc, QUANTUM, read } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { PTE_NONE, ptePresent, pteWritable } from '../hw/pte.ts'
 import { handleHugeFault } from './huge_memory.ts'
@@ -56,6 +57,7 @@ export function* handlePageFault(
   kernel.faults.classic++
   for (;;) {
     // 1.
+    if (k.expired) yield QUANTUM
     yield* mm.mmapLock.downRead(k)
     const vma = mm.tree.find(page)
     if (vma === null || !vma.contains(page) || (vma.flags & (store ? VM_WRITE : VM_READ)) === 0) {

@@ -4,6 +4,7 @@
  * The reverse map answers with areas and addresses at which a page may be mapped. Whether it is, only the page table
  * says, under its lock. The answer is the slot with the lock held, or -1 with nothing held.
  *
+ * Source: mm/page_vma_mapped.c.
  * @kernel page_vma_mapped_walk, check_pte
  */
 import type { Proc } from '../engine/op.ts'

@@ -8,6 +8,7 @@
  * Each huge PMD has one table deposited with the PMD table that holds it, so that splitting it never has to allocate. The
  * list belongs to the PMD table, not to the entry: moving a huge PMD between two PMD tables must move a deposit along (R48).
  *
+ * Source: mm/memory.c; include/linux/mm.h.
  * @kernel __pte_alloc, pgtable_trans_huge_deposit, pgtable_trans_huge_withdraw
  */
 import { fail } from '../base/assert.ts'

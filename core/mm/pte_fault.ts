@@ -10,9 +10,10 @@
  *  c. userfault area: give the page back, unlock, handle_userfault (tested here, under the lock, after b).
  *  d. rmap, rss, store the PTE. e. unlock both.
  *
+ * Source: mm/memory.c.
  * @kernel handle_pte_fault, do_anonymous_page, do_wp_page
  */
-import { NOTHING, type Proc, read, write } from '../engine/op.ts'
+import { NOTHING, type Proc, QUANTUM, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { type Pfn, ZERO_PFN } from '../hw/phys_mem.ts'
 import {
@@ -127,6 +128,7 @@ function* doAnonymousPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   if (pfn < 0) return 'oom'
   kernel.phys.clear(pfn)
   k.cpu.nowNs += k.cpu.preset.clearPageNs.value
+  if (k.expired) yield QUANTUM
   // b.
   if (!(yield* pteMapLock(k, vmf))) {
     pages.put(pfn)
@@ -206,6 +208,7 @@ function* doWpPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   const old = ptePfn(pte)
   if ((vma.flags & VM_SHARED) !== 0) {
     if (k.stepping) yield write(slot, 'pte')
+    mm.dirtyLog?.mark(page)
     tables.set(slot, pteWithFlags(pte, pteFlags(pte) | PTE_W | PTE_D))
     lock.unlock(k)
     return 'done'
@@ -233,6 +236,7 @@ function* doWpPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   if (k.stepping) yield read(old, 'page.content')
   kernel.phys.copy(pfn, old)
   k.cpu.nowNs += k.cpu.preset.copyPageNs.value
+  if (k.expired) yield QUANTUM
   const locked = yield* pteMapLock(k, vmf)
   if (locked && k.stepping) yield read(slot, 'pte')
   if (!locked || tables.get(slot) !== pte) {

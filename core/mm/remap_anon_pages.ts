@@ -42,7 +42,7 @@ import { VM_LOCKED, VM_SHARED, type Vma } from './vma.ts'
 /** Holes in src are skipped instead of being ENOENT. */
 export const RAP_ALLOW_SRC_HOLES = 1
 
-/** Byte addresses and length; returns bytes moved or an errno. */
+/** Byte addresses and length; returns bytes moved or an errno. @kernel remap_anon_pages */
 export function* remapAnonPages(k: Thread, mm: Mm, dst: number, src: number, length: number, flags: number): Proc<number> {
   k.cpu.nowNs += k.cpu.preset.syscallNs.value
   // 1.
@@ -109,6 +109,7 @@ function areAlike(a: Vma, b: Vma): boolean {
   return a.pageProt === b.pageProt && ((a.flags ^ b.flags) & VM_LOCKED) === 0 && a.isAnonymous && b.isAnonymous
 }
 
+/** @kernel remap_anon_pages_pte */
 function* remapPte(k: Thread, mm: Mm, dstVma: Vma, dstPage: number, srcVma: Vma, srcPage: number, holes: boolean): Proc<number> {
   const kernel = mm.kernel
   const { tables, pages } = kernel

@@ -18,6 +18,7 @@
  * 7 alone as posted ("rmap preparation for remap_anon_pages", Andrea Arcangeli, 6 May 2013), both as in mainline since
  * UFFDIO_MOVE, none where every walker holds the page lock. Steps 3b and 5 are there because slabs are only type-safe.
  * Pairs with rmap_walk.ts, which goes on from the anon_vma to the PTEs.
+ * Source: mm/rmap.c; Andrea Arcangeli, "rmap preparation for remap_anon_pages", 6 May 2013.
  */
 import { fail } from '../base/assert.ts'
 import { type Proc, read, write } from '../engine/op.ts'

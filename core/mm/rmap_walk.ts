@@ -10,6 +10,7 @@
  * lock (aging of active pages) is the one that needs page_lock_anon_vma_read's rechecks; for KSM pages, and where walkers
  * must hold the page lock, it tries that lock, and a page that cannot be locked counts as used.
  *
+ * Source: mm/rmap.c; Andrea Arcangeli, "rmap preparation for remap_anon_pages", 6 May 2013.
  * @kernel rmap_walk, rmap_walk_anon, page_referenced, page_referenced_anon, folio_referenced
  */
 import { fail } from '../base/assert.ts'
@@ -78,7 +79,10 @@ export interface Referenced {
   vmLocked: boolean
 }
 
-/** The caller holds a reference on the page, and its lock if `isLocked`. @kernel page_referenced, folio_referenced */
+/**
+ * The caller holds a reference on the page, and its lock if `isLocked`.
+ * @kernel page_referenced, page_referenced_anon, folio_referenced
+ */
 export function* pageReferenced(k: Thread, kernel: Kernel, pfn: Pfn, isLocked: boolean): Proc<Referenced> {
   const { tables, pages, pageLocks } = kernel
   const result: Referenced = { referenced: 0, found: 0, vmLocked: false }

@@ -10,6 +10,7 @@
  *  5. a store to a private area copies into an anonymous page.   6. PTE lock; unchanged; map.
  *
  * page.mapping of a cached page is the inode's number * 2: bit 0, the mark of anonymous pages, is clear.
+ * Source: mm/shmem.c.
  * @kernel shmem_fault, shmem_get_folio_gfp, do_fault, shmem_add_to_page_cache
  */
 import { fail } from '../base/assert.ts'
@@ -23,6 +24,7 @@ import { pageAddNewAnonRmap } from './rmap.ts'
 import { handleUserfault, userfaultfdMinor, userfaultfdMissing, userfaultfdWp } from './uffd_fault.ts'
 import { type Attempt, pteMapLock, releaseFaultLock, type Vmf } from './vm_fault.ts'
 import { VM_SHARED, VM_UFFD_MINOR, VM_UFFD_MISSING, type Vma } from './vma.ts'
+import { allocateUnderPressure } from './vmscan.ts'
 
 /** A file in memory. @kernel inode, address_space */
 export class ShmemInode {
@@ -105,7 +107,8 @@ export function* shmemFault(k: Thread, vmf: Vmf): Proc<Attempt> {
   if (cached === undefined) {
     if (userfaultfdMissing(vma)) return yield* handleUserfault(k, vmf, VM_UFFD_MISSING)
     // 4.
-    const fresh = kernel.pages.allocate()
+    let fresh = kernel.pages.allocate()
+    if (fresh < 0) fresh = yield* allocateUnderPressure(k, kernel)
     if (fresh < 0) return 'oom'
     kernel.phys.clear(fresh)
     k.cpu.nowNs += k.cpu.preset.clearPageNs.value
@@ -131,6 +134,7 @@ function* mapCached(k: Thread, vmf: Vmf, cached: Pfn): Proc<Attempt> {
   if (copies) {
     if (vma.anonVma === null) yield* anonVmaPrepare(k, mm, vma)
     pfn = kernel.pages.allocate()
+    if (pfn < 0) pfn = yield* allocateUnderPressure(k, kernel)
     if (pfn < 0) return 'oom'
     kernel.phys.copy(pfn, cached)
     k.cpu.nowNs += k.cpu.preset.copyPageNs.value
@@ -155,6 +159,7 @@ function* mapCached(k: Thread, vmf: Vmf, cached: Pfn): Proc<Attempt> {
   // A marker said that this page is write-protected: it still is.
   if (vmf.pte !== PTE_NONE && userfaultfdWp(vma)) prot = (prot | PTE_UFFD_WP) & ~PTE_W
   if (k.stepping) yield write(slot, 'pte')
+  if ((prot & PTE_W) !== 0) mm.dirtyLog?.mark(page)
   kernel.tables.set(slot, makePte(pfn, prot))
   lock.unlock(k)
   return 'done'

@@ -10,6 +10,7 @@
  * Slots carry content as frames do (hw/phys_mem.ts). The last freed slot is the first used again.
  *
  * Pairs with vmscan.ts (out), swap_in.ts (in), move_swap.ts. @kernel swap_info_struct, swap_map, swapper_spaces
+ * Source: mm/swapfile.c; mm/swap_state.c.
  */
 import { fail } from '../base/assert.ts'
 import { type Pfn, type PhysMem, WORDS_PER_PAGE } from '../hw/phys_mem.ts'

@@ -12,6 +12,7 @@
  *  8. rmap: mapping and index are set only for a page that has none (read in afresh).   9. store the PTE; unlock both.
  *
  * Pairs with vmscan.ts and try_to_unmap.ts. @kernel do_swap_page, migration_entry_wait
+ * Source: mm/memory.c.
  */
 import { type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'

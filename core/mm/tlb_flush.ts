@@ -7,6 +7,7 @@
  * A frame may be freed or given away only after this returns. An empty entry needs no flush (it is never cached), and
  * neither does an upgrade of rights. Above the ceiling one full flush replaces many single ones.
  *
+ * Source: arch/x86/mm/tlb.c.
  * @kernel flush_tlb_page, flush_tlb_range, tlb_single_page_flush_ceiling
  */
 import { NOTHING, type Proc, write } from '../engine/op.ts'

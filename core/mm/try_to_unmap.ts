@@ -11,6 +11,7 @@
  * the mapping (rmap_walk.ts, rmapWalk): no recheck is needed, because remap_anon_pages needs the page lock to start.
  *
  * Each page is flushed at once: the batched flush of reclaim (TTU_BATCH_FLUSH) is not modelled.
+ * Source: mm/rmap.c.
  * @kernel try_to_unmap, try_to_unmap_one, try_to_migrate, try_to_migrate_one
  */
 import { fail } from '../base/assert.ts'

@@ -3,6 +3,7 @@
  *
  * Masks of features and of ioctls are 64 bits wide and reach bit 63, so they cross the system call as bigint; the kernel
  * side keeps features as a number, because it has bits 0 to 16 only. Values of 6.18. Pairs with machine/syscall.ts.
+ * Source: include/uapi/linux/userfaultfd.h.
  */
 import type { Userfaultfd } from './userfaultfd.ts'
 

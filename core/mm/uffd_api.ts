@@ -8,6 +8,7 @@
  *  2. EVENT_FORK hands out another process's descriptor: CAP_SYS_PTRACE -> else EPERM, struct zeroed.
  *  3. not yet shaken -> else EINVAL, struct zeroed.   4. report all features; remember those asked for.
  *
+ * Source: fs/userfaultfd.c.
  * @kernel userfaultfd_api, userfaultfd_ioctl, validate_range
  */
 import { ERRNO } from './errno.ts'

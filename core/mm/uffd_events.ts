@@ -9,6 +9,7 @@
  * gone (R74). FORK, REMAP and UNMAP are sent after the fact. Without the feature the new or moved area just loses its
  * registration, and an unmapped one says nothing.
  *
+ * Source: fs/userfaultfd.c.
  * @kernel userfaultfd_event_wait_completion, dup_userfaultfd, mremap_userfaultfd_prep, userfaultfd_remove,
  * userfaultfd_unmap_prep
  */

@@ -13,6 +13,7 @@
  *
  * The sleep is killable: a fatal signal ends it, and step 12 cleans up.
  *
+ * Source: fs/userfaultfd.c.
  * @kernel handle_userfault, userfaultfd_must_wait, userfault_msg
  */
 import { BLOCK, type Proc, read, write } from '../engine/op.ts'

@@ -10,6 +10,7 @@
  * 10. wake the bytes done, unless DONTWAKE.
  *
  * 0 when complete, EAGAIN when partial (bytes in the field), an errno when nothing moved.
+ * Source: mm/userfaultfd.c, 6.8 (adef440691ba, 29 December 2023) and later.
  * @kernel userfaultfd_move, move_pages, move_pages_pte
  */
 import { type Proc, read, write } from '../engine/op.ts'

@@ -9,6 +9,7 @@
  *
  * A read with room for n messages returns up to n and sleeps for the first only.
  *
+ * Source: fs/userfaultfd.c.
  * @kernel userfaultfd_read_iter, userfaultfd_ctx_read, userfaultfd_poll
  */
 import { BLOCK, type Proc, write } from '../engine/op.ts'

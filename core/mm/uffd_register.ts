@@ -9,6 +9,7 @@
  * Holes are fine, and so is registering again. Pages that are present stay so and never fault.
  * UNREGISTER wakes waiters only in areas registered for missing pages, and lifts write protection.
  *
+ * Source: fs/userfaultfd.c; mm/userfaultfd.c.
  * @kernel userfaultfd_register, userfaultfd_unregister, userfaultfd_release
  */
 import { assert } from '../base/assert.ts'

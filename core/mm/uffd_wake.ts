@@ -8,6 +8,7 @@
  *  3. Nobody: done, which is the usual case.   4. Under the pending lock, then the fault lock: each waiter in the range is
  *     taken off its queue (once only) and woken. A wake means "look again", not "it is there".
  *
+ * Source: fs/userfaultfd.c.
  * @kernel wake_userfault, __wake_userfault, userfaultfd_wake_function, userfaultfd_wake
  */
 import { NOTHING, type Proc, read } from '../engine/op.ts'

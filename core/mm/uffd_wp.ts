@@ -11,6 +11,7 @@
  * map_changing_lock for reading, mmap_changing again.  5. each area: not registered for WP -> ENOENT (those before are done).
  * 6. when disarming: wake.
  *
+ * Source: mm/userfaultfd.c; fs/userfaultfd.c.
  * @kernel mwriteprotect_range, uffd_wp_range, change_pte_range, userfaultfd_writeprotect
  */
 import { type Proc, write } from '../engine/op.ts'
@@ -90,7 +91,7 @@ export function* uffdWpRange(k: Thread, mm: Mm, vma: Vma, start: number, end: nu
     const lock = kernel.pteLock(slot)
     yield* lock.lock(k)
     for (let at = slot; page < next; page++, at++) {
-      const change = (pte: Pte) => (arm ? armed(pte, populate) : disarmed(kernel, vma, pte))
+      const change = (pte: Pte) => (arm ? armed(pte, populate) : disarmed(kernel, vma, page, pte))
       const sampled = kernel.tables.get(at)
       if (change(sampled) === sampled) continue
       if (k.stepping) yield write(at, 'pte')
@@ -112,10 +113,10 @@ function armed(pte: Pte, populate: boolean): Pte {
   return swapKind(pte) === 'marker' || (pte & PTE_UFFD_WP) !== 0 ? pte : pte + PTE_UFFD_WP
 }
 
-function disarmed(kernel: Kernel, vma: Vma, pte: Pte): Pte {
+function disarmed(kernel: Kernel, vma: Vma, page: number, pte: Pte): Pte {
   if (ptePresent(pte)) {
     if ((pte & PTE_UFFD_WP) === 0) return pte
-    return pteWithFlags(pte, (pteFlags(pte) & ~PTE_UFFD_WP) | (mayWriteAtOnce(kernel, vma, pte) ? PTE_W : 0))
+    return pteWithFlags(pte, (pteFlags(pte) & ~PTE_UFFD_WP) | (mayWriteAtOnce(kernel, vma, page, pte) ? PTE_W : 0))
   }
   if (pte === PTE_NONE) return pte
   if (swapKind(pte) === 'marker') return (swapValue(pte) & MARKER_POISON) !== 0 ? pte : PTE_NONE
@@ -123,8 +124,9 @@ function disarmed(kernel: Kernel, vma: Vma, pte: Pte): Pte {
 }
 
 /** True if a store needs no copy, so that W can come back right here. @kernel can_change_pte_writable */
-function mayWriteAtOnce(kernel: Kernel, vma: Vma, pte: Pte): boolean {
-  if ((vma.flags & VM_WRITE) === 0) return false
+function mayWriteAtOnce(kernel: Kernel, vma: Vma, page: number, pte: Pte): boolean {
+  // A page that the dirty log watches gets W by a fault, which marks it.
+  if ((vma.flags & VM_WRITE) === 0 || vma.mm?.dirtyLog?.covers(page) === true) return false
   const pfn = ptePfn(pte)
   if ((vma.flags & VM_SHARED) !== 0) return true
   return pfn !== ZERO_PFN && kernel.pages.isExclusive(pfn)

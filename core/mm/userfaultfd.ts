@@ -12,6 +12,7 @@
  * uffd_read.ts (read and poll), uffd_events.ts (fork, mremap, madvise, munmap), mfill_atomic.ts, uffd_wp.ts, uffd_move.ts
  * (resolving), userfaultfd_2014.ts (the protocol of 2014 over the same queues).
  *
+ * Source: fs/userfaultfd.c.
  * @kernel userfaultfd_ctx, SYSCALL_DEFINE1(userfaultfd)
  */
 import type { Thread } from '../hw/cpu.ts'

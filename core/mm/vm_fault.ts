@@ -5,6 +5,7 @@
  * does the work need not know which: it takes the PTE lock through pteMapLock, which fails where a speculation no longer
  * holds, and then gives back what it allocated and answers 'changed'.
  *
+ * Source: Peter Zijlstra, RFC 2/6 "Prepare for FAULT_FLAG_SPECULATIVE", October 2014; v12, 16 April 2019.
  * @kernel vm_fault, pte_map_lock
  */
 import { NOTHING, type Proc } from '../engine/op.ts'

@@ -5,6 +5,7 @@
  * table lock and the root's lock. Who reads without mmap_lock compares `sequence` (speculative_fault.ts) or holds `lock`
  * (vma_lock.ts); writers use vma_sequence.ts, which serves both.
  *
+ * Source: include/linux/mm_types.h.
  * @kernel vm_area_struct
  */
 import { PTE_A, PTE_P, PTE_PROTNONE, PTE_U, PTE_W } from '../hw/pte.ts'

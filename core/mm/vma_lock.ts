@@ -33,7 +33,8 @@ const UNDER_VMA_LOCK: FaultGuard = {
 
 /** The lock of an area; most areas never need one. */
 export function vmaLock(mm: Mm, vma: Vma): VmaLock {
-  vma.lock ??= new VmaLock(vma.id, mm.kernel.preset.lockNs.value)
+  const { lockNs, wakeupNs } = mm.kernel.preset
+  vma.lock ??= new VmaLock(vma.id, lockNs.value, wakeupNs.value)
   return vma.lock
 }
 

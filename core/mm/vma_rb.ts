@@ -7,6 +7,7 @@
  * Every procedure is a generator that stops between the stores of one change (step gear only; with k null, never), so that
  * a lockless descent can be caught in the middle of a rotation. The order of the stores keeps such a descent free of loops:
  * it may answer wrongly, and it ends. Pairs with vma_tree.ts. @kernel rb_insert_augmented, rb_erase_augmented
+ * Source: mm/mmap.c; lib/rbtree.c.
  */
 import { type Proc, write } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'

@@ -15,6 +15,7 @@
  * The hand stands in for the kernel's two lists: fresh pages cost nothing to enter. Writing is synchronous, with the page
  * locked (the kernel unlocks it under PG_writeback). Whoever allocates reclaims (direct reclaim); there is no kswapd.
  *
+ * Source: mm/vmscan.c.
  * @kernel try_to_free_pages, shrink_active_list, shrink_folio_list, pageout, __remove_mapping
  */
 import { type Proc, read, write } from '../engine/op.ts'
@@ -92,8 +93,8 @@ export function* shrinkPage(k: Thread, kernel: Kernel, pfn: Pfn): Proc<boolean> 
   if (k.stepping) yield write(pfn, 'page.lock')
   if (!pageLocks.tryLock(k, pfn)) return false
   const out = yield* pushOut(k, kernel, pfn)
-  // Where it stays, a slot that no entry names would be held for nothing.
-  if (!out && !pages.isMapped(pfn)) kernel.swap.freeIfUnused(pfn)
+  // Where it stays, a slot that no entry names would be held for nothing, or while others need one.
+  if (!out && (!pages.isMapped(pfn) || kernel.swap.isFull)) kernel.swap.freeIfUnused(pfn)
   pageLocks.unlock(k, pfn)
   return out
 }

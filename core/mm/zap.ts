@@ -7,6 +7,7 @@
  *     to restore. A marker: nothing is counted. Of shmem, protection outlives MADV_DONTNEED as a marker: the page may come
  *     back from the cache.   4. a full gather is flushed between two tables, with no PTE lock held.
  *
+ * Source: mm/memory.c.
  * @kernel unmap_page_range, zap_pte_range, zap_page_range_single, madvise_dontneed_single_vma
  */
 import { type Proc, write } from '../engine/op.ts'

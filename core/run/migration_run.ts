@@ -123,6 +123,7 @@ export class MigrationRun {
       )
     this.source = make('source')
     this.destination = make('destination')
+    for (const { kernel } of [this.source, this.destination]) kernel.faultPath = options.faults
     this.sourceProcess = new Process(this.source)
     this.destinationProcess = new Process(this.destination)
     const link = (name: string) =>

@@ -9,6 +9,10 @@ export const RESOLVERS = ['remap', 'move', 'copy'] as const
 /** How the destination puts a received page in place: remap_anon_pages, UFFDIO_MOVE or UFFDIO_COPY. */
 export type Resolver = (typeof RESOLVERS)[number]
 
+export const FAULT_PATHS = ['classic', 'speculative', 'vma-lock'] as const
+/** How page faults find their area: under mmap_lock, without a lock, or under the area's own. */
+export type FaultPathOption = (typeof FAULT_PATHS)[number]
+
 export interface MigrateOptions {
   /** The guest as the user wrote it: `kv`, `sweep:set=64M,rate=500MB/s`, or a trace file's path. */
   guest: string
@@ -17,7 +21,7 @@ export interface MigrateOptions {
   vcpus: number
   mode: 'postcopy'
   resolver: Resolver
-  faults: 'classic'
+  faults: FaultPathOption
   /** CPU preset of both machines. */
   cpu: string
   pageSizeBytes: 4096
@@ -39,7 +43,7 @@ export const DEFAULT_OPTIONS: MigrateOptions = {
   vcpus: 2,
   mode: 'postcopy',
   resolver: 'remap',
-  faults: 'classic',
+  faults: 'speculative',
   cpu: 'zen5',
   pageSizeBytes: 4096,
   bandwidthBitsPerSec: 10e9,

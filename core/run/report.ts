@@ -84,8 +84,13 @@ export interface FaultsReport {
   minor: number
   major: number
   userfault: number
+  /** Done without mmap_lock. */
   speculative: number
+  /** Tries without mmap_lock (speculative, or under the area's lock) that fell back to it, by reason. */
   speculativeAborted: Record<string, number>
+  /** Done under the area's own lock. */
+  vmaLock: number
+  /** Done under mmap_lock. */
   classic: number
 }
 

@@ -123,13 +123,28 @@ function mmuReport(run: MigrationRun): MmuReport {
 }
 
 function faultsReport(run: MigrationRun): FaultsReport {
-  const sum: FaultsReport = { total: 0, minor: 0, major: 0, userfault: 0, speculative: 0, speculativeAborted: {}, classic: 0 }
+  const sum: FaultsReport = {
+    total: 0,
+    minor: 0,
+    major: 0,
+    userfault: 0,
+    speculative: 0,
+    speculativeAborted: {},
+    vmaLock: 0,
+    classic: 0,
+  }
   for (const { kernel } of machines(run)) {
-    sum.total += kernel.faults.total
-    sum.minor += kernel.faults.minor
-    sum.major += kernel.faults.major
-    sum.userfault += kernel.faults.userfault
-    sum.classic += kernel.faults.classic
+    const { faults } = kernel
+    sum.total += faults.total
+    sum.minor += faults.minor
+    sum.major += faults.major
+    sum.userfault += faults.userfault
+    sum.speculative += faults.speculative
+    sum.vmaLock += faults.vmaLock
+    sum.classic += faults.classic
+    for (const [reason, count] of Object.entries(faults.aborted)) {
+      sum.speculativeAborted[reason] = (sum.speculativeAborted[reason] ?? 0) + count
+    }
   }
   return sum
 }

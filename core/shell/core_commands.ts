@@ -4,6 +4,7 @@
  * A new command is one file under commands/ and one name here; help, completion and checks follow by themselves.
  */
 import type { Command } from './command.ts'
+import { benchCommand } from './commands/bench.ts'
 import { conformCommand } from './commands/conform.ts'
 import { FILTERS } from './commands/filters.ts'
 import { infoCommand } from './commands/info.ts'
@@ -13,6 +14,7 @@ import { clearCommand, echoCommand, helpEntry, manCommand, versionCommand } from
 export const CORE_COMMANDS: readonly Command[] = [
   migrateCommand,
   conformCommand,
+  benchCommand,
   infoCommand,
   helpEntry,
   manCommand,

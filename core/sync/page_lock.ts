@@ -5,6 +5,7 @@
  * bit (mm/page.ts); this file keeps the waiters, and for the pages unlocked last the time, so that in the clock gear an
  * earlier asker on another CPU moves its clock there.
  *
+ * Source: mm/filemap.c.
  * @kernel folio_lock, folio_unlock, folio_wait_bit
  */
 import { AccessMode, BLOCK, NOTHING, type Proc } from '../engine/op.ts'

@@ -4,6 +4,7 @@
  * The same grace periods as srcu.ts, with what makes RCU cheap and narrow: entering costs nothing, callbacks are queued on
  * each CPU without a lock, and a reader may not sleep, which lockdep checks.
  *
+ * Source: kernel/rcu/tree.c.
  * @kernel rcu_read_lock, rcu_read_unlock, call_rcu, rcu_barrier
  */
 import { fail } from '../base/assert.ts'

@@ -3,6 +3,7 @@
  *
  * A freed object stays where it is, marked: whoever still uses it is found (use) instead of reading what comes next.
  *
+ * Source: include/linux/refcount.h.
  * @kernel refcount_t, refcount_inc_not_zero, refcount_dec_and_test
  */
 import { fail } from '../base/assert.ts'

@@ -3,14 +3,20 @@
  *
  * It may be held across sleeps. First come, first served: a reader waits behind a waiting writer, so that writers do not
  * starve. In the clock gear a free lock carries the times at which its last writer and last reader left; whoever asks for
- * it earlier on another CPU moves its clock there. A subclass above 0 tells lockdep that a second lock of the same class
+ * it earlier on another CPU moves its clock there. Whoever waits sleeps, and pays for being woken (`wakeupNs`), with the lock
+ * already its own; only a writer behind a running writer spins instead, which costs nothing more. A subclass above 0 tells lockdep that a second lock of the same class
  * is meant (down_write_nested).
  *
+ * Source: kernel/locking/rwsem.c.
  * @kernel down_read, up_read, down_write, up_write, down_read_trylock, down_write_trylock
  */
 import { fail } from '../base/assert.ts'
-import { AccessMode, BLOCK, NOTHING, type Proc } from '../engine/op.ts'
+import { AccessMode, BLOCK, NOTHING, type Proc, QUANTUM } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'
+
+function* turn(): Proc<void> {
+  yield QUANTUM
+}
 
 interface Waiter {
   readonly task: Task
@@ -29,6 +35,8 @@ export class Rwsem {
     readonly id: number,
     readonly label: string,
     readonly costNs: number,
+    /** Clock gear: from the lock being free to a sleeper running with it. */
+    readonly wakeupNs = 0,
   ) {}
 
   get isHeld(): boolean {
@@ -38,8 +46,9 @@ export class Rwsem {
   downRead(k: Task, subclass = 0): Proc<void> {
     if (k.lockdep !== null) k.lockdep.asks(k, this.label, this.id, 'read', subclass)
     if (!k.stepping && this.#readFree()) {
+      const askedNs = k.clock.nowNs
       this.#enterRead(k, subclass)
-      return NOTHING
+      return this.#caughtUp(k, askedNs)
     }
     return this.#wait(k, false, subclass)
   }
@@ -47,10 +56,19 @@ export class Rwsem {
   downWrite(k: Task, subclass = 0): Proc<void> {
     if (k.lockdep !== null) k.lockdep.asks(k, this.label, this.id, 'sleep', subclass)
     if (!k.stepping && !this.isHeld && this.#queue.length === 0) {
+      const askedNs = k.clock.nowNs
       this.#enterWrite(k, subclass)
-      return NOTHING
+      return this.#caughtUp(k, askedNs)
     }
     return this.#wait(k, true, subclass)
+  }
+
+  /**
+   * Who had to wait is ahead of the other CPUs now, and lets them catch up before it goes on: else the locks it takes next
+   * would be held in their future, and they would wait for what has not happened yet.
+   */
+  #caughtUp(k: Task, askedNs: number): Proc<void> {
+    return k.clock.nowNs > askedNs + this.costNs && k.expired ? turn() : NOTHING
   }
 
   /** Takes the lock for reading if that needs no sleep. Announce the access before calling it in the step gear. */
@@ -74,7 +92,7 @@ export class Rwsem {
     this.readers++
     if (k.lockdep !== null) k.lockdep.takes(k, this.label, this.id, 'read', subclass)
     const clock = k.clock
-    if (this.#writerLeftNs > clock.nowNs) clock.nowNs = this.#writerLeftNs
+    if (this.#writerLeftNs > clock.nowNs) clock.nowNs = this.#writerLeftNs + this.wakeupNs
     clock.nowNs += this.costNs
   }
 
@@ -82,8 +100,10 @@ export class Rwsem {
     this.writer = k
     if (k.lockdep !== null) k.lockdep.takes(k, this.label, this.id, 'sleep', subclass)
     const clock = k.clock
-    const left = Math.max(this.#writerLeftNs, this.#readersLeftNs)
-    if (left > clock.nowNs) clock.nowNs = left
+    // Behind a writer it spins; behind readers, who are not known one by one, it sleeps.
+    if (this.#readersLeftNs > clock.nowNs && this.#readersLeftNs >= this.#writerLeftNs) {
+      clock.nowNs = this.#readersLeftNs + this.wakeupNs
+    } else if (this.#writerLeftNs > clock.nowNs) clock.nowNs = this.#writerLeftNs
     clock.nowNs += this.costNs
   }
 
@@ -122,6 +142,19 @@ export class Rwsem {
     if (this.#queue.length > 0) this.#grant(k)
   }
 
+  /** The writer becomes a reader, and lets in the readers at the head of the queue. @kernel downgrade_write */
+  downgrade(k: Task): void {
+    if (this.writer !== k) fail(`${k.name} downgrades ${this.label} ${this.id}, written by ${this.writer?.name ?? 'nobody'}`)
+    if (k.lockdep !== null) {
+      k.lockdep.gives(k, this.label, this.id)
+      k.lockdep.takes(k, this.label, this.id, 'read')
+    }
+    this.writer = null
+    this.#writerLeftNs = k.clock.nowNs
+    this.readers++
+    if (this.#queue.length > 0) this.#grant(k)
+  }
+
   /** Hands the lock to the head of the queue: one writer, or all readers before the next writer. */
   #grant(k: Task): void {
     while (this.#queue.length > 0) {
@@ -131,14 +164,14 @@ export class Rwsem {
         this.#queue.shift()
         this.writer = head.task
         head.granted = true
-        head.task.wake(k.clock.nowNs)
+        head.task.wake(k.clock.nowNs + this.wakeupNs)
         return
       }
       if (this.writer !== null) return
       this.#queue.shift()
       this.readers++
       head.granted = true
-      head.task.wake(k.clock.nowNs)
+      head.task.wake(k.clock.nowNs + this.wakeupNs)
     }
   }
 }

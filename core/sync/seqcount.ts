@@ -9,6 +9,7 @@
  *
  * In the clock gear a write section is atomic, but it lasts in simulated time: the count keeps when the last one began and
  * ended, and a reader on another CPU asks whether that overlaps its own reading. @kernel seqcount_t
+ * Source: include/linux/seqlock.h.
  */
 import { fail } from '../base/assert.ts'
 import { NOTHING, type Proc, read, write } from '../engine/op.ts'

@@ -4,6 +4,7 @@
  * A bare count would not do where a reader waits for "even": it would spin for ever on the CPU of a preempted writer. The
  * lock also keeps writers apart. In the step gear a reader that finds the count odd parks until the writer leaves.
  *
+ * Source: include/linux/seqlock.h.
  * @kernel seqlock_t, write_seqlock, write_sequnlock, read_seqbegin, read_seqretry
  */
 import { BLOCK, NOTHING, type Proc } from '../engine/op.ts'

@@ -7,6 +7,7 @@
  *
  * A subclass above 0 tells lockdep that a second lock of the same class is meant (spin_lock_nested).
  *
+ * Source: kernel/locking/spinlock.c; mm/userfaultfd.c (two at once).
  * @kernel spin_lock, spin_trylock, spin_unlock
  */
 import { fail } from '../base/assert.ts'

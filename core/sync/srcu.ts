@@ -10,6 +10,7 @@
  *
  * call_srcu queues under one lock for the whole domain in the kernel of 2014, which its user worried about; `queueing`
  * 'percpu' is the better implementation to compare. @kernel srcu_struct, call_srcu, srcu_barrier
+ * Source: kernel/rcu/srcutree.c.
  */
 import { fail } from '../base/assert.ts'
 import { BLOCK, NOTHING, type Proc, write } from '../engine/op.ts'

@@ -3,6 +3,7 @@
  *
  * The order that makes it safe: enqueue, park, look at the condition, sleep. Pairs with Task.park.
  *
+ * Source: kernel/sched/wait.c.
  * @kernel add_wait_queue, remove_wait_queue, wake_up
  */
 import type { Task } from '../engine/task.ts'

@@ -16,6 +16,11 @@ describe('docs/kernel-map.md', () => {
     expect([at, stored[at]]).toEqual([at, now[at]])
     expect(stored.length).toBe(now.length)
   })
+
+  it('names the patch or version of all that core/mm models', () => {
+    const bare = kernelRows(files).filter((row) => row.path.startsWith('core/mm/') && row.source === '')
+    expect([...new Set(bare.map((row) => row.path))]).toEqual([])
+  })
 })
 
 describe('a tag', () => {

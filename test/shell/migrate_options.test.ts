@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { GUESTS } from '../../core/guest/catalog.ts'
 import { PROTECTIONS } from '../../core/mm/kconfig.ts'
-import { DEFAULT_OPTIONS, type MigrateOptions, RESOLVERS } from '../../core/run/options.ts'
+import { DEFAULT_OPTIONS, FAULT_PATHS, type MigrateOptions, RESOLVERS } from '../../core/run/options.ts'
 import { parseArguments } from '../../core/shell/arguments.ts'
 import { migrateCommand } from '../../core/shell/commands/migrate.ts'
 import { commandOf, MIGRATE_OPTIONS, migrateOptions } from '../../core/shell/commands/migrate_options.ts'
@@ -60,7 +60,7 @@ describe('options', () => {
       vcpus: fc.integer({ min: 1, max: 64 }),
       mode: fc.constant('postcopy'),
       resolver: fc.constantFrom(...RESOLVERS),
-      faults: fc.constant('classic'),
+      faults: fc.constantFrom(...FAULT_PATHS),
       cpu: fc.constant(DEFAULT_OPTIONS.cpu),
       pageSizeBytes: fc.constant(4096),
       bandwidthBitsPerSec: fc.integer({ min: 1000, max: 1e12 }),
@@ -86,8 +86,6 @@ describe('options', () => {
     ['--bandwidth 1bps', '--bandwidth 1bps is too small; it must be at least 1kbps'],
     ['--mode precopy', '--mode precopy is not built yet; this version has postcopy'],
     ['--mode hybrid', '--mode hybrid is not built yet; this version has postcopy'],
-    ['--faults speculative', '--faults speculative is not built yet; this version has classic'],
-    ['--faults vma-lock', '--faults vma-lock is not built yet; this version has classic'],
     ['--page-size 2m', '--page-size 2m is not built yet; this version has 4k'],
     ['--postcopy-after 1passes', '--postcopy-after is not built yet; this version has --mode postcopy, which switches at once'],
     ['--capability postcopy-ram=on', '--capability is not built yet; this version has post-copy over one channel'],

@@ -65,7 +65,16 @@ export function sampleReport(): Report {
       shootdowns: 300,
       ipis: 301,
     },
-    faults: { total: 9000, minor: 8000, major: 0, userfault: 1700, speculative: 0, speculativeAborted: {}, classic: 9000 },
+    faults: {
+      total: 9000,
+      minor: 8000,
+      major: 0,
+      userfault: 1700,
+      speculative: 6000,
+      speculativeAborted: { userfault: 1700, 'no-page-table': 1300 },
+      vmaLock: 0,
+      classic: 3000,
+    },
     guest: {
       name: 'kv',
       pages: 686_478,

@@ -8,7 +8,14 @@ import { spellRate, spellSize, spellTime } from '../../base/units.ts'
 import { GUESTS } from '../../guest/catalog.ts'
 import { CPU_PRESETS } from '../../hw/presets/zen5.ts'
 import { PROTECTIONS } from '../../mm/kconfig.ts'
-import { DEFAULT_OPTIONS, type MigrateOptions, RESOLVERS, type Resolver } from '../../run/options.ts'
+import {
+  DEFAULT_OPTIONS,
+  FAULT_PATHS,
+  type FaultPathOption,
+  type MigrateOptions,
+  RESOLVERS,
+  type Resolver,
+} from '../../run/options.ts'
 import { ArgumentError, type Arguments } from '../arguments.ts'
 import type { Choice, OptionSpec } from '../command.ts'
 import { quoteWord } from '../line.ts'
@@ -20,6 +27,15 @@ const RESOLVER_MEANING: Record<Resolver, string> = {
   move: 'UFFDIO_MOVE, what Linux has had since 6.8',
   copy: "UFFDIO_COPY, QEMU's way: one copy into a fresh page",
 }
+
+const FAULT_MEANING: Record<FaultPathOption, string> = {
+  classic: 'under mmap_lock',
+  speculative: 'without it, by sequence counts (v12 of 2019); what cannot goes under mmap_lock',
+  'vma-lock': 'under a lock of the VMA, what Linux has had since 6.4',
+}
+
+/** Also for `bench faults`. */
+export const FAULT_CHOICES: readonly Choice[] = FAULT_PATHS.map((word) => ({ word, meaning: FAULT_MEANING[word] }))
 
 /** A trace is named by its file, not by its kind. */
 const GUEST_CHOICES: readonly Choice[] = GUESTS.map(({ name, summary, keys }) => ({
@@ -100,11 +116,7 @@ export const MIGRATE_OPTIONS: readonly OptionSpec[] = [
     kind: 'enum',
     defaultText: DEFAULT_OPTIONS.faults,
     meaning: 'how page faults find their VMA',
-    choices: [
-      { word: 'classic', meaning: 'under mmap_lock' },
-      { word: 'speculative', meaning: 'without it, by sequence counts', notBuilt: 'classic' },
-      { word: 'vma-lock', meaning: 'under a lock of the VMA', notBuilt: 'classic' },
-    ],
+    choices: FAULT_CHOICES,
   },
   {
     name: 'cpu',
@@ -208,7 +220,7 @@ export function migrateOptions(given: Arguments): MigrateOptions {
     vcpus: given.number('vcpus', usual.vcpus),
     mode: usual.mode,
     resolver: RESOLVERS.find((word) => word === resolver) ?? usual.resolver,
-    faults: usual.faults,
+    faults: faultPath(given, usual.faults),
     cpu: given.text('cpu') ?? usual.cpu,
     pageSizeBytes: usual.pageSizeBytes,
     bandwidthBitsPerSec: given.number('bandwidth', usual.bandwidthBitsPerSec),
@@ -221,6 +233,12 @@ export function migrateOptions(given: Arguments): MigrateOptions {
   }
 }
 
+/** The value of --faults. */
+export function faultPath(given: Arguments, usual: FaultPathOption): FaultPathOption {
+  const word = given.text('faults')
+  return FAULT_PATHS.find((path) => path === word) ?? usual
+}
+
 /** The shortest command line that makes the same run. */
 export function commandOf(options: MigrateOptions): string {
   const usual = DEFAULT_OPTIONS
@@ -231,6 +249,7 @@ export function commandOf(options: MigrateOptions): string {
   add('mem', options.memBytes, usual.memBytes, spellSize(options.memBytes))
   add('vcpus', options.vcpus, usual.vcpus, String(options.vcpus))
   add('resolver', options.resolver, usual.resolver, options.resolver)
+  add('faults', options.faults, usual.faults, options.faults)
   add('cpu', options.cpu, usual.cpu, options.cpu)
   add('bandwidth', options.bandwidthBitsPerSec, usual.bandwidthBitsPerSec, spellRate(options.bandwidthBitsPerSec))
   add('rtt', options.rttNs, usual.rttNs, spellTime(options.rttNs))

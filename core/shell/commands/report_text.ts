@@ -34,6 +34,7 @@ export function reportText(report: Report, command: string, columns: number, col
       term: 'requests',
       meaning: `${formatCount(ram['postcopy-requests'])} by page faults, ${formatCount(faults.userfault)} userfaults, vCPUs blocked ${ms(migration['postcopy-blocktime'])}`,
     },
+    { term: 'faults', meaning: faultsText(faults) },
     { term: 'fault latency', meaning: latency(report) },
     {
       term: 'guest',
@@ -49,6 +50,18 @@ export function reportText(report: Report, command: string, columns: number, col
   ]
   const chart = histogram(migration['postcopy-latency-dist'], columns)
   return `${columnsOf(entries, columns, '', 16)}${chart === '' ? '' : `\nFault latency (us)\n${chart}`}\n${verdictText(report.consistency, columns, colour)}`
+}
+
+/** How many faults needed mmap_lock, and why those that could have done without fell back. */
+function faultsText({ total, speculative, vmaLock, classic, speculativeAborted }: Report['faults']): string {
+  const without =
+    speculative > 0 || vmaLock === 0
+      ? `${formatCount(speculative)} speculative`
+      : `${formatCount(vmaLock)} under a lock of the VMA`
+  const reasons = Object.entries(speculativeAborted)
+    .sort(([, a], [, b]) => b - a)
+    .map(([reason, count]) => `${reason} ${formatCount(count)}`)
+  return `${formatCount(total)}: ${without}, ${formatCount(classic)} under mmap_lock${reasons.length === 0 ? '' : ` (${reasons.join(', ')})`}`
 }
 
 /** One line a bucket from the first that is not empty to the last; empty where nothing was counted. */
