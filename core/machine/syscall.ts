@@ -16,7 +16,7 @@ import { mprotect, PROT_READ, PROT_WRITE } from '../mm/mprotect.ts'
 import { mremap } from '../mm/mremap.ts'
 import { remapAnonPages } from '../mm/remap_anon_pages.ts'
 import { OpenFile, putInode, ShmemInode } from '../mm/shmem.ts'
-import { Userfaultfd2014 } from '../mm/userfaultfd_2014.ts'
+import { newUserfaultfd2014, Userfaultfd2014 } from '../mm/userfaultfd_2014.ts'
 import { type AccessOutcome, load, processVmReadv, store } from './access.ts'
 import { Process } from './process.ts'
 import { uffdCalls } from './uffd_calls.ts'
@@ -113,6 +113,9 @@ export const sys = {
 
   /** userfaultfd(2) as proposed in 2014; the handshake is the caller's. */
   userfaultfd2014: (p: Process): Userfaultfd2014 => new Userfaultfd2014(p.mm, p.mm.kernel.newId()),
+  /** The same with its errno: unknown flags, and in July a second one. */
+  openUserfaultfd2014: (p: Process, flags: number, series: 'july' | 'october' = 'october'): Userfaultfd2014 | number =>
+    newUserfaultfd2014(p.mm, flags, series),
 
   /** /proc/self/maps. */
   maps: (p: Process): MapsLine[] => p.mm.tree.areas.map(({ start, end, flags }) => ({ start, end, flags })),

@@ -88,7 +88,8 @@ export class RemapResolver implements Resolver {
 
   *nextFault(k: Thread): Proc<number | null> {
     const address = yield* this.#uffd.readAddress(k)
-    return address < 0 ? null : pageOfAddress(address)
+    // The address of the access: the page is the reader's business.
+    return address < 0 ? null : pageOfAddress(address - (address % 4096))
   }
 
   *place(k: Thread, page: number, content: PageContent | null): Proc<void> {

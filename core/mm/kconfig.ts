@@ -171,6 +171,11 @@ export const PROTECTIONS = [
     prevents: 'the page appears in a mapping that nobody registered (R61)',
   },
   {
+    name: 'uffd-2014-unlock',
+    meaning: 'the registration of 2014 drops mmap_lock also where it finds no area',
+    prevents: 'a process hangs at its next mmap, munmap or fork: the lock is held by nobody (a plain bug of the series)',
+  },
+  {
     name: 'mremap-flush-before-unlock',
     meaning: 'mremap flushes the old addresses from all TLBs before it drops the page table locks',
     prevents: 'reclaim takes the page at its new place and frees it while a TLB entry for the old place still writes to it (R49)',

@@ -12,13 +12,13 @@ import { IRQ_OFF, type LockClass } from '../sync/lockdep.ts'
 
 export const LOCK_ORDER: readonly LockClass[] = [
   { label: 'srcu', nesting: 'never', guards: 'the memory of areas, files and policies that a speculative fault looks at' },
-  { label: 'mm.mmap_lock', nesting: 'subclass', guards: 'the tree of areas and every field of an area; fork nests the child' },
-  { label: 'vma.lock', nesting: 'subclass', guards: 'the fields of one area against a fault that holds no mmap_lock' },
+  { label: 'mm.mmap_lock', nesting: 'never', guards: 'the tree of areas and every field of an area' },
+  { label: 'vma.lock', nesting: 'never', guards: 'the fields of one area against a fault that holds no mmap_lock' },
   { label: 'uffd.map_changing_lock', nesting: 'never', guards: 'mmap_changing against calls that place pages' },
   { label: 'page.lock', nesting: 'never', guards: 'mapping and index of a page, and its place in the swap cache' },
   { label: 'anon_vma.rwsem', nesting: 'never', guards: 'the chains of a whole family of anon_vmas: the lock of its root' },
   { label: 'mm.mm_seq.lock', nesting: 'never', guards: 'the links of the tree against another writer (the lock of the seqlock)' },
-  { label: 'mm.page_table_lock', nesting: 'never', guards: 'upper page tables, and an area getting its anon_vma' },
+  { label: 'mm.page_table_lock', nesting: 'never', guards: 'an area getting its anon_vma' },
   { label: 'pmd_lock', nesting: 'ascending', guards: 'the entries of one PMD table: huge pages, and who hangs below' },
   { label: 'pte_lock', nesting: 'ascending', guards: 'the entries of one page table page' },
   { label: IRQ_OFF, nesting: 'never', guards: 'the page tables of a lockless walk: freeing them sends an IPI here' },

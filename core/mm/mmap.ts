@@ -251,8 +251,10 @@ function* join(k: Thread, mm: Mm, lower: Vma, upper: Vma): Proc<Vma> {
   yield* freeVma(k, kernel, upper)
   if (!endsBefore) yield* vmaWriteEnd(k, mm, upper, '2014')
   const next = mm.tree.after(lower)
-  if (next !== null || !kernel.has('vma-seq-null-next')) yield* vmaWriteBegin(k, mm, next, '2014', depth + NESTED)
-  if (next !== null) yield* vmaWriteEnd(k, mm, next, '2014')
+  // The next area may be the one that mremap moves from, whose section is open too.
+  const nextOpen = next?.sequence.isWriter(k) ?? false
+  if (!nextOpen && (next !== null || !kernel.has('vma-seq-null-next'))) yield* vmaWriteBegin(k, mm, next, '2014', depth + NESTED)
+  if (next !== null && !nextOpen) yield* vmaWriteEnd(k, mm, next, '2014')
   if (!lowerOpen && !upperOpen) yield* vmaWriteEnd(k, mm, lower, '2014')
   return lower
 }

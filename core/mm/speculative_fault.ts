@@ -70,6 +70,7 @@ function end(mm: Mm, outcome: Attempt | Reason): FirstTry {
 /** The handler of v12. @kernel __handle_speculative_fault */
 export function* handleSpeculativeFault(k: Thread, mm: Mm, page: number, store: boolean): Proc<FirstTry> {
   // 0.
+  if (k.stepping) yield read(mm.id, 'mm.mm_users')
   if (!mm.isThreaded) return end(mm, 'single-thread')
   // Taking and dropping the reference: one atomic pair.
   k.cpu.nowNs += k.cpu.preset.lockNs.value

@@ -109,11 +109,16 @@ export class VmaTree {
 
   /** Takes an area out, then marks it as gone. @kernel vma_rb_erase, RB_CLEAR_NODE */
   unlink(k: Task, vma: Vma): Proc<void> {
-    if (!this.mm.kernel.countsSequences) {
-      this.remove(vma)
-      return NOTHING
-    }
-    return this.#unlinkUnder(k, vma)
+    if (this.mm.kernel.countsSequences) return this.#unlinkUnder(k, vma)
+    // Look-ups under RCU see the tree before it or after it, never in the middle.
+    if (k.stepping && this.mm.kernel.faultPath === 'vma-lock') return this.#unlinkAtOnce(vma)
+    this.remove(vma)
+    return NOTHING
+  }
+
+  *#unlinkAtOnce(vma: Vma): Proc<void> {
+    yield write(this.mm.id, 'mm.mm_mt')
+    this.remove(vma)
   }
 
   *#unlinkUnder(k: Task, vma: Vma): Proc<void> {

@@ -40,7 +40,7 @@ describe('each protection', () => {
   })
 
   it('names its races last, in brackets, as the race catalogue numbers them', () => {
-    for (const { prevents } of PROTECTIONS) if (prevents.includes('(')) expect(prevents).toMatch(/\(R\d+(, R\d+)*\)$/)
+    for (const { prevents } of PROTECTIONS) if (prevents.includes('(R')) expect(prevents).toMatch(/\(R\d+(, R\d+)*\)$/)
   })
 })
 

@@ -1,78 +1,81 @@
 /**
- * The tree of areas against a model with one cell a page: find, overlapping, gaps and neighbours, after any insertions and
- * removals. Overlap and removal of a stranger are refused.
+ * The tree of areas answers as a sorted list does, whatever is inserted, removed and resized, and stays a valid red-black tree
+ * whose gaps are right. Overlap and the removal of a stranger are refused.
  */
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { VM_READ, Vma } from '../../core/mm/vma.ts'
 import { VmaTree } from '../../core/mm/vma_tree.ts'
-import { Rig } from './rig.ts'
+import { Rig, RW } from './rig.ts'
 
-const PAGES = 20
+const WINDOW = 120
 
-describe('the tree', () => {
-  it('answers as an array with one cell a page does, after any insertions and removals', () => {
-    const step = fc.record({ page: fc.nat(PAGES - 1), pages: fc.integer({ min: 1, max: 5 }), remove: fc.boolean() })
-    fc.assert(
-      fc.property(fc.array(step, { maxLength: 20 }), (steps) => {
-        const tree = new VmaTree(new Rig().mm)
-        const cells: (Vma | null)[] = new Array<Vma | null>(PAGES).fill(null)
-        let id = 0
-        for (const { page, pages, remove } of steps) {
-          const there = cells[page] ?? null
-          if (remove && there !== null) {
-            tree.remove(there)
-            for (let p = there.start; p < there.end; p++) cells[p] = null
-          } else if (!remove && page + pages <= PAGES && cells.slice(page, page + pages).every((c) => c === null)) {
-            const vma = new Vma(id++, page, page + pages, VM_READ)
-            tree.insert(vma)
-            for (let p = page; p < page + pages; p++) cells[p] = vma
-          }
-          const order = [...new Set(cells.filter((c): c is Vma => c !== null))]
-          expect(tree.areas).toEqual(order)
-          for (let p = 0; p < PAGES; p++) {
-            expect(tree.find(p)).toBe(cells.slice(p).find((c) => c !== null) ?? null)
-            expect(tree.overlapping(p, p + 3)).toEqual([...new Set(cells.slice(p, p + 3).filter((c) => c !== null))])
-          }
-          order.forEach((vma, i) => {
-            expect(tree.before(vma)).toBe(order[i - 1] ?? null)
-            expect(tree.after(vma)).toBe(order[i + 1] ?? null)
-          })
-          for (let want = 1; want <= 4; want++) {
-            let gap = -1
-            for (let p = 0; p + want <= PAGES && gap < 0; p++) if (cells.slice(p, p + want).every((c) => c === null)) gap = p
-            expect(tree.findGap(0, want, PAGES)).toBe(gap)
-          }
+it('find, overlapping, neighbours and gaps are those of a sorted list', () => {
+  const step = fc.record({
+    what: fc.constantFrom('insert', 'remove', 'shrink'),
+    page: fc.nat(WINDOW - 8),
+    pages: fc.integer({ min: 1, max: 6 }),
+  })
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const rig = new Rig({ windowPages: WINDOW })
+      const { tree } = rig.mm
+      let list: Vma[] = []
+      for (const { what, page, pages } of steps) {
+        const at = list.find((v) => v.contains(page))
+        if (what === 'insert' && !list.some((v) => v.start < page + pages && page < v.end)) {
+          const vma = new Vma(rig.kernel.newId(), page, page + pages, RW)
+          tree.insert(vma)
+          list = [...list, vma].sort((a, b) => a.start - b.start)
+        } else if (what === 'remove' && at !== undefined) {
+          tree.remove(at)
+          list = list.filter((v) => v !== at)
+        } else if (what === 'shrink' && at !== undefined && at.end - at.start > 1) {
+          rig.call((k) => tree.adjust(k, at, at.start, at.end - 1))
         }
-      }),
-    )
-  })
-
-  it('refuses an area that overlaps another, and the removal of one it does not have', () => {
-    const tree = new VmaTree(new Rig().mm)
-    tree.insert(new Vma(1, 4, 8, VM_READ))
-    for (const [start, end] of [
-      [4, 8],
-      [3, 5],
-      [7, 9],
-      [5, 6],
-      [0, 20],
-    ] as const) {
-      expect(() => tree.insert(new Vma(2, start, end, VM_READ))).toThrow(/overlaps/)
-    }
-    expect(() => tree.remove(new Vma(3, 0, 1, VM_READ))).toThrow(/not in the tree/)
-    expect(tree.areas).toHaveLength(1)
-  })
-
-  it('finds the right area although the last one found was cut short or removed', () => {
-    const tree = new VmaTree(new Rig().mm)
-    const vma = new Vma(1, 0, 8, VM_READ)
-    tree.insert(vma)
-    expect(tree.find(6)).toBe(vma)
-    vma.end = 4
-    expect(tree.find(6)).toBeNull()
-    expect(tree.find(2)).toBe(vma)
-    tree.remove(vma)
-    expect(tree.find(2)).toBeNull()
-  })
+        expect(tree.validate()).toBeNull()
+        expect(tree.areas).toEqual(list)
+        list.forEach((vma, i) => {
+          expect(tree.before(vma)).toBe(list[i - 1] ?? null)
+          expect(tree.after(vma)).toBe(list[i + 1] ?? null)
+        })
+        expect(tree.find(page)).toBe(list.find((v) => v.end > page) ?? null)
+        expect(tree.overlapping(page, page + pages)).toEqual(list.filter((v) => v.start < page + pages && v.end > page))
+        expect(tree.findGap(1, pages, WINDOW)).toBe(lowestGap(list, 1, pages))
+      }
+    }),
+  )
 })
+
+it('refuses an area that overlaps another, and the removal of one it does not have', () => {
+  const tree = new VmaTree(new Rig().mm)
+  tree.insert(new Vma(1, 4, 8, VM_READ))
+  for (const [start, end] of [
+    [4, 8],
+    [3, 5],
+    [7, 9],
+    [5, 6],
+    [0, 20],
+  ] as const) {
+    expect(() => tree.insert(new Vma(2, start, end, VM_READ))).toThrow(/overlaps/)
+  }
+  expect(() => tree.remove(new Vma(3, 0, 1, VM_READ))).toThrow(/not in the tree/)
+  expect(tree.areas).toHaveLength(1)
+})
+
+it('finds the right area although the last one found was cut short or removed', () => {
+  const tree = new VmaTree(new Rig().mm)
+  const vma = new Vma(1, 0, 8, VM_READ)
+  tree.insert(vma)
+  expect(tree.find(6)).toBe(vma)
+  vma.end = 4
+  expect(tree.find(6)).toBeNull()
+  expect(tree.find(2)).toBe(vma)
+  tree.remove(vma)
+  expect(tree.find(2)).toBeNull()
+})
+
+function lowestGap(list: readonly Vma[], from: number, pages: number): number {
+  for (let at = from; at + pages <= WINDOW; at++) if (!list.some((v) => v.start < at + pages && at < v.end)) return at
+  return -1
+}
