@@ -27,13 +27,15 @@ export {
   MADV_DOFORK,
   MADV_DONTFORK,
   MADV_DONTNEED,
+  MADV_HUGEPAGE,
+  MADV_NOHUGEPAGE,
   MADV_NOUSERFAULT,
   MADV_POPULATE_READ,
   MADV_POPULATE_WRITE,
   MADV_USERFAULT,
 } from '../mm/madvise.ts'
 export { addressOf, pageOfAddress } from '../mm/mm.ts'
-export { MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_PRIVATE, MAP_SHARED } from '../mm/mmap_call.ts'
+export { MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_HUGETLB, MAP_PRIVATE, MAP_SHARED } from '../mm/mmap_call.ts'
 export { PROT_NONE, PROT_READ, PROT_WRITE } from '../mm/mprotect.ts'
 export { MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE } from '../mm/mremap.ts'
 export type { OpenFile } from '../mm/shmem.ts'

@@ -5,6 +5,8 @@
  *  1. place it (resolver.ts).   2. mark it received in the page map.   3. if it had been requested, wake who waits.
  *  Place before mark before wake: a fault thread that sees `received` may acknowledge at once, and a woken vCPU finds it.
  *
+ *  Host pages of 2 MiB are gathered first (host_page.ts), and go through these steps when they are complete.
+ *
  * fault: read the next missing page; look at the map:
  *  missing -> requested: send a request (only whoever changed it sends).   requested: somebody asked already.
  *  received: it came between the fault and the read: wake at once. Else that vCPU would sleep for ever.
@@ -18,10 +20,11 @@ import type { Link } from '../hw/link.ts'
 import { type PageContent, type Process, SignalError } from '../machine/process.ts'
 import { EventKind } from '../trace/event.ts'
 import type { Recorder } from '../trace/recorder.ts'
+import { HostPage, PlaceError } from './host_page.ts'
 import { PageMap, PageMapState } from './page_map.ts'
 import { DEVICE_LOAD_NS, LOAD_PAGE_NS, REQUEST_BYTES, SHUT_BYTES } from './parameters.ts'
 import { ReturnMessage, StreamMessage } from './ram_stream.ts'
-import { PlaceError, type Resolver } from './resolver.ts'
+import type { Resolver } from './resolver.ts'
 
 export interface DestinationOptions {
   readonly process: Process
@@ -100,6 +103,8 @@ export class Destination {
     const { stream, recorder, ramPage, resolver } = this.#o
     const content: PageContent = { word0: 0, word1: 0, version: 0 }
     const m = stream.message
+    const { hostPages } = resolver
+    const host = hostPages > 1 ? new HostPage(hostPages, (thread, at, page) => resolver.fill(thread, at, page)) : null
     for (;;) {
       yield* stream.receive(k)
       switch (m.type) {
@@ -120,6 +125,12 @@ export class Destination {
             this.duplicates++
             break
           }
+          if (host !== null) {
+            const first = yield* host.add(k, page, zero ? null : content)
+            if (first >= 0) yield* this.#placeHost(k, host, first)
+            if (k.expired) yield QUANTUM
+            break
+          }
           // 1.
           yield* resolver.place(k, ramPage + page, zero ? null : content)
           recorder.event(k.nowNs, EventKind.Place, k.lane, page, zero && resolver.mapsZeroPage ? 1 : 0)
@@ -131,6 +142,18 @@ export class Destination {
     }
   }
 
+  /** Steps 1 to 3 for a complete host page: its target pages become visible all at once. */
+  *#placeHost(k: Thread, host: HostPage, first: number): Proc<void> {
+    const { recorder, ramPage, resolver } = this.#o
+    yield* resolver.placeHost(k, ramPage + first)
+    const wasRequested = this.map.state(first) === PageMapState.requested
+    for (let i = 0; i < host.pages; i++) {
+      recorder.event(k.nowNs, EventKind.Place, k.lane, first + i, host.zero[i])
+      this.map.receive(first + i)
+    }
+    if (wasRequested) yield* resolver.wake(k, ramPage + first)
+  }
+
   #wakeMain(k: Thread): void {
     this.#packaged = true
     this.#mainThread?.wake(k.nowNs)
@@ -140,17 +163,20 @@ export class Destination {
   *fault(k: Thread): Proc<void> {
     yield* this.#untilArmed(k)
     const { resolver, returnPath, recorder, ramPage, pages } = this.#o
+    const { hostPages } = resolver
     for (;;) {
       const at = yield* resolver.nextFault(k)
       if (at === null) return
-      const page = at - ramPage
-      if (page < 0 || page >= pages) continue
-      if (this.map.request(page)) {
+      const touched = at - ramPage
+      if (touched < 0 || touched >= pages) continue
+      // A request names the host page, and so does a wake-up.
+      const page = touched - (touched % hostPages)
+      if (this.map.request(page, hostPages)) {
         this.requestsSent++
         recorder.event(k.nowNs, EventKind.Request, k.lane, page, 0)
         yield* returnPath.send(k, ReturnMessage.RequestPages, page, REQUEST_BYTES)
       } else if (this.map.state(page) === PageMapState.received) {
-        yield* resolver.wake(k, at)
+        yield* resolver.wake(k, ramPage + page)
       }
     }
   }

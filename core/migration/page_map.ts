@@ -22,10 +22,10 @@ export class PageMap {
     return this.states[page] as PageMapState
   }
 
-  /** Missing to requested; false if it was not missing: somebody else asked, or it is here. */
-  request(page: number): boolean {
+  /** Missing to requested, for all pages of a host page; false if it was not missing: somebody else asked, or it is here. */
+  request(page: number, pages = 1): boolean {
     if (this.states[page] !== PageMapState.missing) return false
-    this.states[page] = PageMapState.requested
+    this.states.fill(PageMapState.requested, page, page + pages)
     return true
   }
 

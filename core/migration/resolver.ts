@@ -7,6 +7,7 @@
  * - move: UFFDIO_MOVE out of the same kind of temporary page, and UFFDIO_ZEROPAGE; both wake by themselves.
  * - copy: UFFDIO_COPY out of a buffer that stays, and UFFDIO_ZEROPAGE; both wake by themselves.
  *
+ * Host pages of 2 MiB (host_page.ts): the temporary page is a huge one, filled target page by target page, then placed whole.
  * The order place, mark, wake is the caller's for remap (destination.ts); for the ioctls the wake-up comes with the
  * placing, and whoever wakes looks at the page table, not at the map.
  */
@@ -29,14 +30,12 @@ import {
   type Userfaultfd,
   Userfaultfd2014,
 } from '../machine/syscall.ts'
-
-/** The kernel refused to place a page: the migration cannot go on. */
-export class PlaceError extends Error {
-  override readonly name = 'PlaceError'
-}
+import { check, mapHostPages, PlaceError } from './host_page.ts'
 
 export interface Resolver {
   readonly name: string
+  /** Target pages in a host page. */
+  readonly hostPages: number
   /** Whether zeros are placed as the shared zero page, or written to a page of their own. */
   readonly mapsZeroPage: boolean
   /** Sets up [ramPage, ramPage + pages) so that a touch of a missing page is reported; `k` runs in `process`. */
@@ -45,20 +44,20 @@ export interface Resolver {
   nextFault(k: Thread): Proc<number | null>
   /** Places content, or zeros if `content` is null, at a missing page. */
   place(k: Thread, page: number, content: PageContent | null): Proc<void>
-  /** Wakes those who wait for the page, where placing did not. */
+  /** Writes into the temporary page: of host pages larger than 4 KiB, target page `offset`. */
+  fill(k: Thread, offset: number, content: PageContent | null): Proc<void>
+  /** Places the temporary host page, filled, at a missing host page. */
+  placeHost(k: Thread, page: number): Proc<void>
+  /** Wakes those who wait for the host page that begins at `page`, where placing did not. */
   wake(k: Thread, page: number): Proc<void>
   disarm(k: Thread): Proc<void>
 }
 
-function check(result: number, expected: number, what: string): void {
-  if (result !== expected) throw new PlaceError(`${what} answered ${errnoName(result)} instead of ${expected}`)
-}
-
 /** A page of its own for receiving into. @qemu postcopy_tmp_page */
-function* makeTemporaryPage(k: Thread, process: Process): Proc<number> {
-  const address = yield* sys.mmap(k, process, 4096)
-  check(yield* sys.madvise(k, process, address, 4096, MADV_DONTFORK), 0, 'madvise(MADV_DONTFORK)')
-  return pageOfAddress(address)
+function* makeTemporaryPage(k: Thread, process: Process, hostPages: number): Proc<number> {
+  const page = yield* mapHostPages(k, process, hostPages, hostPages > 1 ? 'thp' : 'small')
+  check(yield* sys.madvise(k, process, addressOf(page), hostPages * 4096, MADV_DONTFORK), 0, 'madvise(MADV_DONTFORK)')
+  return page
 }
 
 const ZEROS: PageContent = { word0: 0, word1: 0, version: 0 }
@@ -70,7 +69,10 @@ export class RemapResolver implements Resolver {
   readonly #uffd: Userfaultfd2014
   #temporary = -1
 
-  constructor(process: Process) {
+  constructor(
+    process: Process,
+    readonly hostPages = 1,
+  ) {
     this.#process = process
     this.#uffd = sys.userfaultfd2014(process)
   }
@@ -83,7 +85,7 @@ export class RemapResolver implements Resolver {
     check(yield* sys.madvise(k, process, addressOf(ramPage), pages * 4096, MADV_USERFAULT), 0, 'madvise(MADV_USERFAULT)')
     const [start, end] = Userfaultfd2014.range(ramPage, pages, 'register')
     check(yield* this.#uffd.writeRange(k, start, end), 16, 'userfaultfd registration')
-    this.#temporary = yield* makeTemporaryPage(k, process)
+    this.#temporary = yield* makeTemporaryPage(k, process, this.hostPages)
   }
 
   *nextFault(k: Thread): Proc<number | null> {
@@ -98,8 +100,18 @@ export class RemapResolver implements Resolver {
     check(moved, 4096, `remap_anon_pages to page ${page}`)
   }
 
+  fill(k: Thread, offset: number, content: PageContent | null): Proc<void> {
+    return this.#process.writePage(k, this.#temporary + offset, content ?? ZEROS)
+  }
+
+  *placeHost(k: Thread, page: number): Proc<void> {
+    const bytes = this.hostPages * 4096
+    const moved = yield* sys.remapAnonPages(k, this.#process, addressOf(page), addressOf(this.#temporary), bytes, 0)
+    check(moved, bytes, `remap_anon_pages to page ${page}`)
+  }
+
   *wake(k: Thread, page: number): Proc<void> {
-    const [start, end] = Userfaultfd2014.range(page, 1, 'ack')
+    const [start, end] = Userfaultfd2014.range(page, this.hostPages, 'ack')
     // ENOENT is fine: nobody whose fault was read waits there. Who reads it later acknowledges then.
     yield* this.#uffd.writeRange(k, start, end)
   }
@@ -118,6 +130,7 @@ export class IoctlResolver implements Resolver {
   constructor(
     process: Process,
     readonly name: 'move' | 'copy',
+    readonly hostPages = 1,
   ) {
     this.#process = process
     const uffd = sys.userfaultfd(process)
@@ -130,7 +143,7 @@ export class IoctlResolver implements Resolver {
     check(yield* sys.madvise(k, process, addressOf(ramPage), pages * 4096, MADV_DONTNEED), 0, 'madvise(MADV_DONTNEED)')
     const registered = yield* sys.uffdioRegister(k, this.#uffd, addressOf(ramPage), pages * 4096, UFFDIO_REGISTER_MODE_MISSING)
     check(registered.ret, 0, 'UFFDIO_REGISTER')
-    this.#temporary = yield* makeTemporaryPage(k, process)
+    this.#temporary = yield* makeTemporaryPage(k, process, this.hostPages)
   }
 
   *nextFault(k: Thread): Proc<number | null> {
@@ -148,6 +161,18 @@ export class IoctlResolver implements Resolver {
     yield* this.#process.writePage(k, this.#temporary, content)
     const call = this.name === 'move' ? sys.uffdioMove : sys.uffdioCopy
     const placed = yield* call(k, this.#process, this.#uffd, addressOf(page), addressOf(this.#temporary), 4096, 0)
+    check(placed.ret, 0, `UFFDIO_${this.name.toUpperCase()} to page ${page}`)
+  }
+
+  fill(k: Thread, offset: number, content: PageContent | null): Proc<void> {
+    return this.#process.writePage(k, this.#temporary + offset, content ?? ZEROS)
+  }
+
+  /** Zeros too: UFFDIO_ZEROPAGE would map 512 small zero pages, or (hugetlb) refuse. */
+  *placeHost(k: Thread, page: number): Proc<void> {
+    const call = this.name === 'move' ? sys.uffdioMove : sys.uffdioCopy
+    const bytes = this.hostPages * 4096
+    const placed = yield* call(k, this.#process, this.#uffd, addressOf(page), addressOf(this.#temporary), bytes, 0)
     check(placed.ret, 0, `UFFDIO_${this.name.toUpperCase()} to page ${page}`)
   }
 

@@ -36,6 +36,8 @@ export interface SourceOptions {
   readonly process: Process
   readonly ramPage: number
   readonly pages: number
+  /** Target pages in a host page: they are sent together, in order. */
+  readonly hostPages: number
   readonly vcpus: number
   readonly stream: Link
   readonly returnPath: Link
@@ -102,7 +104,7 @@ export class Source {
 
   *#pushAll(k: Thread): Proc<void> {
     const { bitmap } = this
-    const { process, ramPage, stream, state, recorder } = this.#o
+    const { process, ramPage, hostPages, stream, state, recorder } = this.#o
     let cursor = 0
     const content: PageContent = { word0: 0, word1: 0, version: 0 }
     while (bitmap.count > 0 && this.#shut < 0) {
@@ -114,26 +116,28 @@ export class Source {
           continue
         }
       }
-      cursor = page + 1
-      bitmap.clear(page)
-      yield* process.readPage(k, ramPage + page, content)
-      k.cpu.nowNs += SAVE_PAGE_NS
-      const zero = content.word0 === 0 && content.word1 === 0
-      const bytes = zero ? ZERO_RECORD_BYTES : PAGE_RECORD_BYTES
-      if (zero) state.duplicate++
-      else state.normal++
-      state.remaining--
-      yield* stream.send(
-        k,
-        zero ? StreamMessage.Zero : StreamMessage.Page,
-        page,
-        bytes,
-        content.word0,
-        content.word1,
-        content.version,
-      )
-      recorder.event(k.nowNs, EventKind.Send, k.lane, page, bytes)
-      if (k.expired) yield QUANTUM
+      cursor = page + hostPages
+      for (; page < cursor; page++) {
+        bitmap.clear(page)
+        yield* process.readPage(k, ramPage + page, content)
+        k.cpu.nowNs += SAVE_PAGE_NS
+        const zero = content.word0 === 0 && content.word1 === 0
+        const bytes = zero ? ZERO_RECORD_BYTES : PAGE_RECORD_BYTES
+        if (zero) state.duplicate++
+        else state.normal++
+        state.remaining--
+        yield* stream.send(
+          k,
+          zero ? StreamMessage.Zero : StreamMessage.Page,
+          page,
+          bytes,
+          content.word0,
+          content.word1,
+          content.version,
+        )
+        recorder.event(k.nowNs, EventKind.Send, k.lane, page, bytes)
+        if (k.expired) yield QUANTUM
+      }
     }
   }
 

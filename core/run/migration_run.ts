@@ -24,9 +24,9 @@ import { Link } from '../hw/link.ts'
 import { CPU_PRESETS } from '../hw/presets/zen5.ts'
 import { Identity, Machine } from '../machine/machine.ts'
 import { Process } from '../machine/process.ts'
-import { addressOf, pageOfAddress, sys } from '../machine/syscall.ts'
 import { Blocktime } from '../migration/blocktime.ts'
 import { Destination } from '../migration/destination.ts'
+import { type Backing, mapHostPages, targetPages } from '../migration/host_page.ts'
 import { MigrationState } from '../migration/migration_state.ts'
 import { RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES } from '../migration/parameters.ts'
 import { IoctlResolver, RemapResolver } from '../migration/resolver.ts'
@@ -52,11 +52,16 @@ const BEFORE_NS = 20_000_000
 /** Frames and window pages beyond guest RAM: buffers and page-sized areas of the migrating process. */
 const SPARE_FRAMES = 4096
 const SPARE_WINDOW_PAGES = 64
+/** Host pages beyond that where they are huge: a temporary one, and room to align it and RAM. */
+const SPARE_WINDOW_HOST_PAGES = 4
 
 export type RunState = 'running' | 'input' | 'done'
 
 export class MigrationRun {
   readonly pages: number
+  /** What RAM is made of, and how many of its pages make a host page. */
+  readonly backing: Backing
+  readonly hostPages: number
   readonly source: Machine
   readonly destination: Machine
   readonly sourceProcess: Process
@@ -105,6 +110,12 @@ export class MigrationRun {
     this.guestName = options.guest
     this.guestKind = parsed.guest.kind
     this.pages = options.memBytes / 4096
+    this.backing = options.pageSizeBytes === 4096 ? 'small' : options.resolver === 'copy' ? 'hugetlb' : 'thp'
+    this.hostPages = targetPages(this.backing)
+    if (options.pageSizeBytes !== this.hostPages * 4096)
+      throw new RunError(`pages of ${options.pageSizeBytes} bytes are not known`)
+    if (this.pages % this.hostPages !== 0)
+      throw new RunError(`${options.memBytes} bytes are not a whole number of pages of ${options.pageSizeBytes}`)
     const prng = new Prng(options.seed)
     const identity = new Identity()
     const make = (name: 'source' | 'destination') =>
@@ -113,7 +124,7 @@ export class MigrationRun {
           name,
           preset,
           frames: this.pages + SPARE_FRAMES,
-          windowPages: this.pages + SPARE_WINDOW_PAGES,
+          windowPages: this.pages + SPARE_WINDOW_PAGES + (this.hostPages - 1) * SPARE_WINDOW_HOST_PAGES,
           without,
           lockdep: checks.lockdep,
         },
@@ -191,8 +202,7 @@ export class MigrationRun {
     const { options } = this
     // 1.
     this.sourceProcess.adopt(k)
-    const address = yield* sys.mmap(k, this.sourceProcess, this.pages * 4096)
-    this.ramPage = pageOfAddress(address)
+    this.ramPage = yield* mapHostPages(k, this.sourceProcess, this.pages, this.backing)
     yield* this.#bootGuest(k)
     // 2.
     this.#enter('before', k)
@@ -274,12 +284,13 @@ export class MigrationRun {
     const returnPath = this.#returnPath
     const resolver =
       options.resolver === 'remap'
-        ? new RemapResolver(this.destinationProcess)
-        : new IoctlResolver(this.destinationProcess, options.resolver)
+        ? new RemapResolver(this.destinationProcess, this.hostPages)
+        : new IoctlResolver(this.destinationProcess, options.resolver, this.hostPages)
     const outgoing = new Source({
       process: this.sourceProcess,
       ramPage,
       pages,
+      hostPages: this.hostPages,
       vcpus: this.vcpus.length,
       stream,
       returnPath,
@@ -319,9 +330,8 @@ export class MigrationRun {
 
   *#mapAndRun(k: Thread, incoming: Destination): Proc<void> {
     this.destinationProcess.adopt(k)
-    const address = yield* sys.mmap(k, this.destinationProcess, this.pages * 4096)
-    if (address !== addressOf(this.ramPage))
-      throw new Error(`destination RAM at ${address}, source RAM at ${addressOf(this.ramPage)}`)
+    const page = yield* mapHostPages(k, this.destinationProcess, this.pages, this.backing)
+    if (page !== this.ramPage) throw new Error(`destination RAM at page ${page}, source RAM at page ${this.ramPage}`)
     yield* incoming.main(k)
   }
 

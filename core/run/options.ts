@@ -24,7 +24,8 @@ export interface MigrateOptions {
   faults: FaultPathOption
   /** CPU preset of both machines. */
   cpu: string
-  pageSizeBytes: 4096
+  /** Of the pages that back the guest's RAM on both machines: the host page, 4096 or 2097152. */
+  pageSizeBytes: number
   bandwidthBitsPerSec: number
   rttNs: number
   downtimeLimitNs: number

@@ -17,6 +17,7 @@ export interface RamReport {
   mbps: number
   'dirty-sync-count': number
   'postcopy-requests': number
+  /** Bytes of a host page; normal and duplicate count target pages of 4 KiB, as QEMU's do. */
   'page-size': number
   'pages-per-second': number
   'precopy-bytes': number

@@ -42,7 +42,7 @@ function optionsAsUsed(run: MigrationRun): Record<string, unknown> {
     resolver: o.resolver,
     faults: o.faults,
     cpu: o.cpu,
-    'page-size': spellSize(o.pageSizeBytes),
+    'page-size': spellSize(o.pageSizeBytes).toLowerCase(),
     bandwidth: spellRate(o.bandwidthBitsPerSec),
     rtt: spellTime(o.rttNs),
     'downtime-limit': spellTime(o.downtimeLimitNs),

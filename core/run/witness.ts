@@ -1,6 +1,8 @@
 /**
  * The witness of a run: hears what a machine's kernel and CPUs do and writes it down as events, in guest pages.
  *
+ * What happens to 2 MiB at once is written down for each of its 512 pages: the picture knows pages only.
+ *
  * It also keeps the blocktime: a vCPU's sleep begins when handle_userfault puts it to sleep and ends when its fault is
  * over and it runs again. Pairs with core/mm/kernel.ts (KernelHooks) and core/migration/blocktime.ts.
  */
@@ -20,11 +22,11 @@ export function watch(run: MigrationRun, machine: Machine): void {
     return p >= 0 && p < run.pages ? p : -1
   }
   machine.kernel.hooks = {
-    populate: (k, page, zero) => {
+    populate: (k, page, zero, pages = 1) => {
       const p = guestPage(page)
       if (p < 0) return
-      if (isSource) run.pagesPopulated++
-      recorder.event(k.nowNs, EventKind.Populate, k.lane, p, zero ? 1 : 0)
+      if (isSource) run.pagesPopulated += pages
+      for (let i = 0; i < pages; i++) recorder.event(k.nowNs, EventKind.Populate, k.lane, p + i, zero ? 1 : 0)
     },
     shootdown: (k, page, cpus) => recorder.event(k.nowNs, EventKind.Shootdown, k.lane, guestPage(page), cpus),
     userfault: (k, page, store) => {
@@ -33,9 +35,10 @@ export function watch(run: MigrationRun, machine: Machine): void {
       if (vcpu >= 0) blocktime.begin(vcpu, k.nowNs)
     },
   }
-  machine.onDirty = (k: Thread, page: number) => {
+  machine.onDirty = (k: Thread, page: number, pages: number) => {
     const p = guestPage(page)
-    if (p >= 0) recorder.event(k.nowNs, EventKind.Dirty, k.lane, p, 0)
+    if (p < 0) return
+    for (let i = 0; i < pages; i++) recorder.event(k.nowNs, EventKind.Dirty, k.lane, p + i, 0)
   }
   machine.onFaulted = (k: Thread, page: number) => {
     const vcpu = run.vcpuThreads.indexOf(k)

@@ -86,7 +86,7 @@ describe('options', () => {
     ['--bandwidth 1bps', '--bandwidth 1bps is too small; it must be at least 1kbps'],
     ['--mode precopy', '--mode precopy is not built yet; this version has postcopy'],
     ['--mode hybrid', '--mode hybrid is not built yet; this version has postcopy'],
-    ['--page-size 2m', '--page-size 2m is not built yet; this version has 4k'],
+    ['--page-size 2m --mem 3M', '--mem 3M is not a whole number of 2 MiB pages; the next that is, is 4M'],
     ['--postcopy-after 1passes', '--postcopy-after is not built yet; this version has --mode postcopy, which switches at once'],
     ['--capability postcopy-ram=on', '--capability is not built yet; this version has post-copy over one channel'],
     ['--parameter max-bandwidth=1', '--parameter is not built yet; this version has --bandwidth and --downtime-limit'],

@@ -20,7 +20,7 @@ import { ArgumentError, type Arguments } from '../arguments.ts'
 import type { Choice, OptionSpec } from '../command.ts'
 import { quoteWord } from '../line.ts'
 
-const PAGE = 4096
+const HUGE_PAGE = 2 ** 21
 
 const RESOLVER_MEANING: Record<Resolver, string> = {
   remap: 'remap_anon_pages into MADV_USERFAULT memory: the page moves, nothing is copied',
@@ -132,7 +132,10 @@ export const MIGRATE_OPTIONS: readonly OptionSpec[] = [
     meaning: 'size of the pages that back the guest',
     choices: [
       { word: '4k', meaning: 'base pages' },
-      { word: '2m', meaning: 'huge pages', notBuilt: '4k' },
+      {
+        word: '2m',
+        meaning: 'huge pages, sent and placed whole: transparent ones, or of the hugetlb pool for the resolver copy',
+      },
     ],
   },
   {
@@ -208,9 +211,12 @@ export const MIGRATE_OPTIONS: readonly OptionSpec[] = [
 export function migrateOptions(given: Arguments): MigrateOptions {
   const usual = DEFAULT_OPTIONS
   const memBytes = given.number('mem', usual.memBytes)
-  if (memBytes % PAGE !== 0) {
+  const pageSizeBytes = given.text('page-size') === '2m' ? HUGE_PAGE : usual.pageSizeBytes
+  if (memBytes % pageSizeBytes !== 0) {
+    const kind = pageSizeBytes === HUGE_PAGE ? '2 MiB' : '4 KiB'
+    const next = spellSize(Math.ceil(memBytes / pageSizeBytes) * pageSizeBytes)
     throw new ArgumentError(
-      `--mem ${given.text('mem') ?? ''} is not a whole number of 4 KiB pages; the next that is, is ${spellSize(Math.ceil(memBytes / PAGE) * PAGE)}`,
+      `--mem ${given.text('mem') ?? ''} is not a whole number of ${kind} pages; the next that is, is ${next}`,
     )
   }
   const resolver = given.text('resolver')
@@ -222,7 +228,7 @@ export function migrateOptions(given: Arguments): MigrateOptions {
     resolver: RESOLVERS.find((word) => word === resolver) ?? usual.resolver,
     faults: faultPath(given, usual.faults),
     cpu: given.text('cpu') ?? usual.cpu,
-    pageSizeBytes: usual.pageSizeBytes,
+    pageSizeBytes,
     bandwidthBitsPerSec: given.number('bandwidth', usual.bandwidthBitsPerSec),
     rttNs: given.number('rtt', usual.rttNs),
     downtimeLimitNs: given.number('downtime-limit', usual.downtimeLimitNs),
@@ -251,6 +257,7 @@ export function commandOf(options: MigrateOptions): string {
   add('resolver', options.resolver, usual.resolver, options.resolver)
   add('faults', options.faults, usual.faults, options.faults)
   add('cpu', options.cpu, usual.cpu, options.cpu)
+  add('page-size', options.pageSizeBytes, usual.pageSizeBytes, spellSize(options.pageSizeBytes).toLowerCase())
   add('bandwidth', options.bandwidthBitsPerSec, usual.bandwidthBitsPerSec, spellRate(options.bandwidthBitsPerSec))
   add('rtt', options.rttNs, usual.rttNs, spellTime(options.rttNs))
   add('downtime-limit', options.downtimeLimitNs, usual.downtimeLimitNs, spellTime(options.downtimeLimitNs))
