@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from 'vitest'
 import { Timeline } from '../../core/engine/timeline.ts'
-import { PlaceError } from '../../core/migration/resolver.ts'
+import { PlaceError } from '../../core/migration/host_page.ts'
 import { EventKind } from '../../core/trace/event.ts'
 import { RESOLVER_NAMES, World } from './world.ts'
 

@@ -3,7 +3,8 @@
  * placed twice is refused with the call and the errno named.
  */
 import { describe, expect, it } from 'vitest'
-import { IoctlResolver, PlaceError, RemapResolver, type Resolver } from '../../core/migration/resolver.ts'
+import { PlaceError } from '../../core/migration/host_page.ts'
+import { IoctlResolver, RemapResolver, type Resolver } from '../../core/migration/resolver.ts'
 import { GEARS, type Gear, Rig } from '../mm/rig.ts'
 import { RESOLVER_NAMES, type ResolverName } from './world.ts'
 

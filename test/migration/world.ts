@@ -134,7 +134,14 @@ export class World {
     this.vcpus = this.workloads.map((w, i) => new Vcpu(i, w, this.#guest))
     this.resolver = options.resolver === 'remap' ? new RemapResolver(this.to) : new IoctlResolver(this.to, options.resolver)
     const common = { ramPage: this.ramPage, pages: this.pages, stream: this.stream, returnPath, recorder: this.recorder }
-    this.outgoing = new Source({ ...common, process: this.from, vcpus, state: this.state, stopVcpus: (k) => this.#stop(k) })
+    this.outgoing = new Source({
+      ...common,
+      hostPages: 1,
+      process: this.from,
+      vcpus,
+      state: this.state,
+      stopVcpus: (k) => this.#stop(k),
+    })
     this.incoming = new Destination({
       ...common,
       process: this.to,
