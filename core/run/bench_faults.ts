@@ -11,7 +11,7 @@
  *
  * What it finds is not the published gain: here munmap itself (its IPIs to 24 CPUs, under mmap_lock for reading) keeps mmap_lock
  * busy, and faults elsewhere change little. Not modelled: what an atomic on a contended line of the cache costs, and what a
- * scheduler does with two dozen sleepers. docs/performance.md has the figures.
+ * scheduler does with two dozen sleepers.
  *
  * Source of the load: ebizzy -mTt on 24 CPUs, +70.83 %, and 91.9 % of the faults speculative on 48; kernbench within 1 % (v12, 2019).
  */

@@ -106,6 +106,18 @@ describe.each(GEARS)('in the %s gear', (gear) => {
     expect(rig.audit()).toBeNull()
   })
 
+  it('the middle page unmapped and mapped again: 1, 2, 1 areas, touched or not (row 27)', () => {
+    for (const touched of [true, false]) {
+      const rig = touched ? written({ gear }) : new UffdRig({ gear })
+      if (!touched) rig.map(4, 3, 20)
+      rig.do((k) => sys.munmap(k, rig.process, at(21), P))
+      expect(rig.areas()).toHaveLength(2)
+      rig.map(1, 3, 21)
+      expect(rig.areas()).toEqual([[20, 24]])
+      expect(rig.audit()).toBeNull()
+    }
+  })
+
   it('DONTUNMAP leaves the old area, empty', () => {
     const rig = written({ gear })
     const to = (mremap(rig, 20, 4, 4, MREMAP_MAYMOVE | MREMAP_DONTUNMAP) - at(0)) / P
