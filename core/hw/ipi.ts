@@ -28,7 +28,7 @@ export function chargeIpis(k: Thread, targets: readonly Cpu[]): number {
     cpu.ipisTaken++
     cpu.nowNs += handleNs
   }
-  if (sent > 0) k.cpu.nowNs += sent * preset.ipiSendNs.value + handleNs
+  if (sent > 0) k.cpu.nowNs += Math.ceil(sent / preset.ipiClusterCpus.value) * preset.ipiSendNs.value + handleNs
   return sent
 }
 

@@ -31,8 +31,9 @@ export interface CpuPreset {
   /** Cycles of an access that hits L1 TLB and L1 cache. */
   readonly accessCycles: Sourced
   readonly invlpgCycles: Sourced
-  /** Event costs in ns. */
+  /** Event costs in ns. Sending is for one write to the interrupt controller, which reaches a cluster of CPUs. */
   readonly ipiSendNs: Sourced
+  readonly ipiClusterCpus: Sourced
   readonly ipiHandleNs: Sourced
   readonly syscallNs: Sourced
   /** Trap, VMA look-up and return of a page fault, without allocation. */
@@ -43,4 +44,6 @@ export interface CpuPreset {
   /** From a wake-up to the woken thread running. */
   readonly wakeupNs: Sourced
   readonly lockNs: Sourced
+  /** A contended cache line from one CPU's cache to another's. */
+  readonly lineTransferNs: Sourced
 }

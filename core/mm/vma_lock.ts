@@ -33,8 +33,8 @@ const UNDER_VMA_LOCK: FaultGuard = {
 
 /** The lock of an area; most areas never need one. */
 export function vmaLock(mm: Mm, vma: Vma): VmaLock {
-  const { lockNs, wakeupNs } = mm.kernel.preset
-  vma.lock ??= new VmaLock(vma.id, lockNs.value, wakeupNs.value)
+  const { lockNs, lineTransferNs } = mm.kernel.preset
+  vma.lock ??= new VmaLock(vma.id, lockNs.value, lineTransferNs.value)
   return vma.lock
 }
 

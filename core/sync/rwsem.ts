@@ -13,6 +13,7 @@
 import { fail } from '../base/assert.ts'
 import { AccessMode, BLOCK, NOTHING, type Proc, QUANTUM } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'
+import { CacheLine } from './cache_line.ts'
 
 function* turn(): Proc<void> {
   yield QUANTUM
@@ -30,6 +31,7 @@ export class Rwsem {
   readonly #queue: Waiter[] = []
   #writerLeftNs = 0
   #readersLeftNs = 0
+  readonly #line: CacheLine | null
 
   constructor(
     readonly id: number,
@@ -37,7 +39,11 @@ export class Rwsem {
     readonly costNs: number,
     /** Clock gear: from the lock being free to a sleeper running with it. */
     readonly wakeupNs = 0,
-  ) {}
+    /** Clock gear: from one CPU's cache to another's, for a lock that many CPUs take; 0: not modelled. */
+    lineTransferNs = 0,
+  ) {
+    this.#line = lineTransferNs > 0 ? new CacheLine(lineTransferNs) : null
+  }
 
   get isHeld(): boolean {
     return this.writer !== null || this.readers > 0
@@ -94,6 +100,7 @@ export class Rwsem {
     const clock = k.clock
     if (this.#writerLeftNs > clock.nowNs) clock.nowNs = this.#writerLeftNs + this.wakeupNs
     clock.nowNs += this.costNs
+    this.#line?.touch(clock)
   }
 
   #enterWrite(k: Task, subclass: number): void {
@@ -105,6 +112,7 @@ export class Rwsem {
       clock.nowNs = this.#readersLeftNs + this.wakeupNs
     } else if (this.#writerLeftNs > clock.nowNs) clock.nowNs = this.#writerLeftNs
     clock.nowNs += this.costNs
+    this.#line?.touch(clock)
   }
 
   *#wait(k: Task, write: boolean, subclass: number): Proc<void> {
@@ -130,6 +138,7 @@ export class Rwsem {
     if (this.readers <= 0) fail(`${k.name} leaves ${this.label} ${this.id}, which has no reader`)
     if (k.lockdep !== null) k.lockdep.gives(k, this.label, this.id)
     this.readers--
+    this.#line?.touch(k.clock)
     if (k.clock.nowNs > this.#readersLeftNs) this.#readersLeftNs = k.clock.nowNs
     if (this.#queue.length > 0) this.#grant(k)
   }
@@ -137,6 +146,7 @@ export class Rwsem {
   upWrite(k: Task): void {
     if (this.writer !== k) fail(`${k.name} leaves ${this.label} ${this.id}, written by ${this.writer?.name ?? 'nobody'}`)
     if (k.lockdep !== null) k.lockdep.gives(k, this.label, this.id)
+    this.#line?.touch(k.clock)
     this.writer = null
     this.#writerLeftNs = k.clock.nowNs
     if (this.#queue.length > 0) this.#grant(k)

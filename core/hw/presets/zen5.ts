@@ -23,6 +23,7 @@ export const ZEN5: CpuPreset = {
   accessCycles: { value: 4, kind: 'measured', source: 'load-to-use of an L1 hit' },
   invlpgCycles: { value: 150, kind: 'memory', source: '100 to 200 cycles' },
   ipiSendNs: { value: 300, kind: 'memory', source: 'acknowledgement takes 1000 cycles or more (Amit et al.); split by us' },
+  ipiClusterCpus: { value: 16, kind: 'vendor', source: 'x2APIC cluster mode: one ICR write reaches up to 16 logical CPUs' },
   ipiHandleNs: { value: 500, kind: 'memory', source: 'acknowledgement takes 1000 cycles or more (Amit et al.); split by us' },
   syscallNs: { value: 130, kind: 'measured', source: 'getppid on Zen 5, in a virtual machine' },
   faultNs: { value: 500, kind: 'memory', source: 'half of a 1.0 us anonymous write fault (rdtsc, Core i7 11th gen)' },
@@ -30,6 +31,11 @@ export const ZEN5: CpuPreset = {
   copyPageNs: { value: 250, kind: 'ours', source: '4 KiB at 16 GB/s' },
   wakeupNs: { value: 2000, kind: 'ours', source: 'split of 6.7 us a userfault (KVM demand_paging_test, 1 vCPU): wakes 2.0 each' },
   lockNs: { value: 20, kind: 'memory', source: 'an uncontended atomic pair' },
+  lineTransferNs: {
+    value: 75,
+    kind: 'memory',
+    source: 'core to core: about 20 ns within a CCD, 75 to 180 ns across (public latency tables)',
+  },
 }
 
 export const CPU_PRESETS: readonly CpuPreset[] = [ZEN5]
