@@ -66,7 +66,7 @@ class SlowL2 {
 
   fill(page: number, pfn: number, perm: number): void {
     const set = this.#set(page)
-    const way = this.#find(page) ?? set.find((w) => !w.used)
+    const way = this.#find(page) ?? set.find((w) => w.page < 0) ?? set.find((w) => !w.used)
     if (way === undefined) throw new Error('all ways used')
     way.page = page
     way.entry = { pfn, perm }
