@@ -44,6 +44,8 @@ export interface CpuPreset {
   /** From a wake-up to the woken thread running. */
   readonly wakeupNs: Sourced
   readonly lockNs: Sourced
+  /** What waking a sleeper takes of whoever wakes it; the sleeper runs wakeupNs later. */
+  readonly wakerNs: Sourced
   /** A contended cache line from one CPU's cache to another's. */
   readonly lineTransferNs: Sourced
 }

@@ -12,6 +12,7 @@
  */
 import { type Proc, read } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
+import { CacheLine } from '../sync/cache_line.ts'
 import type { Mm } from './mm.ts'
 import type { Vma } from './vma.ts'
 
@@ -36,7 +37,10 @@ export function* findVmaRcu(k: Thread, mm: Mm, page: number): Proc<Vma | null> {
   if (!k.stepping) {
     treeSeq.readWait(k)
     const vma = tree.walk(page)
-    return vma?.refs.getUnlessZero() ? vma : null
+    if (vma === null || !vma.refs.getUnlessZero()) return null
+    vma.refLine ??= new CacheLine(kernel.preset.lineTransferNs.value)
+    vma.refLine.touch(k.clock)
+    return vma
   }
   for (;;) {
     const sequence = yield* treeSeq.readBegin(k)

@@ -47,7 +47,8 @@ export class Mm {
     this.table = new PageTable(kernel.tables)
     this.tree = new VmaTree(this)
     const lockNs = kernel.preset.lockNs.value
-    this.mmapLock = new MmapLock(this.id, lockNs, kernel.preset.wakeupNs.value, kernel.preset.lineTransferNs.value)
+    const { wakeupNs, lineTransferNs, wakerNs } = kernel.preset
+    this.mmapLock = new MmapLock(this.id, lockNs, wakeupNs.value, lineTransferNs.value, wakerNs.value)
     this.treeSeq = new Seqlock(this.id, 'mm.mm_seq', lockNs)
     this.pageTableLock = new Spinlock(this.id, 'mm.page_table_lock', lockNs)
   }

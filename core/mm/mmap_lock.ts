@@ -18,8 +18,8 @@ export class MmapLock extends Rwsem {
   sequence = 1
   #lockedAreas: VmaLock[] = []
 
-  constructor(id: number, costNs: number, wakeupNs: number, lineTransferNs: number) {
-    super(id, 'mm.mmap_lock', costNs, wakeupNs, lineTransferNs)
+  constructor(id: number, costNs: number, wakeupNs: number, lineTransferNs: number, wakerNs: number) {
+    super(id, 'mm.mmap_lock', costNs, wakeupNs, lineTransferNs, wakerNs)
   }
 
   /** @kernel mmap_write_unlock, vma_end_write_all */

@@ -79,6 +79,7 @@ export function* handleSpeculativeFault(k: Thread, mm: Mm, page: number, store: 
   if (vma === null) return end(mm, 'no-vma')
   const outcome = yield* speculate(k, mm, vma, page, store)
   // 21.
+  if (!k.stepping) vma.refLine?.touch(k.clock)
   putVma(vma)
   return end(mm, outcome)
 }

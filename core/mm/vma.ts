@@ -9,6 +9,7 @@
  * @kernel vm_area_struct
  */
 import { PTE_A, PTE_P, PTE_PROTNONE, PTE_U, PTE_W } from '../hw/pte.ts'
+import type { CacheLine } from '../sync/cache_line.ts'
 import { Refcounted } from '../sync/refcount.ts'
 import { Seqcount } from '../sync/seqcount.ts'
 import type { AnonVma, AnonVmaChain } from './anon_vma.ts'
@@ -59,6 +60,8 @@ export class Vma {
   readonly sequence: Seqcount
   /** Whoever looks the area up without mmap_lock holds a reference (v12); the tree holds the first. @kernel vm_ref_count */
   readonly refs: Refcounted
+  /** Clock gear: the cache line of that count, which every lockless look-up of the area writes to; made when first needed. */
+  refLine: CacheLine | null = null
   /** NUMA policy, counted. @kernel vm_policy */
   policy: Refcounted | null = null
   /** In the tree. Cleared after the removal is complete: the mark of a dead area. @kernel RB_EMPTY_NODE(&vm_rb) */

@@ -9,9 +9,9 @@
  * Everything is simulated time: what differs between two paths is how long threads wait for locks, and what each fault costs.
  * A seed draws the pauses between two rounds. The quantum is small, because the order at the lock is what is measured.
  *
- * What it finds is not the published gain: here munmap itself (its IPIs to 24 CPUs, under mmap_lock for reading) keeps mmap_lock
- * busy, and faults elsewhere change little. Not modelled: what an atomic on a contended line of the cache costs, and what a
- * scheduler does with two dozen sleepers.
+ * What decides, measured by leaving each out: the cache line of mmap_lock's word, which readers pass around too (cache_line.ts), and
+ * the waking of sleepers one by one by whoever leaves the lock (rwsem.ts). Areas of all threads merge into few, so the locks and
+ * counts of areas are shared as well.
  *
  * Source of the load: ebizzy -mTt on 24 CPUs, +70.83 %, and 91.9 % of the faults speculative on 48; kernbench within 1 % (v12, 2019).
  */

@@ -31,6 +31,8 @@ export class Rwsem {
   readonly #queue: Waiter[] = []
   #writerLeftNs = 0
   #readersLeftNs = 0
+  /** Readers that the last writer has woken. */
+  #woken = 0
   readonly #line: CacheLine | null
 
   constructor(
@@ -41,6 +43,8 @@ export class Rwsem {
     readonly wakeupNs = 0,
     /** Clock gear: from one CPU's cache to another's, for a lock that many CPUs take; 0: not modelled. */
     lineTransferNs = 0,
+    /** Clock gear: what waking one sleeper takes of whoever wakes it. */
+    readonly wakerNs = 0,
   ) {
     this.#line = lineTransferNs > 0 ? new CacheLine(lineTransferNs) : null
   }
@@ -98,7 +102,10 @@ export class Rwsem {
     this.readers++
     if (k.lockdep !== null) k.lockdep.takes(k, this.label, this.id, 'read', subclass)
     const clock = k.clock
-    if (this.#writerLeftNs > clock.nowNs) clock.nowNs = this.#writerLeftNs + this.wakeupNs
+    if (this.#writerLeftNs > clock.nowNs) {
+      // The writer that leaves wakes its sleepers one after the other.
+      clock.nowNs = this.#writerLeftNs + this.wakeupNs + this.#woken++ * this.wakerNs
+    }
     clock.nowNs += this.costNs
     this.#line?.touch(clock)
   }
@@ -147,6 +154,7 @@ export class Rwsem {
     if (this.writer !== k) fail(`${k.name} leaves ${this.label} ${this.id}, written by ${this.writer?.name ?? 'nobody'}`)
     if (k.lockdep !== null) k.lockdep.gives(k, this.label, this.id)
     this.#line?.touch(k.clock)
+    this.#woken = 0
     this.writer = null
     this.#writerLeftNs = k.clock.nowNs
     if (this.#queue.length > 0) this.#grant(k)
@@ -159,6 +167,7 @@ export class Rwsem {
       k.lockdep.gives(k, this.label, this.id)
       k.lockdep.takes(k, this.label, this.id, 'read')
     }
+    this.#woken = 0
     this.writer = null
     this.#writerLeftNs = k.clock.nowNs
     this.readers++
@@ -174,14 +183,20 @@ export class Rwsem {
         this.#queue.shift()
         this.writer = head.task
         head.granted = true
-        head.task.wake(k.clock.nowNs + this.wakeupNs)
+        this.#wakeSleeper(k, head.task)
         return
       }
       if (this.writer !== null) return
       this.#queue.shift()
       this.readers++
       head.granted = true
-      head.task.wake(k.clock.nowNs + this.wakeupNs)
+      this.#wakeSleeper(k, head.task)
     }
+  }
+
+  /** Waking is work of whoever leaves, one sleeper after the other. @kernel wake_up_q, try_to_wake_up */
+  #wakeSleeper(k: Task, sleeper: Task): void {
+    if (!k.stepping) k.clock.nowNs += this.wakerNs
+    sleeper.wake(k.clock.nowNs + this.wakeupNs)
   }
 }

@@ -7,7 +7,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Prng } from '../../core/base/prng.ts'
 import { type Proc, QUANTUM, SLEEP } from '../../core/engine/op.ts'
-import type { Task } from '../../core/engine/task.ts'
+import { Clock, Task } from '../../core/engine/task.ts'
 import { random, roundRobin } from '../../core/explore/schedulers.ts'
 import { Rwsem } from '../../core/sync/rwsem.ts'
 import { type Body, clockTasks, runToIdle, stepTasks } from '../engine/tasks.ts'
@@ -236,5 +236,31 @@ describe('a try', () => {
     expect(() => lock.upWrite(b)).toThrow('B leaves mmap_lock 3, written by A')
     lock.upWrite(a)
     expect(() => lock.upRead(b)).toThrow('B leaves mmap_lock 3, which has no reader')
+  })
+})
+
+describe('the price of contention in the clock gear', () => {
+  const COST_NS = 20
+  const WAKEUP_NS = 2000
+  const WAKER_NS = 700
+
+  it('is a transfer of the lock word for each CPU in turn, also among readers', () => {
+    const sem = new Rwsem(1, 'mm.mmap_lock', COST_NS, 0, 50)
+    const tasks = [0, 1, 2].map((id) => new Task(id, `t${id}`, new Clock(id), false))
+    for (const k of tasks) sem.downRead(k)
+    // Each asks at 0: 20 + 50, then behind one and behind two transfers.
+    expect(tasks.map((k) => k.nowNs)).toEqual([70, 120, 170])
+  })
+
+  it('is, for readers who came while a writer had it, the wake-ups one after the other', () => {
+    const sem = new Rwsem(1, 'mm.mmap_lock', COST_NS, WAKEUP_NS, 0, WAKER_NS)
+    const [writer, ...readers] = [0, 1, 2, 3].map((id) => new Task(id, `t${id}`, new Clock(id), false))
+    if (writer === undefined) throw new Error('no writer')
+    sem.downWrite(writer)
+    writer.clock.charge(1000)
+    sem.upWrite(writer)
+    for (const k of readers) sem.downRead(k)
+    const leftNs = COST_NS + 1000
+    expect(readers.map((k) => k.nowNs)).toEqual([0, 1, 2].map((n) => leftNs + WAKEUP_NS + n * WAKER_NS + COST_NS))
   })
 })
