@@ -91,16 +91,20 @@ export function* faultUnderVmaLock(
     vma.lock?.endRead(k)
     return 'sigsegv'
   }
-  const fault = { mm, vma, page, store, prot: vma.pageProt, guard: UNDER_VMA_LOCK, flags, offset }
+  const prot = vma.pageProt
+  const guard = UNDER_VMA_LOCK
   let attempt: Attempt | 'fallback' = 'fallback'
   let slot = mm.table.walk(page)
   if (slot < 0) {
-    attempt = yield* handleHugeFault(k, { ...fault, slot: mm.table.pmdSlotAllocate(page), pte: PTE_NONE })
+    const pmdSlot = mm.table.pmdSlotAllocate(page)
+    const vmf = { mm, vma, page, store, slot: pmdSlot, pte: PTE_NONE, prot, guard, flags, offset }
+    attempt = yield* handleHugeFault(k, vmf)
     if (attempt === 'fallback') slot = yield* pteAlloc(k, mm, page)
   }
   if (slot >= 0) {
     if (k.stepping) yield read(slot, 'pte')
-    attempt = yield* handlePteFault(k, { ...fault, slot, pte: kernel.tables.get(slot) })
+    const pte = kernel.tables.get(slot)
+    attempt = yield* handlePteFault(k, { mm, vma, page, store, slot, pte, prot, guard, flags, offset })
   }
   switch (attempt) {
     case 'fallback': // A huge page came in between: hardware walks again.

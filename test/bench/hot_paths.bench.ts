@@ -6,12 +6,18 @@
  */
 import { bench, describe } from 'vitest'
 import { Prng } from '../../core/base/prng.ts'
+import type { Proc } from '../../core/engine/op.ts'
+import { Timeline } from '../../core/engine/timeline.ts'
 import { LackeyWorkload } from '../../core/guest/lackey.ts'
 import { Zipf } from '../../core/guest/zipf.ts'
-import { Cpu } from '../../core/hw/cpu.ts'
+import { Cpu, type Thread } from '../../core/hw/cpu.ts'
 import { PageTable, PageTablePool } from '../../core/hw/page_table.ts'
 import { ZEN5 } from '../../core/hw/presets/zen5.ts'
 import { makePte, PTE_A, PTE_D, PTE_P, PTE_U, PTE_W } from '../../core/hw/pte.ts'
+import { Identity, Machine } from '../../core/machine/machine.ts'
+import { Process } from '../../core/machine/process.ts'
+import { pageOfAddress, sys } from '../../core/machine/syscall.ts'
+import type { FaultPath } from '../../core/mm/kernel.ts'
 import { MigrationRun } from '../../core/run/migration_run.ts'
 import { DEFAULT_OPTIONS, type Resolver } from '../../core/run/options.ts'
 import { EventKind } from '../../core/trace/event.ts'
@@ -50,6 +56,36 @@ describe('MMU, 1,048,576 accesses over 64 MiB', () => {
     })
   }
 })
+
+describe('full faults, 65,536 first stores to anonymous pages, one thread of a threaded process', () => {
+  for (const faults of ['classic', 'speculative', 'vma-lock'] as const satisfies readonly FaultPath[]) {
+    bench(faults, () => {
+      const pages = 4 * PAGES
+      const timeline = new Timeline(1e6)
+      const recorder = new Recorder({ keep: false })
+      const machine = new Machine(
+        { name: 'source', preset: ZEN5, frames: pages + 64, windowPages: pages + 64, without: new Set() },
+        timeline,
+        new Identity(),
+        recorder,
+      )
+      machine.kernel.faultPath = faults
+      const process = new Process(machine)
+      // A second thread makes the process a threaded one, which the speculative path asks for.
+      process.adopt(machine.makeThread('other'))
+      const k = machine.makeThread('toucher')
+      process.adopt(k)
+      machine.start(k, touchAll(k, process, pages))
+      while (timeline.run(1000) === 'running');
+      if (machine.kernel.faults.total < pages) throw new Error(`${machine.kernel.faults.total} faults < ${pages} pages`)
+    })
+  }
+})
+
+function* touchAll(k: Thread, process: Process, pages: number): Proc<void> {
+  const first = pageOfAddress(yield* sys.mmap(k, process, pages * 4096))
+  for (let page = first; page < first + pages; page++) yield* process.touch(k, page, true)
+}
 
 describe('a whole migration of 64 MiB (16,384 pages), boot and checks included', () => {
   const cases: readonly (readonly [string, Resolver, boolean])[] = [

@@ -3,7 +3,7 @@
  * pages: no lock is taken wrongly (lockdep watches both gears), nobody sleeps for ever, and the books balance.
  *
  * What a call answers is not looked at here; conformance cases do that. At the end everything exits and nothing may be left.
- * PAGEFERRY_SEQUENCES sets how many sequences run in each gear on each fault path.
+ * 10,000 sequences: 1,250 in each gear on each of four fault paths. A longer run: PAGEFERRY_SEQUENCES=100000 npm test -- random_calls
  */
 import { describe, expect, it } from 'vitest'
 import { Prng } from '../../core/base/prng.ts'
@@ -17,7 +17,7 @@ import { migratePage } from '../../core/mm/migrate.ts'
 import { shrink } from '../../core/mm/vmscan.ts'
 import { at, failure, GEARS, type Gear, P, Rig } from './rig.ts'
 
-const SEQUENCES = Number(process.env.PAGEFERRY_SEQUENCES ?? 150)
+const SEQUENCES = Number(process.env.PAGEFERRY_SEQUENCES ?? 1250)
 const PATHS: readonly FaultPath[] = ['classic', 'speculative-2014', 'speculative', 'vma-lock']
 const CALLS = 14
 /** Where calls hit: few pages, so that they meet. Two areas, and room behind them for mremap. */
