@@ -6,6 +6,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Proc } from '../../core/engine/op.ts'
 import type { Thread } from '../../core/hw/cpu.ts'
+import { ZEN5 } from '../../core/hw/presets/zen5.ts'
 import { findVmaRcu, findVmaSrcu } from '../../core/mm/find_vma.ts'
 import type { FaultPath } from '../../core/mm/kernel.ts'
 import { munmap } from '../../core/mm/mmap.ts'
@@ -78,7 +79,9 @@ describe.each(LOOKUPS)('%s', (_name, path, look) => {
       k.clock.nowNs = 2000
       return { vma: look(k, rig, 4).next().value, nowNs: k.clock.nowNs }
     }, 2)
-    expect(seen).toEqual({ vma, nowNs: endNs })
+    // v12 takes a reference as well, whose cache line comes from elsewhere.
+    const referenceNs = path === 'speculative' ? ZEN5.lineTransferNs.value : 0
+    expect(seen).toEqual({ vma, nowNs: endNs + referenceNs })
   })
 })
 
