@@ -35,7 +35,7 @@ export class Speculation implements FaultGuard {
     // Nothing runs between the checks and the lock here; time passes while the lock is waited for, so the check is last.
     const lock = vmf.mm.kernel.pteLock(vmf.slot)
     lock.lock(k)
-    if (!vmaHasChanged(k, vmf, this.sequence, this.sinceNs)) return LOCKED
+    if (!vmaHasChanged(k, vmf, this.sequence, this.sinceNs) && !this.#tableHasChanged(vmf)) return LOCKED
     lock.unlock(k)
     return NOT_LOCKED
   }
@@ -50,7 +50,7 @@ export class Speculation implements FaultGuard {
       // 2.
       yield read(vma.id, 'vma.vm_sequence')
       // 3.
-      const changed = vmaHasChanged(k, vmf, this.sequence, 0) || mm.table.node(vmf.page, 1) !== this.leaf
+      const changed = vmaHasChanged(k, vmf, this.sequence, 0) || this.#tableHasChanged(vmf)
       if (changed && kernel.has('spec-seq-recheck')) {
         irqEnable(k.cpu)
         return false
@@ -75,6 +75,11 @@ export class Speculation implements FaultGuard {
     // 6.
     irqEnable(k.cpu)
     return true
+  }
+
+  /** A collapse puts a huge page where the table was, and in 2014 it did not count as a change of the area. */
+  #tableHasChanged({ mm, page }: Vmf): boolean {
+    return mm.kernel.has('spec-seq-recheck') && mm.table.node(page, 1) !== this.leaf
   }
 
   /** Nothing is held. */

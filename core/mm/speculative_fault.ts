@@ -54,7 +54,9 @@ function end(mm: Mm, outcome: Attempt | Reason): FirstTry {
       faults.speculative++
       return 'ok'
     case 'oom':
-      return 'oom'
+      // A speculation does not reclaim; the classic path does, and it alone may say that there is no memory.
+      faults.countAbort('no-memory')
+      return 'fallback'
     case 'changed':
       faults.countAbort('vma-changed')
       return 'fallback'
