@@ -11,7 +11,7 @@ import { MmapLock, VmaLock } from '../../core/mm/mmap_lock.ts'
 import { stepTasks } from '../engine/tasks.ts'
 import { firstSeed, scheduler } from './rig.ts'
 
-const mmapLock = () => new MmapLock(1, 0, 0, 0)
+const mmapLock = () => new MmapLock(1, 0, 0, 0, 0)
 const areaLock = (id = 2) => new VmaLock(id, 0, 0)
 const clockTask = (nowNs = 0, id = 0) => {
   const k = new Task(id, `T${id}`, new Clock(id), false)
