@@ -6,6 +6,9 @@
  * says it received: the rest is on the source, and nothing is invented. Pairs with core/checkers.
  */
 import { everyHugePmdHasItsTable, mapcountEqualsPtes, noFrameLeaks, rmapFindsEveryMapping } from '../checkers/accounting.ts'
+import { rightsAreThoseOfTheArea } from '../checkers/permissions.ts'
+import { sequencesAreEven } from '../checkers/sequence.ts'
+import { tlbsMatchPageTables } from '../checkers/tlb.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Process } from '../machine/process.ts'
 import { PageMapState } from '../migration/page_map.ts'
@@ -32,6 +35,9 @@ const ACCOUNTING = [
   [CHECK_NAME.indexOf('rmap finds every mapping'), rmapFindsEveryMapping],
   [CHECK_NAME.indexOf('no frame leaks'), noFrameLeaks],
   [CHECK_NAME.indexOf('each huge PMD has its table'), everyHugePmdHasItsTable],
+  [CHECK_NAME.indexOf('rights are those of the area'), rightsAreThoseOfTheArea],
+  [CHECK_NAME.indexOf('TLBs match the page tables'), tlbsMatchPageTables],
+  [CHECK_NAME.indexOf('sequence counts are even'), sequencesAreEven],
 ] as const
 
 function account(run: MigrationRun, k: Thread, process: Process, quiescent: boolean, seenBy: string): void {

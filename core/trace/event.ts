@@ -73,6 +73,9 @@ export const CHECK_NAME = [
   'rmap finds every mapping',
   'no frame leaks',
   'each huge PMD has its table',
+  'rights are those of the area',
+  'TLBs match the page tables',
+  'sequence counts are even',
 ] as const
 
 /** A lane is one thread of control on one machine; its index is what an event row carries. */

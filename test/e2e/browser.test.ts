@@ -92,6 +92,8 @@ describe('the screen in a browser', () => {
     const first = await playhead()
     await expect.poll(playhead).toBeGreaterThan(first)
     await button('Pause').click()
+    // The last frame that was under way may still be painted.
+    await page.waitForTimeout(200)
     const held = await playhead()
     await page.waitForTimeout(300)
     expect(await playhead()).toBe(held)

@@ -13,13 +13,16 @@ import {
   rmapFindsEveryMapping,
   swapCountsEqualEntries,
 } from '../../core/checkers/accounting.ts'
+import { rightsAreThoseOfTheArea } from '../../core/checkers/permissions.ts'
+import { sequencesAreEven } from '../../core/checkers/sequence.ts'
+import { tlbsMatchPageTables } from '../../core/checkers/tlb.ts'
 import { Execution, type Outcome, type Scheduler } from '../../core/engine/execution.ts'
 import type { Proc } from '../../core/engine/op.ts'
 import { Timeline } from '../../core/engine/timeline.ts'
 import { random } from '../../core/explore/schedulers.ts'
 import type { Cpu, Thread } from '../../core/hw/cpu.ts'
 import { ZEN5 } from '../../core/hw/presets/zen5.ts'
-import { HUGE_PAGES, pmdHuge, ptePfn, ptePresent, pteWritable } from '../../core/hw/pte.ts'
+import { pmdHuge, ptePfn, ptePresent } from '../../core/hw/pte.ts'
 import { Identity, Machine } from '../../core/machine/machine.ts'
 import { type PageContent, Process } from '../../core/machine/process.ts'
 import { fork } from '../../core/mm/fork.ts'
@@ -242,30 +245,10 @@ export class Rig {
       noFrameLeaks(processes) ??
       swapCountsEqualEntries(processes) ??
       everyHugePmdHasItsTable(processes) ??
-      this.#auditTlbs(processes)
+      tlbsMatchPageTables(processes) ??
+      rightsAreThoseOfTheArea(processes) ??
+      sequencesAreEven(processes)
     )
-  }
-
-  /** I-TLB: no entry says more than the PTE it came from. */
-  #auditTlbs(processes: readonly Process[]): string | null {
-    for (const { mm } of processes) {
-      for (const cpu of mm.cpus) {
-        if (cpu.mmu.space !== mm.table) continue
-        for (const level of [cpu.mmu.l1, cpu.mmu.l2]) {
-          for (let slot = 1; slot < level.page.length; slot++) {
-            const unit = level.page[slot] ?? -1
-            if (unit < 0) continue
-            const page = unit < level.hugeBase ? unit : (unit - level.hugeBase) * HUGE_PAGES
-            const pte = this.pte(page, mm)
-            if (this.isHuge(page, mm) !== unit >= level.hugeBase)
-              return `CPU ${cpu.id} has an entry of the wrong size for page ${page}`
-            if (!ptePresent(pte) || ptePfn(pte) !== level.pfn[slot]) return `CPU ${cpu.id} has a stale entry for page ${page}`
-            if (((level.perm[slot] ?? 0) & 1) !== 0 && !pteWritable(pte)) return `CPU ${cpu.id} may still write page ${page}`
-          }
-        }
-      }
-    }
-    return null
   }
 }
 
