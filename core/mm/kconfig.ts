@@ -123,7 +123,7 @@ export const PROTECTIONS = [
   {
     name: 'unmap-dirty-bit',
     meaning: 'try_to_unmap gives the D bit of each mapping to the page',
-    prevents: 'a page that has an old copy in swap is dropped instead of being written: a lost store (R37)',
+    prevents: 'a page that has an old copy in swap is dropped instead of being written: a lost store (akin to R37)',
   },
   {
     name: 'migrate-refcount',
@@ -138,7 +138,7 @@ export const PROTECTIONS = [
   {
     name: 'zap-flush-before-free',
     meaning: 'unmapping gives frames back only after the TLBs of all CPUs were flushed',
-    prevents: 'a CPU goes on writing to a frame that somebody else was given (R49)',
+    prevents: 'a CPU goes on writing to a frame that somebody else was given (akin to R49)',
   },
   {
     name: 'dirty-log-flush',
