@@ -10,10 +10,11 @@
  * What a cell means. Source: dirty until sent in its present version, in flight, then resident. Destination: missing, in
  * flight, fault while a vCPU sleeps on it, then resident or zero. Pairs with core/trace/recorder.ts.
  */
-import { EventKind, MIGRATION_STATUS, type MigrationStatus } from '../trace/event.ts'
+import { EventKind, isZeroRecord, MIGRATION_STATUS, type MigrationStatus } from '../trace/event.ts'
+import { PageState } from '../trace/page_state.ts'
 import type { Recorder } from '../trace/recorder.ts'
 import { describeRow } from '../trace/text.ts'
-import { type Frame, type FrameCounters, PageState, PROTOCOL_VERSION } from './protocol.ts'
+import { type Frame, type FrameCounters, PROTOCOL_VERSION } from './protocol.ts'
 
 /** Rows between two key frames, at least; with many pages they stand further apart. */
 const KEY_FRAME_ROWS = 16_384
@@ -161,7 +162,7 @@ export class Fold {
         if (r.lanes[r.lane(row)].machine === 'source') p.source[page] = PageState.dirty
         break
       case EventKind.Send:
-        if (arg < 100) c.zeroPagesSent++
+        if (isZeroRecord(arg)) c.zeroPagesSent++
         else c.pagesSent++
         c.bytesSent += arg
         c.pagesInFlight++

@@ -9,19 +9,8 @@ import type { Lane, MigrationStatus } from '../trace/event.ts'
 
 export const PROTOCOL_VERSION = 1
 
-/** What one cell of a heat map shows. Order and meaning follow design/screen.md. */
-export const PageState = {
-  missing: 0,
-  zero: 1,
-  resident: 2,
-  inflight: 3,
-  dirty: 4,
-  fault: 5,
-  wp: 6,
-  error: 7,
-} as const
-export type PageState = (typeof PageState)[keyof typeof PageState]
-export const PAGE_STATE_NAME = Object.keys(PageState) as readonly (keyof typeof PageState)[]
+// biome-ignore lint/performance/noBarrelFile: a screen may import only core/api, and the states are part of its protocol.
+export { PAGE_STATE_NAME, PageState } from '../trace/page_state.ts'
 
 /** The picture at one moment. Counters are totals from the run's start to that row. */
 export interface Frame {

@@ -16,6 +16,8 @@ export class Blocktime {
   #sumNs = 0
   #latencies = new Float64Array(1024)
   #count = 0
+  /** The sleeps in order of length, as far as they were asked for; one that is not of `#count` is out of date. */
+  #sorted = new Float64Array(0)
   #allBlockedSinceNs = 0
   readonly #sinceNs: Float64Array
 
@@ -64,7 +66,8 @@ export class Blocktime {
   /** Exact quantiles (nearest rank) of all sleeps; zeros if there were none. */
   quantiles(...q: readonly number[]): number[] {
     if (this.#count === 0) return q.map(() => 0)
-    const sorted = this.#latencies.slice(0, this.#count).sort()
+    if (this.#sorted.length !== this.#count) this.#sorted = this.#latencies.slice(0, this.#count).sort()
+    const sorted = this.#sorted
     return q.map((x) => sorted[Math.min(this.#count - 1, Math.max(0, Math.ceil(x * this.#count) - 1))])
   }
 }

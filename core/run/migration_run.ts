@@ -36,6 +36,7 @@ import type { Recorder } from '../trace/recorder.ts'
 import { checkAll, checkSource } from './final_checks.ts'
 import type { MigrateOptions } from './options.ts'
 import { paintPages } from './page_states.ts'
+import { makeProgress } from './progress.ts'
 import type { Progress, RunReport } from './report.ts'
 import { makeReport } from './report_maker.ts'
 import { watch } from './witness.ts'
@@ -362,29 +363,7 @@ export class MigrationRun {
   // What is told.
 
   progress(): Progress {
-    const { state, stream, incoming, blocktime, check } = this
-    const nowNs = this.finished
-      ? this.phaseNs.end
-      : Math.max(...[...this.source.kernel.cpus, ...this.destination.kernel.cpus].map((c) => c.nowNs))
-    const sinceNs = (state.isOver ? state.endNs : nowNs) - state.startNs
-    const [p50, p99] = blocktime.quantiles(0.5, 0.99)
-    return {
-      phase: this.#phase,
-      status: state.status,
-      nowNs,
-      startedNs: state.startNs,
-      pagesTotal: this.pages,
-      pagesReceived: incoming?.map.received ?? 0,
-      transferredBytes: stream.bytesSent,
-      mbps: state.startNs > 0 && sinceNs > 0 ? (stream.bytesSent * 8000) / sinceNs : 0,
-      requests: state.requests,
-      vcpusBlocked: blocktime.blocked,
-      loadsChecked: this.vcpus.reduce((n, v) => n + v.loadsChecked, 0),
-      mismatches: check.mismatches,
-      latencyP50Ns: p50,
-      latencyP99Ns: p99,
-      pagesPopulated: this.pagesPopulated,
-    }
+    return makeProgress(this, this.#phase)
   }
 
   /** PageState of every guest page on both machines, for a live map. */

@@ -1,38 +1,33 @@
 /**
  * The state of every guest page right now, read off the machines themselves: what a live map in characters shows.
  *
- * The screen does not use this: it folds recorded events (core/api/fold.ts). The numbers are those of PageState
- * (core/api/protocol.ts), kept here because this layer may not import that one; a test holds them together.
+ * The screen does not use this: it folds recorded events (core/api/fold.ts) into the same states (core/trace/page_state.ts).
  */
-
 import { ZERO_PFN } from '../hw/phys_mem.ts'
-import { PTE_D, ptePfn, ptePresent } from '../hw/pte.ts'
-import type { Process } from '../machine/process.ts'
+import { PTE_D, type Pte, ptePfn, ptePresent } from '../hw/pte.ts'
 import { PageMapState } from '../migration/page_map.ts'
+import { PageState } from '../trace/page_state.ts'
 import type { MigrationRun } from './migration_run.ts'
 
-export const CELL = { missing: 0, zero: 1, resident: 2, inflight: 3, dirty: 4, fault: 5, wp: 6, error: 7 } as const
-
-function cellOf(process: Process, page: number): number {
-  const pte = process.mm.table.lookup(page)
-  if (!ptePresent(pte)) return CELL.missing
-  return ptePfn(pte) === ZERO_PFN ? CELL.zero : CELL.resident
-}
-
-function isDirty(process: Process, page: number): boolean {
-  return (process.mm.table.lookup(page) & PTE_D) !== 0
+function stateOf(pte: Pte): PageState {
+  if (!ptePresent(pte)) return PageState.missing
+  return ptePfn(pte) === ZERO_PFN ? PageState.zero : PageState.resident
 }
 
 /** Source: what it has, dirty until sent. Destination: what has arrived, what is asked for, what is on the wire. */
 export function paintPages(run: MigrationRun, source: Uint8Array, destination: Uint8Array): void {
   const { outgoing, incoming, ramPage } = run
+  const from = run.sourceProcess.mm.table
+  const to = run.destinationProcess.mm.table
   const switched = run.state.downtimeStartNs > 0
   for (let page = 0; page < run.pages; page++) {
-    const here = cellOf(run.sourceProcess, ramPage + page)
+    const pte = from.lookup(ramPage + page)
+    const here = stateOf(pte)
     const sent = switched && outgoing !== null && !outgoing.bitmap.has(page)
-    source[page] = here === CELL.resident && !sent && isDirty(run.sourceProcess, ramPage + page) ? CELL.dirty : here
-    const there = cellOf(run.destinationProcess, ramPage + page)
+    source[page] = here === PageState.resident && !sent && (pte & PTE_D) !== 0 ? PageState.dirty : here
+    const there = stateOf(to.lookup(ramPage + page))
     const asked = incoming?.map.state(page) === PageMapState.requested
-    destination[page] = there !== CELL.missing ? there : asked ? CELL.fault : sent ? CELL.inflight : CELL.missing
+    const onTheWay = asked ? PageState.fault : sent ? PageState.inflight : PageState.missing
+    destination[page] = there === PageState.missing ? onTheWay : there
   }
 }

@@ -15,7 +15,7 @@ export const EventKind = {
   Populate: 1,
   /** Hardware set the dirty bit of a clean PTE. arg: 0. */
   Dirty: 2,
-  /** The source put a page on the wire. arg: bytes on the wire; a zero page's record is below 100. */
+  /** The source put a page on the wire. arg: bytes on the wire (isZeroRecord). */
   Send: 3,
   /** The destination took a page off the wire. arg: bytes on the wire. */
   Receive: 4,
@@ -43,6 +43,11 @@ export const EventKind = {
 export type EventKind = (typeof EventKind)[keyof typeof EventKind]
 
 export const EVENT_KIND_NAME: readonly string[] = Object.keys(EventKind)
+
+/** Whether a Send of so many bytes was a zero page's record: a header and a byte, far below a page. */
+export function isZeroRecord(bytes: number): boolean {
+  return bytes < 100
+}
 
 /** QEMU's MigrationStatus, all fifteen (qapi/migration.json), in its order. */
 export const MIGRATION_STATUS = [

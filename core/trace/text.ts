@@ -6,7 +6,7 @@
  *
  * Pairs with recorder.ts. The sentence of a row (describeRow) is also the screen's narration.
  */
-import { CHECK_NAME, EVENT_KIND_NAME, EventKind, MIGRATION_STATUS, VIOLATION_CAUSE } from './event.ts'
+import { CHECK_NAME, EVENT_KIND_NAME, EventKind, isZeroRecord, MIGRATION_STATUS, VIOLATION_CAUSE } from './event.ts'
 import type { Recorder } from './recorder.ts'
 
 export const TRACE_TEXT_HEADER = '# pageferry trace 1\n'
@@ -33,7 +33,7 @@ export function describeRow(r: Recorder, row: number): string {
     case EventKind.Dirty:
       return `${lane.name} writes ${page}; the dirty bit is set`
     case EventKind.Send:
-      return arg < 100 ? `${page} is zero; its record goes out in ${arg} bytes` : `${page} goes out in ${arg} bytes`
+      return isZeroRecord(arg) ? `${page} is zero; its record goes out in ${arg} bytes` : `${page} goes out in ${arg} bytes`
     case EventKind.Receive:
       return `${page} arrives`
     case EventKind.Place:

@@ -1,0 +1,42 @@
+/**
+ * A cheap look at a run that is still going (report.ts, Progress), for live views and for the host's loop.
+ *
+ * It is asked for at every slice, and looked at far less often: the latencies are sorted only when somebody reads them.
+ * Pairs with report_maker.ts, which makes the account at the end.
+ */
+import type { MigrationRun } from './migration_run.ts'
+import type { Progress } from './report.ts'
+
+export function makeProgress(run: MigrationRun, phase: Progress['phase']): Progress {
+  const { state, stream, incoming, blocktime } = run
+  const nowNs = run.finished ? run.phaseNs.end : newestNs(run)
+  const sinceNs = (state.isOver ? state.endNs : nowNs) - state.startNs
+  return {
+    phase,
+    status: state.status,
+    nowNs,
+    startedNs: state.startNs,
+    pagesTotal: run.pages,
+    pagesReceived: incoming?.map.received ?? 0,
+    transferredBytes: stream.bytesSent,
+    mbps: state.startNs > 0 && sinceNs > 0 ? (stream.bytesSent * 8000) / sinceNs : 0,
+    requests: state.requests,
+    vcpusBlocked: blocktime.blocked,
+    loadsChecked: run.vcpus.reduce((n, v) => n + v.loadsChecked, 0),
+    mismatches: run.check.mismatches,
+    get latencyP50Ns() {
+      return blocktime.quantiles(0.5)[0]
+    },
+    get latencyP99Ns() {
+      return blocktime.quantiles(0.99)[0]
+    },
+    pagesPopulated: run.pagesPopulated,
+  }
+}
+
+/** The clock of the CPU that is furthest. */
+function newestNs(run: MigrationRun): number {
+  let ns = 0
+  for (const { kernel } of [run.source, run.destination]) for (const cpu of kernel.cpus) ns = Math.max(ns, cpu.nowNs)
+  return ns
+}
