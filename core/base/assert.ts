@@ -6,7 +6,18 @@
  */
 
 export class AssertionError extends Error {
-  override readonly name = 'AssertionError'
+  override readonly name: string = 'AssertionError'
+}
+
+/** An invariant of the race catalogue is broken; which one, by its id. */
+export class InvariantError extends AssertionError {
+  constructor(
+    /** `I-UAF`, as in docs/races.md. */
+    readonly invariant: string,
+    message: string,
+  ) {
+    super(message)
+  }
 }
 
 export function assert(holds: boolean, message: string): asserts holds {
@@ -19,6 +30,11 @@ export function assert(holds: boolean, message: string): asserts holds {
  */
 export function fail(message: string): never {
   throw new AssertionError(message)
+}
+
+/** As `fail`, where the catalogue has a name for what broke: `violate('I-UAF', `...`)`. */
+export function violate(invariant: string, message: string): never {
+  throw new InvariantError(invariant, message)
 }
 
 /** The end of a switch over a union: the compiler proves that it cannot be reached. */

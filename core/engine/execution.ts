@@ -4,13 +4,18 @@
  * 1. Each task is run up to its first announcement, so that its pending access is known before it is chosen.
  * 2. The scheduler picks one of the ready tasks; that task performs its pending access and runs to its next one.
  * 3. Time is the step number. A sleeping task is ready: time may pass at any point.
+ *    A task whose pending access has a gate that is shut is not ready: so locks are waited for without a step of their own,
+ *    and which of the waiters gets one next is the scheduler's choice.
  * 4. When no task is ready and not all are done, that is a deadlock; the report names who waits for what.
+ *
+ * While footprints are recorded (footprint.ts) each step says what it touched.
  *
  * The schedule (task ids, in order) is recorded and replays to the same trace. Pairs with core/explore, which supplies
  * schedulers, and with timeline.ts, which runs the same tasks by time.
  */
 import { assert } from '../base/assert.ts'
-import type { AccessOp } from './op.ts'
+import { type Footprint, isRecording, takeFootprint, touch } from './footprint.ts'
+import { AccessMode, type AccessOp } from './op.ts'
 import type { Engine, Task } from './task.ts'
 
 /** Chooses the index into `ready` of the task to run; `last` is the task that ran before, or null. */
@@ -32,6 +37,8 @@ export class Execution implements Engine {
   step = 0
   /** The access that the last step performed, or null if it was a wake-up. */
   performed: AccessOp | null = null
+  /** What the last step touched, while footprints are recorded. */
+  footprint: Footprint = []
   readonly #tasks: Task[] = []
   readonly #pending = new Map<Task, AccessOp | null>()
   readonly #unstarted: Task[] = []
@@ -53,6 +60,7 @@ export class Execution implements Engine {
       task.clock.nowNs = this.step
       task.clock.sliceEndNs = Number.POSITIVE_INFINITY
       this.#run(task)
+      if (isRecording()) takeFootprint()
     }
   }
 
@@ -69,12 +77,21 @@ export class Execution implements Engine {
     return this.#pending.get(task) ?? null
   }
 
+  /** Tasks that could run the next step. A sleeping one may: time passes at any point. */
+  #readyTasks(): Task[] {
+    const ready: Task[] = []
+    for (const task of this.#tasks) {
+      if (task.state === 'ready' ? (task.gate?.opens(task) ?? true) : task.state === 'sleeping') ready.push(task)
+    }
+    return ready
+  }
+
   /** Runs one step. The run is done when all tasks but the daemons are. */
   advance(): Outcome {
-    this.#startNew()
-    const ready = this.#tasks.filter((t) => t.state === 'ready' || t.state === 'sleeping')
+    if (this.#unstarted.length > 0) this.#startNew()
     const alive = this.#tasks.some((t) => t.state !== 'done' && !t.daemon)
     if (!alive) return 'done'
+    const ready = this.#readyTasks()
     if (ready.length === 0) return 'deadlock'
     const i = this.scheduler.pick(ready, this.#last, this.step)
     assert(i >= 0 && i < ready.length, `scheduler picked ${i} of ${ready.length}`)
@@ -84,8 +101,20 @@ export class Execution implements Engine {
     this.step++
     task.clock.nowNs = this.step
     task.clock.sliceEndNs = Number.POSITIVE_INFINITY
-    this.performed = this.#pending.get(task) ?? null
-    this.#run(task)
+    const op = this.#pending.get(task) ?? null
+    this.performed = op
+    if (!isRecording()) {
+      this.#run(task)
+      return 'running'
+    }
+    // Going on after a wake-up depends on whoever woke the task.
+    if (op === null) touch(task.id, 'task', AccessMode.read)
+    else touch(op.object, op.label, op.mode)
+    try {
+      this.#run(task)
+    } finally {
+      this.footprint = takeFootprint()
+    }
     return 'running'
   }
 
@@ -103,6 +132,7 @@ export class Execution implements Engine {
     const proc = task.proc
     assert(proc !== null, `task ${task.name} has no proc`)
     task.state = 'ready'
+    task.gate = null
     const result = proc.next()
     if (result.done === true) {
       task.state = 'done'
@@ -114,6 +144,7 @@ export class Execution implements Engine {
     switch (op.kind) {
       case 'access':
         this.#pending.set(task, op)
+        if (op.gate !== undefined) task.gate = op.gate
         return
       case 'block':
         this.#pending.set(task, null)
@@ -137,7 +168,7 @@ export class Execution implements Engine {
 
   deadlock(): Deadlock {
     const waits = this.#tasks
-      .filter((t) => t.state === 'blocked')
+      .filter((t) => t.state === 'blocked' || (t.gate !== null && !t.gate.opens(t)))
       .map((t) => `${t.name} waits for ${t.waitsFor}${t.waitsForTask ? ` held by ${t.waitsForTask.name}` : ''}`)
     return { step: this.step, waits }
   }

@@ -12,9 +12,20 @@
  * The engine knows nothing of memory: an access names an object by a number and a label.
  */
 
-/** How an access touches its object; two reads of the same object commute, and so do two shared acquires. */
-export const AccessMode = { read: 0, write: 1, acquireShared: 2, release: 3, acquire: 4 } as const
+import type { Task } from './task.ts'
+
+/** How an access touches its object; two reads of the same object commute, and so do shared acquires and releases. */
+export const AccessMode = { read: 0, write: 1, acquireShared: 2, release: 3, acquire: 4, releaseShared: 5 } as const
 export type AccessMode = (typeof AccessMode)[keyof typeof AccessMode]
+
+/** What an access has to wait for: while it is shut, the task that announced the access is not ready. */
+export interface Gate {
+  opens(task: Task): boolean
+  /** What the task waits for, in words, for deadlock reports: `pte_lock 3`. */
+  describe(): string
+  /** Who keeps it shut, where that is one task. */
+  holder(): Task | null
+}
 
 export interface AccessOp {
   readonly kind: 'access'
@@ -23,6 +34,8 @@ export interface AccessOp {
   readonly object: number
   /** The field, in the kernel's words: `page.mapping`, `pte`, `mm.mmap_lock`. */
   readonly label: string
+  /** Absent: the access can always be performed. */
+  readonly gate?: Gate
 }
 
 /** The task is parked (Task.park) and goes on after Task.wake. */

@@ -7,8 +7,10 @@
  *
  * @kernel set_current_state, try_to_wake_up
  */
+
+import { touch } from './footprint.ts'
 import type { LockWatch } from './lock_watch.ts'
-import { BLOCK, type Op, type Proc } from './op.ts'
+import { AccessMode, BLOCK, type Gate, type Op, type Proc } from './op.ts'
 
 /** The virtual time of one CPU, in ns. In the step gear it is the step number. */
 export class Clock {
@@ -37,10 +39,10 @@ export class Task {
   daemon = false
   /** True between park and wake: BLOCK would sleep. */
   parked = false
-  /** What the task waits for, in words, for deadlock reports. */
-  waitsFor = ''
-  /** The task that holds what this one waits for, where there is one. */
-  waitsForTask: Task | null = null
+  /** Step gear: what the pending access has to wait for; null if nothing. */
+  gate: Gate | null = null
+  #sleepsOn = ''
+  #sleepsBehind: Task | null = null
   /** The task waits busily, as for a spinlock: it does not sleep. */
   spinning = false
   /** Who checks what this task locks; null when nobody does. */
@@ -62,6 +64,16 @@ export class Task {
     return this.clock.nowNs
   }
 
+  /** What the task waits for, in words, for deadlock reports. */
+  get waitsFor(): string {
+    return this.gate?.opens(this) === false ? this.gate.describe() : this.#sleepsOn
+  }
+
+  /** The task that holds what this one waits for, where there is one. */
+  get waitsForTask(): Task | null {
+    return this.gate?.opens(this) === false ? this.gate.holder() : this.#sleepsBehind
+  }
+
   /** True when the slice is used up: a loop should yield QUANTUM. Never in the step gear. */
   get expired(): boolean {
     return this.clock.nowNs >= this.clock.sliceEndNs
@@ -69,9 +81,10 @@ export class Task {
 
   /** First half of going to sleep; look at the condition after this, then `yield* k.block()`. */
   park(what: string, holder: Task | null = null): void {
+    touch(this.id, 'task', AccessMode.write)
     this.parked = true
-    this.waitsFor = what
-    this.waitsForTask = holder
+    this.#sleepsOn = what
+    this.#sleepsBehind = holder
     this.spinning = false
   }
 
@@ -83,16 +96,18 @@ export class Task {
 
   /** Second half: sleeps unless somebody woke this task since `park`. */
   *block(): Generator<Op, void, void> {
+    touch(this.id, 'task', AccessMode.read)
     if (this.parked) yield BLOCK
   }
 
   /** Lets the task go on at `atNs` (not before its own CPU's clock). Harmless if it is not parked. */
   wake(atNs: number): void {
+    touch(this.id, 'task', AccessMode.write)
     if (!this.parked) return
     this.parked = false
     this.spinning = false
-    this.waitsFor = ''
-    this.waitsForTask = null
+    this.#sleepsOn = ''
+    this.#sleepsBehind = null
     if (this.state === 'blocked' || this.state === 'sleeping') this.engine?.ready(this, atNs)
   }
 }

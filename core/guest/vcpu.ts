@@ -7,7 +7,8 @@
  * 3. Stop when asked, between two accesses. The same object goes on in a thread of the other machine: what moves is the
  *    workload and what was not yet done of its block, as a real vCPU's registers would.
  */
-import { BLOCK, INPUT, type Proc, QUANTUM, read, write } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, BLOCK, INPUT, type Proc, QUANTUM, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Process } from '../machine/process.ts'
 import { EventKind } from '../trace/event.ts'
@@ -116,6 +117,7 @@ export class Vcpu {
       if (pfn < 0) pfn = yield* process.touch(k, ramPage + page, store)
       this.#cursor++
       const at = pfn * 2 + word
+      if (k.stepping) touch(pfn, 'page.content', store ? AccessMode.write : AccessMode.read)
       if (store) {
         phys.words[at] = shadow.store(page, word)
         phys.version[pfn]++

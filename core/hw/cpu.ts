@@ -19,8 +19,6 @@ export class Cpu extends Clock {
   irqOff = 0
   readonly pending: PendingIpi[] = []
   ipisTaken = 0
-  /** The task that takes this CPU's interrupts in the step gear. */
-  irqThread: Task | null = null
 
   constructor(
     id: number,

@@ -9,7 +9,9 @@
  * Source: kernel/smp.c.
  * @kernel smp_call_function_many_cond
  */
-import { BLOCK, type Proc, read, write } from '../engine/op.ts'
+import { fail } from '../base/assert.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, type AccessOp, BLOCK, type Gate, type Proc, write } from '../engine/op.ts'
 import type { Cpu, Thread } from './cpu.ts'
 
 /**
@@ -51,7 +53,6 @@ export function* callOnCpus(k: Thread, targets: readonly Cpu[], handle: (cpu: Cp
         if (waiting === 0) k.wake(k.nowNs)
       },
     })
-    cpu.irqThread?.wake(k.nowNs)
   }
   while (waiting > 0) {
     k.spin('acknowledgement of an IPI')
@@ -62,19 +63,17 @@ export function* callOnCpus(k: Thread, targets: readonly Cpu[], handle: (cpu: Cp
 
 /** The interrupt task of a CPU for the step gear: takes pending interrupts while they are enabled. */
 export function* irqTask(k: Thread): Proc<void> {
-  const cpu = k.cpu
-  cpu.irqThread = k
+  const { cpu } = k
+  const gate: Gate = {
+    opens: () => cpu.pending.length > 0 && cpu.irqOff === 0,
+    describe: () => (cpu.pending.length === 0 ? 'an interrupt' : 'interrupts to be enabled'),
+    holder: () => null,
+  }
+  const arrival: AccessOp = { kind: 'access', mode: AccessMode.write, object: cpu.id, label: 'cpu.ipi', gate }
   for (;;) {
-    const ipi = cpu.pending[0]
-    if (ipi === undefined || cpu.irqOff > 0) {
-      // Hardware waits here, not a thread: it sleeps with interrupts off too.
-      k.spin(ipi === undefined ? 'an interrupt' : 'interrupts to be enabled')
-      yield BLOCK
-      continue
-    }
-    yield read(cpu.id, 'cpu.ipi')
-    if (cpu.irqOff > 0) continue
-    cpu.pending.shift()
+    yield arrival
+    const ipi = cpu.pending.shift()
+    if (ipi === undefined) fail(`an interrupt of CPU ${cpu.id} that nobody sent`)
     ipi.handle()
     cpu.ipisTaken++
     ipi.acknowledge()
@@ -83,11 +82,12 @@ export function* irqTask(k: Thread): Proc<void> {
 
 /** @kernel local_irq_disable */
 export function irqDisable(cpu: Cpu): void {
+  touch(cpu.id, 'cpu.ipi', AccessMode.write)
   cpu.irqOff++
 }
 
 /** @kernel local_irq_enable */
 export function irqEnable(cpu: Cpu): void {
+  touch(cpu.id, 'cpu.ipi', AccessMode.write)
   cpu.irqOff--
-  if (cpu.irqOff === 0 && cpu.pending.length > 0) cpu.irqThread?.wake(cpu.nowNs)
 }

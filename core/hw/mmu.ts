@@ -12,6 +12,8 @@
  * entries are never cached. Source: Intel SDM 3A 4.7 to 4.10. Pairs with mm/page_fault.ts and mm/tlb_flush.ts.
  */
 
+import { isRecording, touch } from '../engine/footprint.ts'
+import { AccessMode } from '../engine/op.ts'
 import type { Clock } from '../engine/task.ts'
 import { ENTRIES, type PageTable } from './page_table.ts'
 import type { Pfn } from './phys_mem.ts'
@@ -41,6 +43,7 @@ export class Mmu {
   readonly #clock: Clock
   readonly #l2PenaltyNs: number
   readonly #walkRefNs: number
+  readonly #windowPages: number
 
   constructor(preset: CpuPreset, windowPages: number, clock: Clock) {
     const nsPerCycle = 1 / preset.clockGHz.value
@@ -51,6 +54,7 @@ export class Mmu {
       windowPages,
     )
     this.#clock = clock
+    this.#windowPages = windowPages
     this.#l2PenaltyNs = preset.l2PenaltyCycles.value * nsPerCycle
     this.#walkRefNs = preset.walkRefCycles.value * nsPerCycle
   }
@@ -68,6 +72,7 @@ export class Mmu {
 
   /** The frame behind `page` for a load or a store, or -1: page fault. */
   translate(page: number, store: boolean): Pfn {
+    if (isRecording()) this.#touch(page)
     const l1 = this.l1
     const slot = l1.where[page]
     if (slot !== 0 && (!store || l1.perm[slot] === TLB_STORE)) {
@@ -115,6 +120,11 @@ export class Mmu {
     return l2.pfn[slot] + (page & (HUGE_PAGES - 1))
   }
 
+  /** A TLB entry of this CPU. */
+  #touch(page: number): void {
+    touch(this.#clock.id * 2 ** 27 + page, 'tlb.entry', AccessMode.write)
+  }
+
   #walk(page: number, store: boolean): Pfn {
     const space = this.#space
     const counters = this.counters
@@ -133,6 +143,7 @@ export class Mmu {
     const entries = space.pool.entries
     const slot = huge ? -leaf : leaf * ENTRIES + (page & 511)
     const pte = entries[slot]
+    if (isRecording()) touch(slot, 'pte', AccessMode.read)
     if ((pte & PTE_P) === 0 || (store && (pte & PTE_W) === 0)) {
       counters.faults++
       return -1
@@ -140,7 +151,7 @@ export class Mmu {
     const wanted = store ? PTE_A | PTE_D : PTE_A
     const missing = wanted & ~pte
     if (missing !== 0) {
-      entries[slot] = pte + missing
+      space.pool.set(slot, pte + missing)
       if ((missing & PTE_D) !== 0) {
         if (huge) this.onDirty(page & ~(HUGE_PAGES - 1), HUGE_PAGES)
         else this.onDirty(page, 1)
@@ -196,6 +207,7 @@ export class Mmu {
 
   /** INVLPG: drops the page, and the 2 MiB that hold it, from both levels and the walk caches; true if a TLB entry was there. */
   flushPage(page: number): boolean {
+    if (isRecording()) this.#touch(page)
     const a = this.l1.flush(page)
     const b = this.l2.flush(page)
     this.walkCache.flush(page)
@@ -211,6 +223,7 @@ export class Mmu {
   }
 
   flushAll(): void {
+    if (isRecording()) for (let page = 0; page < this.#windowPages; page++) this.#touch(page)
     this.#hasHuge = false
     this.l1.flushAll()
     this.l2.flushAll()

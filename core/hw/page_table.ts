@@ -12,6 +12,8 @@
  * way, and with mm/pgtable.ts, which locks and allocates them.
  */
 import { fail } from '../base/assert.ts'
+import { isRecording, touch } from '../engine/footprint.ts'
+import { AccessMode } from '../engine/op.ts'
 import { HUGE_PAGES, makePte, PTE_NONE, PTE_P, PTE_PS, PTE_U, PTE_W, type Pte, pmdHuge, ptePfn } from './pte.ts'
 
 /** Index of an entry in the pool: node * 512 + index. Stands for a PTE pointer. */
@@ -32,6 +34,7 @@ export class PageTablePool {
 
   /** A fresh table, all none. Node 0 is never used. */
   allocate(): number {
+    touch(0, 'pgtable.pool', AccessMode.write)
     const reused = this.#free.pop()
     if (reused !== undefined) return reused
     const node = this.#nodes++
@@ -44,15 +47,18 @@ export class PageTablePool {
   }
 
   free(node: number): void {
+    touch(0, 'pgtable.pool', AccessMode.write)
     this.entries.fill(PTE_NONE, node * ENTRIES, (node + 1) * ENTRIES)
     this.#free.push(node)
   }
 
   get(slot: Slot): Pte {
+    touch(slot, 'pte', AccessMode.read)
     return this.entries[slot]
   }
 
   set(slot: Slot, pte: Pte): void {
+    touch(slot, 'pte', AccessMode.write)
     this.entries[slot] = pte
   }
 
@@ -76,7 +82,9 @@ export class PageTable {
     if (pud === PTE_NONE) return -1
     const pmd = e[ptePfn(pud) * ENTRIES + (page >>> 18)]
     if (pmd === PTE_NONE) return -1
-    const leaf = e[ptePfn(pmd) * ENTRIES + ((page >>> 9) & 511)]
+    const leafSlot = ptePfn(pmd) * ENTRIES + ((page >>> 9) & 511)
+    if (isRecording()) touch(leafSlot, 'pte', AccessMode.read)
+    const leaf = e[leafSlot]
     if (leaf === PTE_NONE || (leaf & PTE_PS) !== 0) return -1
     return ptePfn(leaf) * ENTRIES + (page & 511)
   }
@@ -108,17 +116,17 @@ export class PageTable {
   /** What maps the page: its PTE, or a PTE made of its part of a huge PMD; none where nothing does. */
   lookup(page: number): Pte {
     const slot = this.walk(page)
-    if (slot >= 0) return this.pool.entries[slot]
+    if (slot >= 0) return this.pool.get(slot)
     const pmdSlot = this.pmdSlot(page)
     const pmd = pmdSlot < 0 ? PTE_NONE : this.pool.entries[pmdSlot]
     return pmdHuge(pmd) ? pmd - PTE_PS + (page & (HUGE_PAGES - 1)) * 4096 : PTE_NONE
   }
 
   #child(slot: Slot): number {
-    const entry = this.pool.entries[slot]
+    const entry = this.pool.get(slot)
     if (entry !== PTE_NONE) return ptePfn(entry)
     const node = this.pool.allocate()
-    this.pool.entries[slot] = makePte(node, PTE_P | PTE_W | PTE_U)
+    this.pool.set(slot, makePte(node, PTE_P | PTE_W | PTE_U))
     return node
   }
 
@@ -129,7 +137,9 @@ export class PageTable {
     if (level === 3 || pud === 0) return pud
     const pmd = ptePfn(e[pud * ENTRIES + (page >>> 18)])
     if (level === 2 || pmd === 0) return pmd
-    const leaf = e[pmd * ENTRIES + ((page >>> 9) & 511)]
+    const slot = pmd * ENTRIES + ((page >>> 9) & 511)
+    if (isRecording()) touch(slot, 'pte', AccessMode.read)
+    const leaf = e[slot]
     return pmdHuge(leaf) ? 0 : ptePfn(leaf)
   }
 

@@ -9,6 +9,8 @@
  * Columns, 12 bytes a frame. Frame 0 is the kernel's zero page and stays zero.
  */
 import { assert } from '../base/assert.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode } from '../engine/op.ts'
 
 /** A physical frame number. */
 export type Pfn = number
@@ -33,6 +35,7 @@ export class PhysMem {
 
   /** @kernel clear_page */
   clear(pfn: Pfn): void {
+    touch(pfn, 'page.content', AccessMode.write)
     this.words[pfn * 2] = 0
     this.words[pfn * 2 + 1] = 0
     this.version[pfn] = 0
@@ -40,6 +43,8 @@ export class PhysMem {
 
   /** @kernel copy_page */
   copy(to: Pfn, from: Pfn): void {
+    touch(from, 'page.content', AccessMode.read)
+    touch(to, 'page.content', AccessMode.write)
     this.words[to * 2] = this.words[from * 2]
     this.words[to * 2 + 1] = this.words[from * 2 + 1]
     this.version[to] = this.version[from]

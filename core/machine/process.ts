@@ -7,7 +7,8 @@
  * A page's content is its two words and its version (hw/phys_mem.ts); readPage and writePage move it as read(2) and
  * recv(2) do, in one go after both ends were translated.
  */
-import { NOTHING, type Proc, read, write } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, NOTHING, type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Pfn } from '../hw/phys_mem.ts'
 import { Mm } from '../mm/mm.ts'
@@ -73,6 +74,7 @@ export class Process {
   }
 
   #copyOut(pfn: Pfn, out: PageContent): void {
+    touch(pfn, 'page.content', AccessMode.read)
     const phys = this.machine.kernel.phys
     out.word0 = phys.words[pfn * 2]
     out.word1 = phys.words[pfn * 2 + 1]
@@ -92,6 +94,7 @@ export class Process {
   }
 
   #copyIn(pfn: Pfn, content: PageContent): void {
+    touch(pfn, 'page.content', AccessMode.write)
     const phys = this.machine.kernel.phys
     phys.words[pfn * 2] = content.word0
     phys.words[pfn * 2 + 1] = content.word1

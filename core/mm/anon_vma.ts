@@ -18,7 +18,8 @@
  * @kernel anon_vma, anon_vma_chain
  */
 import { fail } from '../base/assert.ts'
-import { NOTHING, type Proc, read, write } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, NOTHING, type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { Rwsem } from '../sync/rwsem.ts'
 import type { Kernel } from './kernel.ts'
@@ -68,6 +69,7 @@ export class AnonVmaSlab {
 
   /** A new anon_vma, its own root, with one reference. @kernel anon_vma_alloc */
   allocate(): AnonVma {
+    touch(0, 'anon_vma.slab', AccessMode.write)
     let av = this.#free.pop()
     if (av === undefined) {
       av = new AnonVma(this.#all.length + 1, this.lockNs, this.wakeupNs)
@@ -89,6 +91,7 @@ export class AnonVmaSlab {
   }
 
   release(av: AnonVma): void {
+    touch(0, 'anon_vma.slab', AccessMode.write)
     if (av.root === av && av.rwsem.isHeld) fail(`anon_vma ${av.index} goes back to the allocator while it is locked`)
     av.isFree = true
     this.#free.push(av)

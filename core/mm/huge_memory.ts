@@ -84,7 +84,7 @@ function* doHugePmdAnonymousPage(k: Thread, vmf: Vmf): Proc<Attempt | 'fallback'
   // 1.
   if (vma.anonVma === null) yield* anonVmaPrepare(k, mm, vma)
   // 2.
-  if (k.stepping) yield write(0, 'pages.free')
+  if (k.stepping) yield write(0, 'pages.blocks')
   const head = pages.allocateHuge()
   if (head < 0) {
     kernel.thp.faultFallback++

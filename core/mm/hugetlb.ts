@@ -39,7 +39,7 @@ export function* hugetlbNoPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   if (userfaultfdMissing(vma)) return yield* handleUserfault(k, vmf, VM_UFFD_MISSING)
   // 2.
   if (vma.anonVma === null) yield* anonVmaPrepare(k, mm, vma)
-  if (k.stepping) yield write(0, 'pages.free')
+  if (k.stepping) yield write(0, 'pages.blocks')
   const head = allocateFromPool(kernel)
   if (head < 0) {
     releaseFaultLock(k, vmf)
@@ -71,7 +71,7 @@ export function* hugetlbCow(k: Thread, vmf: Vmf, pmd: Pte): Proc<Attempt> {
   const { kernel } = mm
   const { tables, pages } = kernel
   const old = ptePfn(pmd)
-  if (k.stepping) yield write(0, 'pages.free')
+  if (k.stepping) yield write(0, 'pages.blocks')
   const head = allocateFromPool(kernel)
   if (head < 0) {
     releaseFaultLock(k, vmf)

@@ -141,7 +141,7 @@ function pmdAt(mm: Mm, page: number): Pte {
 export function* collapseHugePage(k: Thread, mm: Mm, first: number): Proc<ScanResult> {
   const { kernel } = mm
   // 1.
-  if (k.stepping) yield write(0, 'pages.free')
+  if (k.stepping) yield write(0, 'pages.blocks')
   const head = kernel.pages.allocateHuge()
   if (head < 0) return 'alloc-huge-page-fail'
   // 2.

@@ -38,7 +38,7 @@ export function* fillHugetlbPage(k: Thread, mm: Mm, vma: Vma, state: MfillState)
   if (head >= 0) state.kept = -1
   else {
     // 1.
-    if (k.stepping) yield write(0, 'pages.free')
+    if (k.stepping) yield write(0, 'pages.blocks')
     head = allocateFromPool(kernel)
     if (head < 0) return ERRNO.ENOMEM
     // 2.

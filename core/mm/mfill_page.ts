@@ -117,7 +117,7 @@ function* makePage(k: Thread, mm: Mm, state: MfillState): Proc<Pfn> {
     state.kept = -1
     return filled
   }
-  let pfn = pages.allocate()
+  let pfn = pages.allocate(k.cpu.id)
   if (pfn < 0) pfn = yield* allocateUnderPressure(k, mm.kernel)
   if (pfn < 0) return -1
   if (state.what === 'zeropage') {

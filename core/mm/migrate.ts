@@ -43,7 +43,7 @@ export function* migratePage(k: Thread, kernel: Kernel, from: Pfn): Proc<number>
     return ERRNO.EBUSY
   }
   // 1.
-  const to = pages.allocate()
+  const to = pages.allocate(k.cpu.id)
   if (to < 0) {
     pages.put(from)
     return ERRNO.ENOMEM

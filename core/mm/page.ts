@@ -19,6 +19,8 @@
  * @kernel struct page, alloc_pages, PageHead, PageTail
  */
 import { fail } from '../base/assert.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode } from '../engine/op.ts'
 import { type Pfn, type PhysMem, ZERO_PFN } from '../hw/phys_mem.ts'
 import { HUGE_PAGES } from '../hw/pte.ts'
 
@@ -55,6 +57,10 @@ export class Pages {
   readonly #freeBlocks: Pfn[] = []
   /** A single frame was freed since they were last searched for whole blocks. */
   #mayMerge = false
+  /** Lists of the CPUs, where memory was split among them. */
+  #shares: Pfn[][] | null = null
+  #shareSize = 0
+  #sharedOut = 0
 
   constructor(phys: PhysMem) {
     const n = phys.frames
@@ -70,17 +76,37 @@ export class Pages {
 
   /** Frames in use, the zero page aside. */
   get used(): number {
+    if (this.#shares !== null) return this.#sharedOut
     const handedOut = this.#fresh - 1 + (this.#phys.frames - this.#freshEnd)
     return handedOut - this.#freeCount - this.#freeBlocks.length * HUGE_PAGES
   }
 
   /** One past the highest frame ever used. */
   get highest(): Pfn {
+    if (this.#shares !== null) return this.#phys.frames
     return this.#freshEnd < this.#phys.frames ? this.#phys.frames : this.#fresh
   }
 
+  /**
+   * Gives each of `cpus` CPUs a share of memory to allocate from, as its per-CPU list: two CPUs that allocate are not in each
+   * other's way. A frame goes back to the list that it came from. Before the first page is allocated. @kernel per_cpu_pages
+   */
+  splitAmongCpus(cpus: number): void {
+    if (this.used > 0) fail(`memory is split among CPUs with ${this.used} frames in use`)
+    const share = Math.floor((this.#phys.frames - 1) / cpus)
+    this.#shares = []
+    for (let cpu = 0; cpu < cpus; cpu++) {
+      const first = ZERO_PFN + 1 + cpu * share
+      const list: Pfn[] = []
+      for (let pfn = first + share - 1; pfn >= first; pfn--) list.push(pfn)
+      this.#shares.push(list)
+    }
+    this.#shareSize = share
+  }
+
   /** A frame with refcount 1 and undefined content, or -1 when memory is full. The last freed is the first reused. */
-  allocate(): Pfn {
+  allocate(cpu: number): Pfn {
+    if (this.#shares !== null) return this.#allocateFrom(this.#shares, cpu)
     let pfn: Pfn
     if (this.#freeCount > 0) pfn = this.#free[--this.#freeCount]
     else if (this.#fresh < this.#freshEnd) pfn = this.#fresh++
@@ -91,8 +117,20 @@ export class Pages {
     return pfn
   }
 
+  #allocateFrom(shares: readonly Pfn[][], cpu: number): Pfn {
+    const home = cpu % shares.length
+    touch(home, 'pages.pcp', AccessMode.write)
+    const pfn = shares[home].pop() ?? -1
+    if (pfn < 0) return -1
+    if (this.refcount[pfn] !== 0) fail(`free page has refcount ${this.refcount[pfn]} (pfn ${pfn})`)
+    this.refcount[pfn] = 1
+    this.#sharedOut++
+    return pfn
+  }
+
   /** A huge page with refcount 1 and undefined content: its head, or -1 if no aligned block of 512 frames is free. */
   allocateHuge(): Pfn {
+    touch(0, 'pages.blocks', AccessMode.write)
     const head = this.#freeBlocks.pop() ?? this.#freshBlock()
     if (head < 0) return -1
     if (this.refcount[head] !== 0) fail(`free huge page has refcount ${this.refcount[head]} (pfn ${head})`)
@@ -141,6 +179,7 @@ export class Pages {
 
   /** @kernel get_page */
   get(pfn: Pfn): void {
+    touch(pfn, 'page.refcount', AccessMode.acquireShared)
     this.refcount[pfn]++
   }
 
@@ -148,17 +187,27 @@ export class Pages {
   put(pfn: Pfn): void {
     if (pfn === ZERO_PFN) return
     const left = --this.refcount[pfn]
+    // References come and go in any order; only the last one is different from the others.
+    touch(pfn, 'page.refcount', left > 0 ? AccessMode.releaseShared : AccessMode.write)
     if (left > 0) return
     if (left !== 0) fail(`refcount ${left} < 0 (pfn ${pfn})`)
     if (this.mapcount[pfn] !== 0) fail(`page freed with mapcount ${this.mapcount[pfn]} (pfn ${pfn})`)
     this.mapping[pfn] = 0
     this.index[pfn] = 0
     if ((this.flags[pfn] & PG_HEAD) !== 0) {
+      touch(0, 'pages.blocks', AccessMode.write)
       this.flags.fill(0, pfn, pfn + HUGE_PAGES)
       this.#freeBlocks.push(pfn)
       return
     }
     this.flags[pfn] = 0
+    if (this.#shares !== null) {
+      const home = Math.floor((pfn - ZERO_PFN - 1) / this.#shareSize)
+      touch(home, 'pages.pcp', AccessMode.write)
+      this.#shares[home].push(pfn)
+      this.#sharedOut--
+      return
+    }
     this.#free[this.#freeCount++] = pfn
     this.#mayMerge = true
   }

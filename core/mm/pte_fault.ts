@@ -122,8 +122,8 @@ function* doAnonymousPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   }
   // a.
   yield* prepareAnonVma(k, vmf)
-  if (k.stepping) yield write(0, 'pages.free')
-  let pfn = pages.allocate()
+  if (k.stepping) yield write(k.cpu.id, 'pages.pcp')
+  let pfn = pages.allocate(k.cpu.id)
   if (pfn < 0) pfn = yield* allocateForFault(k, vmf)
   if (pfn < 0) return 'oom'
   kernel.phys.clear(pfn)
@@ -226,8 +226,8 @@ function* doWpPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   lock.unlock(k)
   // 2.
   yield* prepareAnonVma(k, vmf)
-  if (k.stepping) yield write(0, 'pages.free')
-  let pfn = pages.allocate()
+  if (k.stepping) yield write(k.cpu.id, 'pages.pcp')
+  let pfn = pages.allocate(k.cpu.id)
   if (pfn < 0) pfn = yield* allocateForFault(k, vmf)
   if (pfn < 0) {
     pages.put(old)

@@ -107,7 +107,7 @@ export function* shmemFault(k: Thread, vmf: Vmf): Proc<Attempt> {
   if (cached === undefined) {
     if (userfaultfdMissing(vma)) return yield* handleUserfault(k, vmf, VM_UFFD_MISSING)
     // 4.
-    let fresh = kernel.pages.allocate()
+    let fresh = kernel.pages.allocate(k.cpu.id)
     if (fresh < 0) fresh = yield* allocateUnderPressure(k, kernel)
     if (fresh < 0) return 'oom'
     kernel.phys.clear(fresh)
@@ -133,7 +133,7 @@ function* mapCached(k: Thread, vmf: Vmf, cached: Pfn): Proc<Attempt> {
   // 5.
   if (copies) {
     if (vma.anonVma === null) yield* anonVmaPrepare(k, mm, vma)
-    pfn = kernel.pages.allocate()
+    pfn = kernel.pages.allocate(k.cpu.id)
     if (pfn < 0) pfn = yield* allocateUnderPressure(k, kernel)
     if (pfn < 0) return 'oom'
     kernel.phys.copy(pfn, cached)

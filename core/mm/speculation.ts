@@ -11,7 +11,7 @@
  * Source: Peter Zijlstra, 5/6 of the RFC of Oct 2014; v12 22/31. Pairs with speculative_fault.ts and vma_sequence.ts.
  * @kernel pte_spinlock, pte_map_lock, vma_is_dead, vma_has_changed
  */
-import { AccessMode, type Proc, read } from '../engine/op.ts'
+import { type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { irqDisable, irqEnable } from '../hw/ipi.ts'
 import { type FaultGuard, LOCKED, NOT_LOCKED, type Vmf } from './vm_fault.ts'
@@ -60,10 +60,11 @@ export class Speculation implements FaultGuard {
         yield* lock.lock(k)
         break
       }
-      yield { kind: 'access', mode: AccessMode.acquire, object: lock.id, label: lock.label }
+      yield write(lock.id, lock.label)
       if (lock.tryLock(k)) break
       irqEnable(k.cpu)
-      yield* lock.waitFree(k)
+      // Trying again while it is held changes nothing: the next try comes when it is free.
+      yield lock.awaitFree()
     }
     // 5.
     yield read(vma.id, 'vma.vm_sequence')

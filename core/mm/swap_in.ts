@@ -86,7 +86,7 @@ function* lockedFromCache(k: Thread, vmf: Vmf, slot: number): Proc<Pfn> {
     yield* pageLocks.lock(k, cached)
     return cached
   }
-  let pfn = pages.allocate()
+  let pfn = pages.allocate(k.cpu.id)
   if (pfn < 0) pfn = yield* allocateUnderPressure(k, kernel)
   if (pfn < 0) return -1
   if (k.stepping) yield write(slot, 'swap.slot')

@@ -42,10 +42,10 @@ export interface EventWaiter {
 }
 
 export class Userfaultfd {
-  readonly pending = new WaitQueue<UserfaultWaiter>()
-  readonly fault = new WaitQueue<UserfaultWaiter>()
-  readonly event = new WaitQueue<EventWaiter>()
-  readonly fd = new WaitQueue<{ readonly task: Thread }>()
+  readonly pending: WaitQueue<UserfaultWaiter>
+  readonly fault: WaitQueue<UserfaultWaiter>
+  readonly event: WaitQueue<EventWaiter>
+  readonly fd: WaitQueue<{ readonly task: Thread }>
   readonly pendingLock: Spinlock
   readonly faultLock: Spinlock
   readonly eventLock: Spinlock
@@ -73,6 +73,10 @@ export class Userfaultfd {
     this.faultLock = new Spinlock(id, 'uffd.fault_wqh', lockNs)
     this.eventLock = new Spinlock(id, 'uffd.event_wqh', lockNs)
     this.fdLock = new Spinlock(id, 'uffd.fd_wqh', lockNs)
+    this.pending = new WaitQueue(id, 'uffd.pending')
+    this.fault = new WaitQueue(id, 'uffd.fault')
+    this.event = new WaitQueue(id, 'uffd.event')
+    this.fd = new WaitQueue(id, 'uffd.fd')
     this.mapChangingLock = new Rwsem(id, 'uffd.map_changing_lock', lockNs)
   }
 

@@ -46,8 +46,8 @@ export function* allocateUnderPressure(k: Thread, kernel: Kernel): Proc<Pfn> {
   if (kernel.swap.slots === 0) return -1
   for (;;) {
     const freed = yield* shrink(k, kernel, SWAP_CLUSTER_MAX)
-    if (k.stepping) yield write(0, 'pages.free')
-    const pfn = kernel.pages.allocate()
+    if (k.stepping) yield write(k.cpu.id, 'pages.pcp')
+    const pfn = kernel.pages.allocate(k.cpu.id)
     if (pfn >= 0 || freed === 0) return pfn
   }
 }

@@ -8,7 +8,8 @@
  * Source: mm/filemap.c.
  * @kernel folio_lock, folio_unlock, folio_wait_bit
  */
-import { AccessMode, BLOCK, NOTHING, type Proc } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, BLOCK, type Gate, NOTHING, type Proc } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'
 
 /** The class of all page locks. */
@@ -54,7 +55,7 @@ export class PageLocks {
 
   *#lockSlow(k: Task, pfn: number): Proc<void> {
     k.lockdep?.asks(k, LABEL, pfn, 'sleep')
-    if (k.stepping) yield { kind: 'access', mode: AccessMode.acquire, object: pfn, label: LABEL }
+    if (k.stepping) yield { kind: 'access', mode: AccessMode.acquire, object: pfn, label: LABEL, gate: this.#gate(pfn) }
     while (this.#bit.test(pfn)) {
       this.#enqueue(k, pfn)
       k.park(`page lock of pfn ${pfn}`)
@@ -66,6 +67,7 @@ export class PageLocks {
 
   /** @kernel folio_trylock */
   tryLock(k: Task, pfn: number): boolean {
+    if (k.stepping) touch(pfn, LABEL, AccessMode.write)
     if (this.#bit.test(pfn)) return false
     this.#bit.set(pfn)
     k.lockdep?.takes(k, LABEL, pfn, 'sleep')
@@ -75,10 +77,18 @@ export class PageLocks {
   /** Sleeps until whoever holds the lock gives it back, and does not take it. @kernel folio_wait_locked */
   *wait(k: Task, pfn: number): Proc<void> {
     k.lockdep?.asks(k, LABEL, pfn, 'sleep')
+    if (k.stepping) {
+      yield { kind: 'access', mode: AccessMode.read, object: pfn, label: LABEL, gate: this.#gate(pfn) }
+      return
+    }
     if (!this.#bit.test(pfn)) return
     this.#enqueue(k, pfn)
     k.park(`page lock of pfn ${pfn}`)
     yield BLOCK
+  }
+
+  #gate(pfn: number): Gate {
+    return { opens: () => !this.#bit.test(pfn), describe: () => `page lock of pfn ${pfn}`, holder: () => null }
   }
 
   #enqueue(k: Task, pfn: number): void {
@@ -89,6 +99,7 @@ export class PageLocks {
 
   unlock(k: Task, pfn: number): void {
     if (k.lockdep !== null) k.lockdep.gives(k, LABEL, pfn)
+    if (k.stepping) touch(pfn, LABEL, AccessMode.release)
     this.#bit.clear(pfn)
     this.#freePfn[pfn % REMEMBERED] = pfn
     this.#freeAtNs[pfn % REMEMBERED] = k.clock.nowNs

@@ -6,7 +6,9 @@
  * Source: include/linux/refcount.h.
  * @kernel refcount_t, refcount_inc_not_zero, refcount_dec_and_test
  */
-import { fail } from '../base/assert.ts'
+import { fail, violate } from '../base/assert.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode } from '../engine/op.ts'
 
 export class Refcounted {
   refs = 1
@@ -15,12 +17,14 @@ export class Refcounted {
   constructor(readonly name: string) {}
 
   get(): void {
+    touch(0, this.name, AccessMode.acquireShared)
     if (this.refs <= 0) fail(`${this.name} is referenced at count ${this.refs}`)
     this.refs++
   }
 
   /** A reference unless it is being freed: never resurrect. @kernel refcount_inc_not_zero */
   getUnlessZero(): boolean {
+    touch(0, this.name, this.refs === 0 ? AccessMode.read : AccessMode.acquireShared)
     if (this.refs === 0) return false
     this.refs++
     return true
@@ -30,6 +34,7 @@ export class Refcounted {
   put(): boolean {
     if (this.refs <= 0) fail(`${this.name} is put at count ${this.refs}`)
     this.refs--
+    touch(0, this.name, this.refs > 0 ? AccessMode.releaseShared : AccessMode.write)
     if (this.refs > 0) return false
     this.freed = true
     return true
@@ -37,6 +42,7 @@ export class Refcounted {
 
   /** Whoever touches the object says so: a freed one may not be touched. */
   use(who: string): void {
-    if (this.freed) fail(`use after free: ${who} uses ${this.name}, which was freed`)
+    touch(0, this.name, AccessMode.acquireShared)
+    if (this.freed) violate('I-UAF', `use after free: ${who} uses ${this.name}, which was freed`)
   }
 }

@@ -2,7 +2,9 @@
  * A reader-writer semaphore: mmap_lock, the anon_vma root's lock.
  *
  * It may be held across sleeps. First come, first served: a reader waits behind a waiting writer, so that writers do not
- * starve. In the clock gear a free lock carries the times at which its last writer and last reader left; whoever asks for
+ * starve. In the step gear that order is a choice: unless `queues` is set, a waiter is not ready until the lock is free for it,
+ * and the scheduler chooses among the waiters, which covers every order but loses the wait of a reader behind a queued writer.
+ * In the clock gear a free lock carries the times at which its last writer and last reader left; whoever asks for
  * it earlier on another CPU moves its clock there. Whoever waits sleeps, and pays for being woken (`wakeupNs`), with the lock
  * already its own; only a writer behind a running writer spins instead, which costs nothing more. A subclass above 0 tells lockdep that a second lock of the same class
  * is meant (down_write_nested).
@@ -11,7 +13,8 @@
  * @kernel down_read, up_read, down_write, up_write, down_read_trylock, down_write_trylock
  */
 import { fail } from '../base/assert.ts'
-import { AccessMode, BLOCK, NOTHING, type Proc, QUANTUM } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, BLOCK, type Gate, NOTHING, type Proc, QUANTUM } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'
 import { CacheLine } from './cache_line.ts'
 
@@ -28,12 +31,16 @@ interface Waiter {
 export class Rwsem {
   writer: Task | null = null
   readers = 0
+  /** Step gear: waiters queue up, first come, first served, for races that need it. */
+  queues = false
   readonly #queue: Waiter[] = []
   #writerLeftNs = 0
   #readersLeftNs = 0
   /** Readers that the last writer has woken. */
   #woken = 0
   readonly #line: CacheLine | null
+  readonly #readGate: Gate = this.#gateFor(() => this.#readFree())
+  readonly #writeGate: Gate = this.#gateFor(() => !this.isHeld)
 
   constructor(
     readonly id: number,
@@ -47,6 +54,10 @@ export class Rwsem {
     readonly wakerNs = 0,
   ) {
     this.#line = lineTransferNs > 0 ? new CacheLine(lineTransferNs) : null
+  }
+
+  #gateFor(opens: () => boolean): Gate {
+    return { opens, describe: () => `${this.label} ${this.id}`, holder: () => this.writer }
   }
 
   get isHeld(): boolean {
@@ -123,8 +134,12 @@ export class Rwsem {
   }
 
   *#wait(k: Task, write: boolean, subclass: number): Proc<void> {
+    if (k.stepping && this.writer === k) fail(`${k.name} takes ${this.label} ${this.id} while writing it`)
     if (k.stepping) {
-      yield { kind: 'access', mode: write ? AccessMode.acquire : AccessMode.acquireShared, object: this.id, label: this.label }
+      const gate = this.queues ? undefined : write ? this.#writeGate : this.#readGate
+      // Whoever joins a queue changes it for all.
+      const mode = write || this.queues ? AccessMode.acquire : AccessMode.acquireShared
+      yield { kind: 'access', mode, object: this.id, label: this.label, gate }
     }
     if (write ? this.tryWrite(k, subclass) : this.tryRead(k, subclass)) return
     if (this.writer === k) fail(`${k.name} takes ${this.label} ${this.id} while writing it`)
@@ -144,6 +159,7 @@ export class Rwsem {
   upRead(k: Task): void {
     if (this.readers <= 0) fail(`${k.name} leaves ${this.label} ${this.id}, which has no reader`)
     if (k.lockdep !== null) k.lockdep.gives(k, this.label, this.id)
+    if (k.stepping) touch(this.id, this.label, this.queues ? AccessMode.release : AccessMode.releaseShared)
     this.readers--
     this.#line?.touch(k.clock)
     if (k.clock.nowNs > this.#readersLeftNs) this.#readersLeftNs = k.clock.nowNs
@@ -153,6 +169,7 @@ export class Rwsem {
   upWrite(k: Task): void {
     if (this.writer !== k) fail(`${k.name} leaves ${this.label} ${this.id}, written by ${this.writer?.name ?? 'nobody'}`)
     if (k.lockdep !== null) k.lockdep.gives(k, this.label, this.id)
+    if (k.stepping) touch(this.id, this.label, AccessMode.release)
     this.#line?.touch(k.clock)
     this.#woken = 0
     this.writer = null
@@ -167,6 +184,7 @@ export class Rwsem {
       k.lockdep.gives(k, this.label, this.id)
       k.lockdep.takes(k, this.label, this.id, 'read')
     }
+    if (k.stepping) touch(this.id, this.label, AccessMode.release)
     this.#woken = 0
     this.writer = null
     this.#writerLeftNs = k.clock.nowNs

@@ -2,12 +2,12 @@
  * A seqlock: a spinlock for writers and a sequence count for readers, who start over when it changed.
  *
  * A bare count would not do where a reader waits for "even": it would spin for ever on the CPU of a preempted writer. The
- * lock also keeps writers apart. In the step gear a reader that finds the count odd parks until the writer leaves.
+ * lock also keeps writers apart. In the step gear a reader that finds the count odd is not ready until the writer leaves.
  *
  * Source: include/linux/seqlock.h.
  * @kernel seqlock_t, write_seqlock, write_sequnlock, read_seqbegin, read_seqretry
  */
-import { BLOCK, NOTHING, type Proc } from '../engine/op.ts'
+import { AccessMode, type Gate, NOTHING, type Proc } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'
 import { Seqcount } from './seqcount.ts'
 import { Spinlock } from './spinlock.ts'
@@ -15,7 +15,11 @@ import { Spinlock } from './spinlock.ts'
 export class Seqlock {
   readonly count: Seqcount
   readonly lock: Spinlock
-  #waiters: Task[] = []
+  readonly #gate: Gate = {
+    opens: () => (this.count.sequence & 1) === 0,
+    describe: () => `${this.label} ${this.id} to be even`,
+    holder: () => this.lock.holder,
+  }
 
   constructor(
     readonly id: number,
@@ -48,20 +52,12 @@ export class Seqlock {
 
   *#writeUnlockStep(k: Task): Proc<void> {
     yield* this.count.end(k)
-    const waiters = this.#waiters
-    this.#waiters = []
-    for (const w of waiters) w.wake(k.clock.nowNs)
     this.lock.unlock(k)
   }
 
   /** Waits until nobody writes; step gear only. @kernel read_seqbegin */
   *readBegin(k: Task): Proc<number> {
-    yield this.count.announce()
-    while ((this.count.sequence & 1) !== 0) {
-      this.#waiters.push(k)
-      k.spin(`${this.label} ${this.id} to be even`, this.lock.holder)
-      yield BLOCK
-    }
+    if (k.stepping) yield { kind: 'access', mode: AccessMode.read, object: this.id, label: this.label, gate: this.#gate }
     return this.count.sequence
   }
 

@@ -1,7 +1,8 @@
 /**
  * A spinlock.
  *
- * Step gear: taking it is an announced access; a waiter is parked with the holder's name, so that a cycle is found.
+ * Step gear: taking it is an announced access behind a gate: a waiter is not ready until the lock is free, and names the holder,
+ * so that a cycle is found.
  * Clock gear: nobody sleeps with a spinlock held, so it is always free when asked for, but it carries the time at which
  * it became free: an earlier asker's clock moves there. That is the price of contention.
  *
@@ -11,14 +12,20 @@
  * @kernel spin_lock, spin_trylock, spin_unlock
  */
 import { fail } from '../base/assert.ts'
+import { touch } from '../engine/footprint.ts'
 import type { LockWatch } from '../engine/lock_watch.ts'
-import { AccessMode, BLOCK, NOTHING, type Proc } from '../engine/op.ts'
+import { AccessMode, type AccessOp, type Gate, NOTHING, type Proc } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'
 
 export class Spinlock {
   holder: Task | null = null
   #freeAtNs = 0
-  #waiters: Task[] | null = null
+  readonly #gate: Gate = {
+    opens: () => this.holder === null,
+    describe: () => `${this.label} ${this.id}`,
+    holder: () => this.holder,
+  }
+  #announcement: AccessOp | null = null
 
   constructor(
     readonly id: number,
@@ -44,19 +51,30 @@ export class Spinlock {
 
   *#lockStep(k: Task, subclass: number): Proc<void> {
     k.lockdep?.asks(k, this.label, this.id, 'spin', subclass)
-    yield { kind: 'access', mode: AccessMode.acquire, object: this.id, label: this.label }
-    while (this.holder !== null) {
-      if (this.holder === k) fail(`${k.name} takes ${this.label} ${this.id} twice`)
-      this.#waiters ??= []
-      this.#waiters.push(k)
-      k.spin(`${this.label} ${this.id}`, this.holder)
-      yield BLOCK
-    }
+    if (this.holder === k) fail(`${k.name} takes ${this.label} ${this.id} twice`)
+    yield this.announce()
     this.holder = k
     k.lockdep?.takes(k, this.label, this.id, 'spin', subclass)
   }
 
-  /** Takes the lock if it is free. Announce the access before calling it in the step gear. */
+  /** The access that waits until the lock is free and takes it. */
+  announce(): AccessOp {
+    this.#announcement ??= {
+      kind: 'access',
+      mode: AccessMode.acquire,
+      object: this.id,
+      label: this.label,
+      gate: this.#gate,
+    }
+    return this.#announcement
+  }
+
+  /** The access that waits until the lock is free and does not take it: stands for a loop that tries again and again. */
+  awaitFree(): AccessOp {
+    return { kind: 'access', mode: AccessMode.read, object: this.id, label: this.label, gate: this.#gate }
+  }
+
+  /** Takes the lock if it is free. Announce a write of the lock before calling it in the step gear. */
   tryLock(k: Task): boolean {
     if (this.holder !== null) return false
     this.holder = k
@@ -67,26 +85,12 @@ export class Spinlock {
     return true
   }
 
-  /** Step gear: waits until the holder leaves, without taking the lock: stands for a loop that tries again and again. */
-  *waitFree(k: Task): Proc<void> {
-    while (this.holder !== null) {
-      this.#waiters ??= []
-      this.#waiters.push(k)
-      k.spin(`${this.label} ${this.id}`, this.holder)
-      yield BLOCK
-    }
-  }
-
   unlock(k: Task): void {
     if (this.holder !== k) fail(`${k.name} unlocks ${this.label} ${this.id} held by ${this.holder?.name ?? 'nobody'}`)
     if (k.lockdep !== null) k.lockdep.gives(k, this.label, this.id)
     this.holder = null
     this.#freeAtNs = k.clock.nowNs
-    const waiters = this.#waiters
-    if (waiters !== null && waiters.length > 0) {
-      this.#waiters = null
-      for (const w of waiters) w.wake(k.clock.nowNs)
-    }
+    if (k.stepping) touch(this.id, this.label, AccessMode.release)
   }
 }
 

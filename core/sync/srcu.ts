@@ -13,7 +13,8 @@
  * Source: kernel/rcu/srcutree.c.
  */
 import { fail } from '../base/assert.ts'
-import { BLOCK, NOTHING, type Proc, write } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, BLOCK, NOTHING, type Proc, write } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'
 import { Spinlock } from './spinlock.ts'
 
@@ -71,6 +72,7 @@ export class Srcu {
 
   /** Enters without telling lockdep: for RCU, which has rules of its own. */
   join(): 0 | 1 {
+    touch(this.id, 'srcu.readers', AccessMode.acquireShared)
     this.#readers[this.#index]++
     return this.#index
   }
@@ -82,6 +84,7 @@ export class Srcu {
   }
 
   leave(k: Task, index: 0 | 1): void {
+    touch(this.id, 'srcu.readers', this.#current === null ? AccessMode.releaseShared : AccessMode.write)
     if (--this.#readers[index] < 0) fail(`${k.name} leaves an SRCU section that it did not enter`)
     if (k.clock.nowNs > this.#readersLeftNs) this.#readersLeftNs = k.clock.nowNs
     if (this.#current !== null) this.#advance(k)
@@ -103,6 +106,7 @@ export class Srcu {
   *#callStep(k: Task, callback: Callback): Proc<void> {
     if (this.queueing === 'global') yield* this.#lock.lock(k)
     else yield write(this.id, 'srcu.percpu')
+    touch(this.id, 'srcu.readers', AccessMode.write)
     this.#next.push(callback)
     if (this.queueing === 'global') this.#lock.unlock(k)
     this.#advance(k)
@@ -154,6 +158,7 @@ export class Srcu {
       return
     }
     yield write(this.id, 'srcu.barrier')
+    touch(this.id, 'srcu.readers', AccessMode.write)
     while (this.pending > 0) {
       this.#barriers.push(k)
       k.park('deferred callbacks')

@@ -6,22 +6,32 @@
  * Source: kernel/sched/wait.c.
  * @kernel add_wait_queue, remove_wait_queue, wake_up
  */
+import { touch } from '../engine/footprint.ts'
+import { AccessMode } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'
 
 export class WaitQueue<E extends { readonly task: Task }> {
   readonly entries: E[] = []
 
+  constructor(
+    readonly id: number,
+    readonly label: string,
+  ) {}
+
   get length(): number {
+    touch(this.id, this.label, AccessMode.read)
     return this.entries.length
   }
 
   /** Adds at the tail: queues are first in, first out. */
   add(entry: E): void {
+    touch(this.id, this.label, AccessMode.write)
     this.entries.push(entry)
   }
 
   /** True if the entry was on the queue. */
   remove(entry: E): boolean {
+    touch(this.id, this.label, AccessMode.write)
     const i = this.entries.indexOf(entry)
     if (i < 0) return false
     this.entries.splice(i, 1)
@@ -29,11 +39,13 @@ export class WaitQueue<E extends { readonly task: Task }> {
   }
 
   shift(): E | undefined {
+    touch(this.id, this.label, AccessMode.write)
     return this.entries.shift()
   }
 
   /** Removes and wakes every entry that `matches`; returns how many. */
   wake(atNs: number, matches: (entry: E) => boolean): number {
+    touch(this.id, this.label, AccessMode.write)
     let woken = 0
     for (let i = 0; i < this.entries.length; ) {
       const entry = this.entries[i]

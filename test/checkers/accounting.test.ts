@@ -103,7 +103,7 @@ describe('planted', () => {
   })
 
   it('a frame that nobody maps', () => {
-    const wrong = verdicts((rig) => void rig.kernel.pages.allocate())
+    const wrong = verdicts((rig) => void rig.kernel.pages.allocate(0))
     expect(wrong).toEqual({ noFrameLeaks: expect.stringMatching(/refcount 1 and no mapping/) })
   })
 

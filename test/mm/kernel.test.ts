@@ -23,7 +23,7 @@ describe('a kernel', () => {
   it('keeps the page lock in the page', () => {
     const rig = new Rig()
     const { kernel } = rig
-    const pfn = kernel.pages.allocate()
+    const pfn = kernel.pages.allocate(0)
     rig.act((k) => {
       expect(kernel.pageLocks.tryLock(k, pfn)).toBe(true)
       expect((kernel.pages.flags[pfn] ?? 0) & PG_LOCKED).toBe(PG_LOCKED)

@@ -52,7 +52,7 @@ it('a freed page has no node, also when its frame is used again; pruning drops t
   expect(ksm.of(rig.kernel, pfn)?.items).toHaveLength(2)
   rig.call((k) => munmap(k, rig.mm, at(4), P))
   rig.call((k) => munmap(k, rig.mm, at(9), P))
-  const again = rig.kernel.pages.allocate()
+  const again = rig.kernel.pages.allocate(0)
   expect(again).toBe(pfn)
   expect(ksm.of(rig.kernel, pfn)).toBeNull()
   expect(rig.kernel.anonVmas.live).toBe(2)

@@ -137,6 +137,11 @@ interface Seen {
   readonly readerWaited: boolean
 }
 
+/** The task could not go on at once. */
+function waits(k: Task, op: Op): boolean {
+  return op.kind !== 'access' || op.gate?.opens(k) === false
+}
+
 function crowd(seed: number, looksTwice: boolean): Seen {
   const mm = mmapLock()
   const area = areaLock()
@@ -152,7 +157,7 @@ function crowd(seed: number, looksTwice: boolean): Seen {
       const proc = area.startRead(k, mm, looksTwice)
       let next = proc.next()
       while (next.done !== true) {
-        if (next.value.kind !== 'access') readerWaited = true
+        if (waits(k, next.value)) readerWaited = true
         yield next.value
         next = proc.next()
       }
@@ -172,7 +177,7 @@ function crowd(seed: number, looksTwice: boolean): Seen {
     yield* mm.downWrite(k)
     const proc = area.startWrite(k, mm)
     for (let next = proc.next(); next.done !== true; next = proc.next()) {
-      if (next.value.kind === 'block') waited = true
+      if (waits(k, next.value)) waited = true
       yield next.value
     }
     writing = true

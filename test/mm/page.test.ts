@@ -15,7 +15,7 @@ describe('the allocator', () => {
         const out: number[] = []
         for (const take of steps) {
           if (take) {
-            const pfn = pages.allocate()
+            const pfn = pages.allocate(0)
             if (out.length === 7) expect(pfn).toBe(-1)
             else {
               expect(pfn).toBeGreaterThan(ZERO_PFN)
@@ -35,7 +35,7 @@ describe('the allocator', () => {
 
   it('frees with the last reference only, and then forgets mapping, index and flags', () => {
     const pages = new Pages(new PhysMem(4))
-    const pfn = pages.allocate()
+    const pfn = pages.allocate(0)
     pages.get(pfn)
     pages.mapping[pfn] = 7
     pages.index[pfn] = 9
@@ -46,16 +46,16 @@ describe('the allocator', () => {
     pages.put(pfn)
     expect(pages.used).toBe(0)
     expect([pages.mapping[pfn], pages.index[pfn], pages.flags[pfn]]).toEqual([0, 0, 0])
-    expect(pages.allocate()).toBe(pfn)
+    expect(pages.allocate(0)).toBe(pfn)
   })
 
   it('refuses one put too many, and the end of a page that is still mapped', () => {
     const pages = new Pages(new PhysMem(4))
-    const a = pages.allocate()
+    const a = pages.allocate(0)
     pages.put(a)
     expect(() => pages.put(a)).toThrow(/refcount/)
     const other = new Pages(new PhysMem(4))
-    const b = other.allocate()
+    const b = other.allocate(0)
     other.mapcount[b] = 1
     expect(other.isMapped(b)).toBe(true)
     expect(() => other.put(b)).toThrow(/mapcount 1/)

@@ -9,12 +9,12 @@ const allocator = (frames: number) => new Pages(new PhysMem(frames))
 describe('blocks of 512 frames', () => {
   it('are aligned, come from the top, and leave the bottom to single frames', () => {
     const pages = allocator(4 * H)
-    expect([pages.allocateHuge(), pages.allocate(), pages.allocateHuge(), pages.used]).toEqual([3 * H, 1, 2 * H, 2 * H + 1])
+    expect([pages.allocateHuge(), pages.allocate(0), pages.allocateHuge(), pages.used]).toEqual([3 * H, 1, 2 * H, 2 * H + 1])
   })
 
   it('run out before they reach frames in use, or the zero page', () => {
     const pages = allocator(3 * H)
-    pages.allocate()
+    pages.allocate(0)
     expect([pages.allocateHuge(), pages.allocateHuge(), pages.allocateHuge()]).toEqual([2 * H, H, -1])
   })
 
@@ -24,8 +24,8 @@ describe('blocks of 512 frames', () => {
     pages.put(head)
     expect(pages.allocateHuge()).toBe(head)
     pages.put(head)
-    for (let i = 1; i < H; i++) pages.allocate()
-    expect([pages.allocate(), pages.used, pages.allocateHuge()]).toEqual([head, H, -1])
+    for (let i = 1; i < H; i++) pages.allocate(0)
+    expect([pages.allocate(0), pages.used, pages.allocateHuge()]).toEqual([head, H, -1])
   })
 
   it('are made of single frames again where all 512 are free, and only there', () => {

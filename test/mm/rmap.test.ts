@@ -24,7 +24,7 @@ describe.each(GEARS)('page_lock_anon_vma_read in the %s gear', (gear) => {
   it('a frame that is not anonymous has none', () => {
     const rig = new Rig({ gear })
     rig.map(1)
-    const pfn = rig.kernel.pages.allocate()
+    const pfn = rig.kernel.pages.allocate(0)
     expect(rig.call((k) => lockOnce(k, rig, pfn))).toBeNull()
   })
 

@@ -14,7 +14,7 @@ function rigWithSwap(slots = 3): Rig {
 }
 
 function locked(rig: Rig): number {
-  const pfn = rig.kernel.pages.allocate()
+  const pfn = rig.kernel.pages.allocate(0)
   rig.kernel.pages.flags[pfn] = (rig.kernel.pages.flags[pfn] ?? 0) | 1
   return pfn
 }
@@ -102,7 +102,7 @@ describe('content', () => {
 it.each([
   ['counts below zero', (rig: Rig) => rig.kernel.swap.free(1), 'count -1 < 0'],
   ['counts of a free slot', (rig: Rig) => rig.kernel.swap.duplicate(1), 'duplicated while free'],
-  ['a page that is not locked', (rig: Rig) => rig.kernel.swap.addToSwap(rig.kernel.pages.allocate()), 'unlocked'],
+  ['a page that is not locked', (rig: Rig) => rig.kernel.swap.addToSwap(rig.kernel.pages.allocate(0)), 'unlocked'],
   ['a second device', (rig: Rig) => rig.kernel.swap.on(1), 'already on'],
   ['reading what nobody has', (rig: Rig) => rig.kernel.swap.addForRead(locked(rig), 1), 'is read with count 0'],
 ])('refuses %s', (_what, misuse, message) => {

@@ -90,8 +90,9 @@ describe('in the step gear', () => {
     expect(witness.together).toBe(2)
   })
 
-  it('a reader that asks again behind a waiting writer is a deadlock', () => {
+  it('a reader that asks again behind a queued writer is a deadlock', () => {
     const lock = make()
+    lock.queues = true
     const execution = stepTasks(roundRobin(), [
       function* (k) {
         yield* lock.downRead(k)

@@ -53,7 +53,7 @@ describe('no wake-up is lost', () => {
   it('in the step gear, under any schedule', () => {
     fc.assert(
       fc.property(fc.nat(), wanted, fc.shuffledSubarray([0, 1, 2, 3], { minLength: 4 }), (seed, plan, order) => {
-        const queue = new WaitQueue<Entry>()
+        const queue = new WaitQueue<Entry>(1, 'pages')
         const here = new Set<number>()
         const bodies = [...plan.map((pages) => waits(queue, here, pages)), brings(queue, here, order)]
         expect(stepTasks(random(new Prng(seed)), bodies).run(10_000)).toBe('done')
@@ -65,7 +65,7 @@ describe('no wake-up is lost', () => {
   it('in the clock gear, for any order of pages', () => {
     fc.assert(
       fc.property(wanted, fc.shuffledSubarray([0, 1, 2, 3], { minLength: 4 }), (plan, order) => {
-        const queue = new WaitQueue<Entry>()
+        const queue = new WaitQueue<Entry>(1, 'pages')
         const here = new Set<number>()
         const { timeline, tasks } = clockTasks(5, [...plan.map((pages) => waits(queue, here, pages)), brings(queue, here, order)])
         runToIdle(timeline)
@@ -78,7 +78,7 @@ describe('no wake-up is lost', () => {
   it('and without the park before the look, one would be: a schedule that hangs is found', () => {
     const outcomes = new Set<string>()
     for (let seed = 0; seed < 50; seed++) {
-      const queue = new WaitQueue<Entry>()
+      const queue = new WaitQueue<Entry>(1, 'pages')
       const here = new Set<number>()
       const careless: Body = function* (k) {
         yield read(1, 'page')
@@ -96,7 +96,7 @@ describe('no wake-up is lost', () => {
 
 describe('a wake', () => {
   it('takes those that match, in order of arrival, and leaves the rest', () => {
-    const queue = new WaitQueue<Entry>()
+    const queue = new WaitQueue<Entry>(1, 'pages')
     const { timeline, tasks } = clockTasks(
       1,
       new Array<Body>(4).fill(function* () {}),
@@ -113,7 +113,7 @@ describe('a wake', () => {
   })
 
   it('of an entry that was removed finds nothing', () => {
-    const queue = new WaitQueue<Entry>()
+    const queue = new WaitQueue<Entry>(1, 'pages')
     const { tasks } = clockTasks(1, [function* () {}])
     const entry = { task: tasks[0] as Task, page: 1 }
     queue.add(entry)

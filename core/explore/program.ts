@@ -1,0 +1,30 @@
+/**
+ * What a search searches: a program that can be started again and again, and runs one announced step at a time.
+ *
+ * A generator cannot be copied, so each schedule is run from the start. A program must be deterministic: the same choices give
+ * the same run. The search knows tasks by their ids and names, and nothing of what they do.
+ */
+import type { Execution } from '../engine/execution.ts'
+
+/** A broken invariant, with the two values that disagree. */
+export interface Violation {
+  /** `I-RMAP`; `I-DEAD` for a deadlock; `BUG` where an assertion of the model has no name in the catalogue. */
+  readonly invariant: string
+  /** One sentence. */
+  readonly message: string
+  readonly expected?: string
+  readonly found?: string
+}
+
+/** One start of a program. The tasks are spawned on `execution`; nothing has run yet. */
+export interface Run {
+  readonly execution: Execution
+  /** After each step: what it broke, or null. Cheap. */
+  check(): Violation | null
+  /** After the last step, all tasks done: what the end shows to be broken, or null. */
+  finish(): Violation | null
+  /** At the end: what the threads saw, as one short line; equal lines mean equal outcomes. */
+  outcome(): string
+}
+
+export type Program = (scheduler: Execution['scheduler']) => Run
