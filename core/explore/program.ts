@@ -4,6 +4,7 @@
  * A generator cannot be copied, so each schedule is run from the start. A program must be deterministic: the same choices give
  * the same run. The search knows tasks by their ids and names, and nothing of what they do.
  */
+import { AssertionError, InvariantError } from '../base/assert.ts'
 import type { Execution } from '../engine/execution.ts'
 
 /** A broken invariant, with the two values that disagree. */
@@ -28,3 +29,10 @@ export interface Run {
 }
 
 export type Program = (scheduler: Execution['scheduler']) => Run
+
+/** What an exception thrown by a step says is broken; anything but a failed assertion of the model goes on as it is. */
+export function violationOf(error: unknown): Violation {
+  if (error instanceof InvariantError) return { invariant: error.invariant, message: error.message }
+  if (error instanceof AssertionError) return { invariant: 'BUG', message: error.message }
+  throw error
+}

@@ -36,6 +36,8 @@ export interface MachineOptions {
   readonly without: ReadonlySet<ProtectionName>
   /** Whether every acquisition of a lock is checked; by default in the step gear. */
   readonly lockdep?: boolean
+  /** Page tables that there is room for at first. */
+  readonly tableNodes?: number
 }
 
 export class Machine {
@@ -53,7 +55,7 @@ export class Machine {
     readonly identity: Identity,
     readonly recorder: Recorder,
   ) {
-    this.kernel = new Kernel(options.name, options.preset, options.frames, options.without)
+    this.kernel = new Kernel(options.name, options.preset, options.frames, options.without, options.tableNodes)
     if (options.lockdep ?? engine.stepping) this.kernel.lockdep = new Lockdep(LOCK_ORDER)
     this.windowPages = options.windowPages
   }

@@ -64,7 +64,7 @@ export class Kernel {
   readonly phys: PhysMem
   readonly pages: Pages
   readonly pageLocks: PageLocks
-  readonly tables = new PageTablePool()
+  readonly tables: PageTablePool
   readonly anonVmas: AnonVmaSlab
   readonly ksm = new StableNodes()
   /** Empty until swapOn. */
@@ -99,7 +99,10 @@ export class Kernel {
     readonly preset: CpuPreset,
     frames: number,
     without: ReadonlySet<ProtectionName> = new Set(),
+    /** Page tables that there is room for at first; it grows. */
+    tableNodes = 64,
   ) {
+    this.tables = new PageTablePool(tableNodes)
     this.phys = new PhysMem(frames)
     this.pages = new Pages(this.phys)
     this.swap = new Swap(this.phys, this.pages)

@@ -1,0 +1,36 @@
+/**
+ * What all strategies share: how a search is asked for, and how it is driven.
+ *
+ * A search is a generator: it yields its progress every few hundred schedules and returns its verdict, so that a host can show
+ * how far it is, let its events in, and stop it at any yield.
+ */
+import type { SearchProgress, Verdict } from './verdict.ts'
+
+export interface SearchOptions {
+  /** Bound of dfs: schedules with more preemptions are left out. */
+  readonly preemptions?: number
+  /** Stop after so many schedules. */
+  readonly schedules?: number
+  /** A schedule longer than this is cut, and said to be. [5,000] */
+  readonly steps?: number
+  /** Of random and pct. [1] */
+  readonly seed?: number
+  /** Of pct: the depth of the bugs it looks for. [3] */
+  readonly depth?: number
+}
+
+export type Search = Generator<SearchProgress, Verdict, void>
+
+/** Steps after which a schedule is cut unless told otherwise. */
+export const STEP_LIMIT = 5_000
+
+/** Schedules between two reports of progress. */
+export const SCHEDULES_A_YIELD = 256
+
+/** Runs a search to its end. */
+export function finish(search: Search): Verdict {
+  for (;;) {
+    const { done, value } = search.next()
+    if (done === true) return value
+  }
+}

@@ -1,0 +1,14 @@
+/**
+ * The museum: every litmus test there is, in the order in which it is shown.
+ *
+ * A new one goes into a file of its family under tests/, and here only if the family is new.
+ */
+import type { Litmus } from './litmus.ts'
+import { REMAP } from './tests/remap.ts'
+
+export const MUSEUM: readonly Litmus[] = [...REMAP]
+
+/** The litmus test of that name, or null. */
+export function litmusNamed(name: string): Litmus | null {
+  return MUSEUM.find((litmus) => litmus.name === name) ?? null
+}

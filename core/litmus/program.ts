@@ -1,0 +1,34 @@
+/**
+ * A litmus test as a program that a search can start again and again, with the invariants of the catalogue watched.
+ *
+ * After each step: the scene's own watch, and every invariant's check of a state in which things may be in flight. At the end,
+ * when nothing is: every invariant once more, strictly, and what the actors saw.
+ */
+import type { Invariant } from '../checkers/invariant.ts'
+import { INVARIANTS } from '../checkers/invariants.ts'
+import type { Program, Violation } from '../explore/program.ts'
+import type { ProtectionName } from '../mm/kconfig.ts'
+import type { Litmus } from './litmus.ts'
+import { World } from './world.ts'
+
+export function programOf(litmus: Litmus, without: ReadonlySet<ProtectionName>): Program {
+  return (scheduler) => {
+    const world = new World(scheduler, without, litmus.world)
+    const scene = litmus.build(world)
+    const state = { processes: world.processes, execution: world.execution }
+    return {
+      execution: world.execution,
+      check: () => scene.watch?.() ?? firstBroken((invariant) => invariant.inFlight?.(state) ?? null),
+      finish: () => scene.judge?.() ?? firstBroken((invariant) => invariant.atRest?.(state) ?? null),
+      outcome: () => scene.outcome(),
+    }
+  }
+}
+
+function firstBroken(check: (invariant: Invariant) => string | null): Violation | null {
+  for (const invariant of INVARIANTS) {
+    const message = check(invariant)
+    if (message !== null) return { invariant: invariant.id, message }
+  }
+  return null
+}
