@@ -63,7 +63,7 @@ export function rmapFindsEveryMapping(processes: readonly Process[]): string | n
     const { tree } = process.mm
     let wrong: string | null = null
     const check = (page: number, pfn: Pfn, count: number): void => {
-      const vma = tree.find(page)
+      const vma = tree.walk(page)
       const mapping = pages.mapping[pfn]
       if (vma === null || !vma.contains(page) || page + count > vma.end) {
         wrong = `pfn ${pfn} is mapped at page ${page}, where there is no area`
@@ -93,7 +93,7 @@ export function rmapFindsEveryMapping(processes: readonly Process[]): string | n
 /** A KSM page is found through the items of its stable node, each of which leads to the areas of one anon_vma. */
 function mergedButNotListed(process: Process, pfn: number, page: number): string | null {
   const node = process.machine.kernel.ksm.of(process.machine.kernel, pfn)
-  const vma = process.mm.tree.find(page)
+  const vma = process.mm.tree.walk(page)
   if (node?.items.some((item) => item.page === page && item.anonVma.chains.some((edge) => edge.vma === vma))) return null
   return `the stable node of pfn ${pfn} does not lead to page ${page}`
 }

@@ -33,7 +33,7 @@ export function rightsAreThoseOfTheArea(processes: readonly Process[]): string |
 }
 
 function wrongAt(process: Process, page: number, pte: Pte): string | null {
-  const vma = process.mm.tree.find(page)
+  const vma = process.mm.tree.walk(page)
   if (vma === null || !vma.contains(page)) return `page ${page} has an entry, and there is no area`
   if (!ptePresent(pte)) return null
   if ((pte & PTE_P) !== 0 && (vma.flags & (VM_READ | VM_WRITE)) === 0)

@@ -74,7 +74,7 @@ function signalOf(error: SignalError, { process }: Actor, touched: number): Outc
   const start = addressOf(error.page)
   const address = touched >= start && touched < start + 4096 ? touched : start
   if (error.signal === 'sigbus') return { name: 'SIGBUS', code: 2, address }
-  const vma = process.mm.tree.find(error.page)
+  const vma = process.mm.tree.walk(error.page)
   return { name: 'SIGSEGV', code: vma?.contains(error.page) === true ? 2 : 1, address }
 }
 

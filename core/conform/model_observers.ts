@@ -39,7 +39,7 @@ function frameAt({ mm }: Actor['process'], page: number): number {
 function reverseMap(process: Actor['process'], page: number, firstOfRegion: number): Record<string, number> {
   const { kernel, tree } = process.mm
   const frame = frameAt(process, page)
-  const vma = tree.find(page)
+  const vma = tree.walk(page)
   if (frame < 0 || vma === null || vma.anonVma === null) return {}
   const { index, mapping, mapcount } = kernel.pages
   return {

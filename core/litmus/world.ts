@@ -171,7 +171,7 @@ export class World {
   }
 
   vma(page: number, mm = this.mm): Vma {
-    const vma = mm.tree.find(page)
+    const vma = mm.tree.walk(page)
     if (vma === null || !vma.contains(page)) fail(`no area at page ${page}`)
     return vma
   }

@@ -55,7 +55,7 @@ function* access(k: Thread, process: Process, address: number, value: number | n
     if (!(e instanceof SignalError)) throw e
     if (e.signal === 'sigbus') return { ...none, signal: 'SIGBUS', code: BUS_ADRERR }
     if (e.signal !== 'sigsegv') return { ...none, signal: 'SIGKILL' }
-    const mapped = mm.tree.find(page)?.contains(page) === true
+    const mapped = mm.tree.walk(page)?.contains(page) === true
     return { ...none, signal: 'SIGSEGV', code: mapped ? SEGV_ACCERR : SEGV_MAPERR }
   }
 }

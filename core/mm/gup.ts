@@ -1,22 +1,22 @@
 /**
  * The kernel reaches for a page of user memory on somebody's behalf: get_user_pages, and what is built on it.
  *
- *  1. walk the table; there with enough rights: done.   2. no area, or one without the right -> EFAULT.
- *  3. fault it in as kernel code: no signal handler can run in the middle, so what would be a signal is EFAULT.
+ *  1. walk the table without a lock; a PTE with enough rights: done. Areas are not looked at: that needs mmap_lock.
+ *  2. fault it in as kernel code: no area, or one without the right -> EFAULT, as is all that would be a signal to user code.
+ *  3. start over: what was faulted in may be gone again.
  *
  * Users: write(2) of a buffer, process_vm_readv, MADV_POPULATE_READ and WRITE, mlock.
  * Source: mm/gup.c.
- * @kernel __get_user_pages, faultin_page, fault_in_readable
+ * @kernel __get_user_pages, gup_fast, faultin_page, fault_in_readable
  */
 import { type Proc, read } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { type Pfn, ZERO_PFN } from '../hw/phys_mem.ts'
-import { ptePfn, ptePresent, pteWritable } from '../hw/pte.ts'
+import { PTE_P, ptePfn, pteWritable } from '../hw/pte.ts'
 import { ERRNO } from './errno.ts'
 import { type Mm, WINDOW_BASE } from './mm.ts'
 import { handlePageFault } from './page_fault.ts'
 import { FAULT_KERNEL } from './vm_fault.ts'
-import { VM_READ, VM_WRITE } from './vma.ts'
 
 /** The frame behind a page, or EFAULT. The caller must not keep it across a yield. */
 export function* getUserPage(k: Thread, mm: Mm, page: number, store: boolean): Proc<Pfn> {
@@ -25,9 +25,7 @@ export function* getUserPage(k: Thread, mm: Mm, page: number, store: boolean): P
     if (page >= 0 && page < mm.windowPages) {
       if (k.stepping) yield read(page, 'pte')
       const pte = mm.table.lookup(page)
-      const vma = mm.tree.find(page)
-      const allowed = vma?.contains(page) && (vma.flags & (store ? VM_WRITE : VM_READ)) !== 0
-      if (ptePresent(pte) && (!store || pteWritable(pte))) return allowed ? ptePfn(pte) : ERRNO.EFAULT
+      if ((pte & PTE_P) !== 0 && (!store || pteWritable(pte))) return ptePfn(pte)
     }
     // 2. and 3.
     if (!(page >= 0) || (yield* handlePageFault(k, mm, page, store, FAULT_KERNEL)) !== 'ok') return ERRNO.EFAULT

@@ -41,7 +41,10 @@ export function* mlock(k: Thread, mm: Mm, address: number, length: number, lock:
   if (!covered) return ERRNO.ENOMEM
   if (!lock) return 0
   for (let page = start; page < end; page++) {
+    // The area may have changed since, or gone.
+    yield* mm.mmapLock.downRead(k)
     const store = ((mm.tree.find(page)?.flags ?? 0) & VM_WRITE) !== 0
+    mm.mmapLock.upRead(k)
     if ((yield* populate(k, mm, page, page + 1, store)) !== 0) return ERRNO.ENOMEM
   }
   return 0

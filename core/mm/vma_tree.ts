@@ -40,6 +40,7 @@ export class VmaTree {
 
   /** The first area with end > page; it need not contain the page. Null if there is none. Under mmap_lock. @kernel find_vma */
   find(page: number): Vma | null {
+    if (!this.mm.mmapLock.isHeld) fail(`an area is looked up at page ${page} without mmap_lock`)
     const last = this.#last
     if (last?.contains(page)) return last
     this.#last = this.walk(page)

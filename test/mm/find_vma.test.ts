@@ -45,6 +45,7 @@ describe.each(LOOKUPS)('%s', (_name, path, look) => {
     for (const p of [3, 7, 8, 16, 21, 30]) rig.place(p, p === 7 ? 1 : 3)
     const pages = Array.from({ length: 40 }, (_, page) => page)
     const found = pages.map((page) => rig.call((k) => look(k, rig, page)))
+    rig.mm.mmapLock.tryRead(rig.machine.makeThread('reader'))
     expect(found).toEqual(pages.map((page) => rig.mm.tree.find(page)))
     expect(found.at(-1)).toBeNull()
   })
@@ -52,6 +53,7 @@ describe.each(LOOKUPS)('%s', (_name, path, look) => {
   it('neither uses nor fills the cache of the look-up under mmap_lock', () => {
     const rig = rigOf(path)
     const { tree } = rig.mm
+    rig.mm.mmapLock.tryRead(rig.machine.makeThread('reader'))
     const [low, , high] = [rig.place(1, 1), rig.place(10, 1), rig.place(50, 1)]
     // A lie about the area in the cache tells an answer from the cache from one from the tree.
     expect(tree.find(1)).toBe(low)

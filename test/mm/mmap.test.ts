@@ -126,7 +126,7 @@ function perform(rig: Rig, cells: readonly (Cell | null)[], c: Call): number | n
 /** Each page's flags as the tree has them. */
 function flagsByPage(rig: Rig): (number | null)[] {
   return Array.from({ length: PAGES + 1 }, (_, p) => {
-    const vma = rig.mm.tree.find(p)
+    const vma = rig.mm.tree.walk(p)
     return vma?.contains(p) ? vma.flags : null
   })
 }

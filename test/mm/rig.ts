@@ -227,7 +227,7 @@ export class Rig {
   }
 
   vma(page: number, mm = this.mm): Vma {
-    const vma = mm.tree.find(page)
+    const vma = mm.tree.walk(page)
     if (vma === null || !vma.contains(page)) throw new Error(`no area at page ${page}`)
     return vma
   }

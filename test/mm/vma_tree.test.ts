@@ -20,6 +20,7 @@ it('find, overlapping, neighbours and gaps are those of a sorted list', () => {
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
       const rig = new Rig({ windowPages: WINDOW })
       const { tree } = rig.mm
+      rig.mm.mmapLock.tryRead(rig.machine.makeThread('reader'))
       let list: Vma[] = []
       for (const { what, page, pages } of steps) {
         const at = list.find((v) => v.contains(page))
@@ -64,7 +65,9 @@ it('refuses an area that overlaps another, and the removal of one it does not ha
 })
 
 it('finds the right area although the last one found was cut short or removed', () => {
-  const tree = new VmaTree(new Rig().mm)
+  const rig = new Rig()
+  const tree = new VmaTree(rig.mm)
+  rig.mm.mmapLock.tryRead(rig.machine.makeThread('reader'))
   const vma = new Vma(1, 0, 8, VM_READ)
   tree.insert(vma)
   expect(tree.find(6)).toBe(vma)
@@ -73,6 +76,13 @@ it('finds the right area although the last one found was cut short or removed', 
   expect(tree.find(2)).toBe(vma)
   tree.remove(vma)
   expect(tree.find(2)).toBeNull()
+})
+
+it('answers only under mmap_lock: what it found last may be going', () => {
+  const rig = new Rig()
+  rig.place(4, 4)
+  expect(() => rig.mm.tree.find(5)).toThrow(/page 5 without mmap_lock/)
+  expect(rig.mm.tree.walk(5)?.start).toBe(4)
 })
 
 function lowestGap(list: readonly Vma[], from: number, pages: number): number {
