@@ -40,7 +40,6 @@ export class Execution implements Engine {
   /** What the last step touched, while footprints are recorded. */
   footprint: Footprint = []
   readonly #tasks: Task[] = []
-  readonly #pending = new Map<Task, AccessOp | null>()
   readonly #unstarted: Task[] = []
   #last: Task | null = null
 
@@ -50,7 +49,6 @@ export class Execution implements Engine {
     assert(task.stepping, `task ${task.name} was not made for the step gear`)
     task.engine = this
     this.#tasks.push(task)
-    this.#pending.set(task, null)
     this.#unstarted.push(task)
   }
 
@@ -74,7 +72,7 @@ export class Execution implements Engine {
 
   /** The access a ready task would perform next. */
   pending(task: Task): AccessOp | null {
-    return this.#pending.get(task) ?? null
+    return task.announced
   }
 
   /** Tasks that could run the next step. A sleeping one may: time passes at any point. */
@@ -101,7 +99,7 @@ export class Execution implements Engine {
     this.step++
     task.clock.nowNs = this.step
     task.clock.sliceEndNs = Number.POSITIVE_INFINITY
-    const op = this.#pending.get(task) ?? null
+    const op = task.announced
     this.performed = op
     if (!isRecording()) {
       this.#run(task)
@@ -136,18 +134,18 @@ export class Execution implements Engine {
     const result = proc.next()
     if (result.done === true) {
       task.state = 'done'
-      this.#pending.set(task, null)
+      task.announced = null
       task.lockdep?.ends(task)
       return
     }
     const op = result.value
     switch (op.kind) {
       case 'access':
-        this.#pending.set(task, op)
+        task.announced = op
         if (op.gate !== undefined) task.gate = op.gate
         return
       case 'block':
-        this.#pending.set(task, null)
+        task.announced = null
         if (task.parked) {
           task.state = 'blocked'
           if (!task.spinning) task.lockdep?.sleeps(task, task.waitsFor)
@@ -156,10 +154,10 @@ export class Execution implements Engine {
       case 'sleep':
         task.lockdep?.sleeps(task, 'a time to pass')
         task.state = 'sleeping'
-        this.#pending.set(task, null)
+        task.announced = null
         return
       case 'quantum':
-        this.#pending.set(task, null)
+        task.announced = null
         return
       case 'input':
         throw new Error(`task ${task.name} asked for input in the step gear`)

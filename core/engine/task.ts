@@ -10,7 +10,7 @@
 
 import { touch } from './footprint.ts'
 import type { LockWatch } from './lock_watch.ts'
-import { AccessMode, BLOCK, type Gate, type Op, type Proc } from './op.ts'
+import { AccessMode, type AccessOp, BLOCK, type Gate, type Op, type Proc } from './op.ts'
 
 /** The virtual time of one CPU, in ns. In the step gear it is the step number. */
 export class Clock {
@@ -39,7 +39,9 @@ export class Task {
   daemon = false
   /** True between park and wake: BLOCK would sleep. */
   parked = false
-  /** Step gear: what the pending access has to wait for; null if nothing. */
+  /** Step gear: the access that the task has announced and not yet performed; null before a wake-up. */
+  announced: AccessOp | null = null
+  /** Step gear: what that access has to wait for; null if nothing. */
   gate: Gate | null = null
   #sleepsOn = ''
   #sleepsBehind: Task | null = null

@@ -47,8 +47,8 @@ export class Mmu {
 
   constructor(preset: CpuPreset, windowPages: number, clock: Clock) {
     const nsPerCycle = 1 / preset.clockGHz.value
-    this.l1 = new L1Tlb(preset.l1Entries.value, windowPages)
     this.l2 = new L2Tlb(preset.l2Entries.value, preset.l2Ways.value, windowPages)
+    this.l1 = new L1Tlb(preset.l1Entries.value, windowPages, this.l2.hugeBase)
     this.walkCache = new WalkCache(
       [preset.pwcEntries[0].value, preset.pwcEntries[1].value, preset.pwcEntries[2].value],
       windowPages,

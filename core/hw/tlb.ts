@@ -24,14 +24,14 @@ export const TLB_W = 1
 export const TLB_D = 2
 export const TLB_STORE = TLB_W | TLB_D
 
-/** The first unit of 2 MiB. A multiple of any number of sets, so that a unit's low bits choose its set. */
-function firstHugeUnit(windowPages: number): number {
-  return (windowPages + 4095) & ~4095
+/** The first unit of 2 MiB. A multiple of the number of sets, so that a unit's low bits choose its set. */
+export function firstHugeUnit(windowPages: number, sets: number): number {
+  return (windowPages + sets - 1) & -sets
 }
 
 /** Units of a window: its pages and its 2 MiB. */
-function unitsOf(windowPages: number): number {
-  return firstHugeUnit(windowPages) + (windowPages >>> 9) + 1
+function unitsOf(windowPages: number, hugeBase: number): number {
+  return hugeBase + (windowPages >>> 9) + 1
 }
 
 export class L1Tlb {
@@ -45,11 +45,12 @@ export class L1Tlb {
   readonly #next: Uint8Array
   readonly #prev: Uint8Array
 
-  constructor(entries: number, windowPages: number) {
+  /** `hugeBase`: firstHugeUnit of the L2 beside it. */
+  constructor(entries: number, windowPages: number, hugeBase: number) {
     assert(entries >= 1 && entries <= 255, `L1 TLB of ${entries} entries: 1 to 255`)
     this.entries = entries
-    this.hugeBase = firstHugeUnit(windowPages)
-    this.where = new Uint8Array(unitsOf(windowPages))
+    this.hugeBase = hugeBase
+    this.where = new Uint8Array(unitsOf(windowPages, hugeBase))
     this.page = new Int32Array(entries + 1).fill(-1)
     this.pfn = new Int32Array(entries + 1)
     this.perm = new Uint8Array(entries + 1)
@@ -142,8 +143,8 @@ export class L2Tlb {
     assert((this.sets & (this.sets - 1)) === 0 && entries <= 32_768 && ways <= 31, `L2 TLB of ${entries} entries, ${ways} ways`)
     this.#shift = 32 - Math.clz32(ways - 1)
     const slots = (this.sets << this.#shift) + 1
-    this.hugeBase = firstHugeUnit(windowPages)
-    this.where = new Uint16Array(unitsOf(windowPages))
+    this.hugeBase = firstHugeUnit(windowPages, this.sets)
+    this.where = new Uint16Array(unitsOf(windowPages, this.hugeBase))
     this.page = new Int32Array(slots).fill(-1)
     this.pfn = new Int32Array(slots)
     this.perm = new Uint8Array(slots)

@@ -29,7 +29,7 @@ export const at = addressOf
 export interface WorldOptions {
   /** CPUs of the machine; actors name them from 0. [2] */
   readonly cpus?: number
-  /** Frames for each CPU's list. [8] */
+  /** Frames for each CPU's list. [7] */
   readonly framesPerCpu?: number
   /** Pages of a process's window. [64] */
   readonly windowPages?: number
@@ -63,11 +63,11 @@ export class World {
       {
         name: 'destination',
         preset: LITMUS_CPU,
-        frames: 1 + cpus * (options.framesPerCpu ?? 8),
+        frames: 1 + cpus * (options.framesPerCpu ?? 7),
         windowPages: options.windowPages ?? 64,
         without,
         lockdep: false,
-        tableNodes: 8,
+        tableNodes: 6,
       },
       this.execution,
       new Identity(),

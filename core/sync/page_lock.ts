@@ -27,8 +27,9 @@ const REMEMBERED = 256
 
 export class PageLocks {
   readonly #bit: LockBit
-  readonly #freePfn = new Int32Array(REMEMBERED).fill(-1)
-  readonly #freeAtNs = new Float64Array(REMEMBERED)
+  /** Made when the clock gear first unlocks a page. */
+  #freePfn = new Int32Array(0)
+  #freeAtNs = new Float64Array(0)
   readonly #waiters = new Map<number, Task[]>()
 
   constructor(bit: LockBit) {
@@ -49,6 +50,7 @@ export class PageLocks {
 
   #enter(k: Task, pfn: number): void {
     this.#bit.set(pfn)
+    if (k.stepping) return
     const i = pfn % REMEMBERED
     if (this.#freePfn[i] === pfn && this.#freeAtNs[i] > k.clock.nowNs) k.clock.nowNs = this.#freeAtNs[i]
   }
@@ -87,6 +89,15 @@ export class PageLocks {
     yield BLOCK
   }
 
+  #remember(k: Task, pfn: number): void {
+    if (this.#freePfn.length === 0) {
+      this.#freePfn = new Int32Array(REMEMBERED).fill(-1)
+      this.#freeAtNs = new Float64Array(REMEMBERED)
+    }
+    this.#freePfn[pfn % REMEMBERED] = pfn
+    this.#freeAtNs[pfn % REMEMBERED] = k.clock.nowNs
+  }
+
   #gate(pfn: number): Gate {
     return { opens: () => !this.#bit.test(pfn), describe: () => `page lock of pfn ${pfn}`, holder: () => null }
   }
@@ -101,8 +112,7 @@ export class PageLocks {
     if (k.lockdep !== null) k.lockdep.gives(k, LABEL, pfn)
     if (k.stepping) touch(pfn, LABEL, AccessMode.release)
     this.#bit.clear(pfn)
-    this.#freePfn[pfn % REMEMBERED] = pfn
-    this.#freeAtNs[pfn % REMEMBERED] = k.clock.nowNs
+    if (!k.stepping) this.#remember(k, pfn)
     if (this.#waiters.size === 0) return
     const queue = this.#waiters.get(pfn)
     if (queue === undefined) return

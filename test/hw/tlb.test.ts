@@ -161,14 +161,14 @@ describe('L1', () => {
   it('is true LRU: it caches what a list in order of use would', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 6 }), calls(10), (entries, told) => {
-        agree(new L1Tlb(entries, WINDOW), new SlowL1(entries), told)
+        agree(new L1Tlb(entries, WINDOW, WINDOW), new SlowL1(entries), told)
       }),
       { numRuns: 150 },
     )
   })
 
   it('of 96 entries holds 96 pages, and a cyclic walk of 97 never hits', () => {
-    const tlb = new L1Tlb(96, 128)
+    const tlb = new L1Tlb(96, 128, 128)
     const misses = (pages: number) => {
       let n = 0
       for (let i = 0; i < pages; i++) {
@@ -185,7 +185,7 @@ describe('L1', () => {
   })
 
   it('uses the place of a flushed entry before it evicts another', () => {
-    const tlb = new L1Tlb(4, WINDOW)
+    const tlb = new L1Tlb(4, WINDOW, WINDOW)
     for (const page of [1, 2, 3, 4]) tlb.fill(page, page, 0)
     // most recent  4 3 2 1  least; flush 3, fill 5: 4 5 2 1 stay
     tlb.flush(3)
@@ -194,9 +194,9 @@ describe('L1', () => {
   })
 
   it('refuses a size its index cannot hold', () => {
-    expect(() => new L1Tlb(0, 1)).toThrow('1 to 255')
-    expect(() => new L1Tlb(256, 1)).toThrow('1 to 255')
-    expect(new L1Tlb(255, 1).entries).toBe(255)
+    expect(() => new L1Tlb(0, 1, 1)).toThrow('1 to 255')
+    expect(() => new L1Tlb(256, 1, 1)).toThrow('1 to 255')
+    expect(new L1Tlb(255, 1, 1).entries).toBe(255)
   })
 })
 
