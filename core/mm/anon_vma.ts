@@ -17,7 +17,7 @@
  * Source: Rik van Riel, "track the root (oldest) anon_vma", 12 May 2010; mm/rmap.c.
  * @kernel anon_vma, anon_vma_chain
  */
-import { fail } from '../base/assert.ts'
+import { fail, violate } from '../base/assert.ts'
 import { touch } from '../engine/footprint.ts'
 import { AccessMode, NOTHING, type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
@@ -76,6 +76,9 @@ export class AnonVmaSlab {
       this.#all.push(av)
     }
     if (av.chains.length !== 0) fail(`anon_vma ${av.index} allocated with ${av.chains.length} chains`)
+    // Whoever came by an old mapping may be looking.
+    touch(av.index, 'anon_vma.root', AccessMode.write)
+    touch(av.index, 'anon_vma.refcount', AccessMode.write)
     av.root = av
     av.parent = av
     av.refcount = 1
@@ -92,7 +95,7 @@ export class AnonVmaSlab {
 
   release(av: AnonVma): void {
     touch(0, 'anon_vma.slab', AccessMode.write)
-    if (av.root === av && av.rwsem.isHeld) fail(`anon_vma ${av.index} goes back to the allocator while it is locked`)
+    if (av.root === av && av.rwsem.isHeld) violate('I-UAF', `anon_vma ${av.index} goes back to the allocator while it is locked`)
     av.isFree = true
     this.#free.push(av)
   }
@@ -105,7 +108,7 @@ export class AnonVmaSlab {
 /** What to lock in order to lock this anon_vma: its root. */
 function lockOf(kernel: Kernel, av: AnonVma): Rwsem {
   if (!kernel.has('anon-vma-root-lock')) return av.rwsem
-  if (av.root.isFree) fail(`the root ${av.root.index} of anon_vma ${av.index} is freed, and about to be locked`)
+  if (av.root.isFree) violate('I-UAF', `the root ${av.root.index} of anon_vma ${av.index} is freed, and about to be locked`)
   return av.root.rwsem
 }
 
@@ -129,9 +132,15 @@ export function anonVmaUnlockWrite(k: Thread, kernel: Kernel, av: AnonVma): void
   lockOf(kernel, av).upWrite(k)
 }
 
+/** One more reference; the caller knows that there is one. @kernel get_anon_vma */
+export function getAnonVma(av: AnonVma): void {
+  touch(av.index, 'anon_vma.refcount', AccessMode.write)
+  av.refcount++
+}
+
 /** Drops a reference; the last one frees it. May sleep: not with the root's lock held. @kernel put_anon_vma */
 export function putAnonVma(k: Thread, kernel: Kernel, av: AnonVma): Proc<void> {
-  if (av.refcount <= 0) fail(`anon_vma ${av.index} refcount ${av.refcount} <= 0`)
+  if (av.refcount <= 0) violate('I-UAF', `anon_vma ${av.index} refcount ${av.refcount} <= 0`)
   if (k.stepping || av.refcount === 1) return dropAnonVma(k, kernel, av)
   av.refcount--
   return NOTHING
@@ -147,7 +156,8 @@ export function* freeAnonVma(k: Thread, kernel: Kernel, av: AnonVma): Proc<void>
   const root = av.root
   yield* waitAndRelease(k, kernel, av)
   if (root === av || !kernel.has('anon-vma-root-ref')) return
-  if (root.refcount <= 0) fail(`root ${root.index} refcount ${root.refcount} <= 0`)
+  if (root.refcount <= 0) violate('I-UAF', `root ${root.index} refcount ${root.refcount} <= 0`)
+  touch(root.index, 'anon_vma.refcount', AccessMode.write)
   if (--root.refcount === 0) yield* waitAndRelease(k, kernel, root)
 }
 
@@ -168,7 +178,7 @@ function* waitAndRelease(k: Thread, kernel: Kernel, av: AnonVma): Proc<void> {
 
 /** New edges go to the head, so that the root's stays at the tail. @kernel anon_vma_chain_link */
 function link(vma: Vma, av: AnonVma): void {
-  if (av.walks > 0) fail(`the tree of anon_vma ${av.index} changes under a walk`)
+  if (av.walks > 0) violate('I-RMAP', `the tree of anon_vma ${av.index} changes under a walk`)
   const edge: AnonVmaChain = { vma, anonVma: av }
   vma.chain.unshift(edge)
   av.chains.push(edge)
@@ -196,11 +206,12 @@ export function* anonVmaPrepare(k: Thread, mm: Mm, vma: Vma): Proc<void> {
   yield* av.root.rwsem.downWrite(k)
   yield* mm.pageTableLock.lock(k)
   if (vma.anonVma === null) {
+    touch(vma.id, 'vma.anon_vma', AccessMode.write)
     vma.anonVma = av
     link(vma, av)
     av.activeVmas++
     if (fresh) av.children++
-    else av.refcount++
+    else getAnonVma(av)
   } else if (fresh) {
     mm.pageTableLock.unlock(k)
     av.rwsem.upWrite(k)
@@ -237,7 +248,7 @@ export function* anonVmaClone(k: Thread, to: Vma, from: Vma): Proc<void> {
     const av = from.chain[i].anonVma
     if (av.root !== root) fail(`anon_vma ${av.index} has root ${av.root.index} != ${root.index}`)
     link(to, av)
-    av.refcount++
+    getAnonVma(av)
     if (to.anonVma === null && from.anonVma !== null && av.children < 2 && av.activeVmas === 0) to.anonVma = av
   }
   if (to.anonVma !== null) to.anonVma.activeVmas++
@@ -264,9 +275,10 @@ export function* anonVmaFork(k: Thread, kernel: Kernel, child: Vma, parent: Vma)
   // 3.
   if (child.anonVma !== null) return
   const av = kernel.anonVmas.allocate()
+  touch(av.index, 'anon_vma.root', AccessMode.write)
   av.root = from.root
   av.parent = from
-  if (kernel.has('anon-vma-root-ref')) from.root.refcount++
+  if (kernel.has('anon-vma-root-ref')) getAnonVma(from.root)
   // 4.
   yield* av.root.rwsem.downWrite(k)
   from.children++
@@ -284,9 +296,11 @@ export function* unlinkAnonVmas(k: Thread, kernel: Kernel, vma: Vma): Proc<void>
   if (vma.chain.length === 0) return
   const root = vma.chain[0].anonVma.root
   yield* root.rwsem.downWrite(k)
+  // A step of its own: others may find the lock taken.
+  if (k.stepping) yield write(root.index, 'anon_vma.rb_root')
   for (const edge of vma.chain) {
     const av = edge.anonVma
-    if (av.walks > 0) fail(`the tree of anon_vma ${av.index} changes under a walk`)
+    if (av.walks > 0) violate('I-RMAP', `the tree of anon_vma ${av.index} changes under a walk`)
     av.chains.splice(av.chains.indexOf(edge), 1)
     if (av.chains.length === 0) av.parent.children--
   }

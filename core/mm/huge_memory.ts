@@ -37,7 +37,6 @@ import { anonVmaPrepare } from './anon_vma.ts'
 import { clearHugePage, hugeFirst, makeHugePmd } from './huge_page.ts'
 import { splitHugePmd, waitSplitHugePage } from './huge_split.ts'
 import { hugetlbCow, hugetlbNoPage } from './hugetlb.ts'
-import { PG_ANON_EXCLUSIVE } from './page.ts'
 import { pageAddNewAnonRmap } from './rmap.ts'
 import { handleUserfault, userfaultfdMissing } from './uffd_fault.ts'
 import type { Attempt, Vmf } from './vm_fault.ts'
@@ -144,8 +143,8 @@ function* doHugePmdWpPage(k: Thread, vmf: Vmf): Proc<Attempt | 'fallback'> {
   }
   const head = ptePfn(pmd)
   // 2.
-  if (pages.isExclusive(head) || (pages.mapcount[head] === 1 && pages.refcount[head] === 1)) {
-    pages.flags[head] |= PG_ANON_EXCLUSIVE
+  if (pages.isExclusive(head) || (pages.mappings(head) === 1 && pages.references(head) === 1)) {
+    pages.setExclusive(head)
     if (k.stepping) yield write(slot, 'pmd')
     tables.set(slot, pteWithFlags(pmd, pteFlags(pmd) | PTE_W | PTE_D))
     lock.unlock(k)

@@ -21,7 +21,7 @@
  * Source: Andrea Arcangeli, "rmap preparation for remap_anon_pages", 6 May 2013 (steps 1 to 4); mm/huge_memory.c before 4.5.
  * @kernel split_huge_page, __split_huge_page, __split_huge_page_splitting, __split_huge_page_map, split_huge_page_pmd
  */
-import { fail } from '../base/assert.ts'
+import { fail, violate } from '../base/assert.ts'
 import { type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ENTRIES, type Slot } from '../hw/page_table.ts'
@@ -92,7 +92,7 @@ function* splitLocked(k: Thread, kernel: Kernel, head: Pfn, anonVma: AnonVma): P
   })
   // 7.
   if (mappings.length !== pages.mapcount[head])
-    fail(`mapcount ${pages.mapcount[head]} != ${mappings.length} huge PMDs (pfn ${head})`)
+    violate('I-RMAP', `mapcount ${pages.mapcount[head]} != ${mappings.length} huge PMDs (pfn ${head})`)
   // 8.
   if (k.stepping) yield write(head, 'page.mapcount')
   pages.splitCompound(head)

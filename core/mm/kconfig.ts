@@ -21,6 +21,16 @@ export const PROTECTIONS = [
     prevents: 'the old mapping lives on in a TLB and writes into a page already given to the guest (R33, R34)',
   },
   {
+    name: 'remap-flush-other-cpus',
+    meaning: 'that flush reaches the other CPUs too, not only the one that moves the page',
+    prevents: 'a loader on another CPU overwrites the page it placed last with the one that comes next (R34)',
+  },
+  {
+    name: 'remap-index',
+    meaning: 'moving a page changes its index along with its mapping',
+    prevents: 'the reverse map looks for the page at another address, and nobody can reclaim it (R38)',
+  },
+  {
     name: 'remap-pte-recheck',
     meaning: 'remap_anon_pages looks at both PTEs and the mapcount again under both page table locks',
     prevents: 'two movers place over one another, or move a page that was shared meanwhile (R32, R36)',

@@ -16,15 +16,17 @@
  * try_to_merge_one_page, write_protect_page, replace_page, stable_tree_append
  * Source: mm/ksm.c.
  */
-import { type Proc, read, write } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Slot } from '../hw/page_table.ts'
 import { type Pfn, ZERO_PFN } from '../hw/phys_mem.ts'
 import { makePte, PTE_D, PTE_NONE, PTE_W, type Pte, pteFlags, ptePfn, ptePresent } from '../hw/pte.ts'
+import { getAnonVma } from './anon_vma.ts'
 import type { Kernel } from './kernel.ts'
 import type { StableNode } from './ksm_node.ts'
 import type { Mm } from './mm.ts'
-import { PG_ANON_EXCLUSIVE, PG_DIRTY } from './page.ts'
+import { PG_DIRTY } from './page.ts'
 import { pageRemoveRmap } from './rmap.ts'
 import { flushTlbPage } from './tlb_flush.ts'
 import type { Vma } from './vma.ts'
@@ -98,7 +100,7 @@ function* makeShared(k: Thread, kernel: Kernel, place: KsmPlace): Proc<StableNod
 /** 6. @kernel stable_tree_append */
 function append(node: StableNode, { mm, page }: KsmPlace, vma: Vma): void {
   if (vma.anonVma === null) return
-  vma.anonVma.refcount++
+  getAnonVma(vma.anonVma)
   node.items.push({ mm, page, anonVma: vma.anonVma })
 }
 
@@ -111,19 +113,19 @@ function* writeProtectPage(k: Thread, mm: Mm, page: number, slot: Slot, pfn: Pfn
   if (k.stepping) yield write(slot, 'pte')
   const pte = tables.get(slot)
   // One mapping: what several share already is for the reverse map of forks, not for this.
-  if (!ptePresent(pte) || ptePfn(pte) !== pfn || pages.mapcount[pfn] !== 1) {
+  if (!ptePresent(pte) || ptePfn(pte) !== pfn || pages.mappings(pfn) !== 1) {
     lock.unlock(k)
     return PTE_NONE
   }
   tables.set(slot, PTE_NONE)
   yield* flushTlbPage(k, mm, page)
-  if (pages.refcount[pfn] !== 2 + (swap.isCached(pfn) ? 1 : 0)) {
+  if (pages.references(pfn) !== 2 + (swap.isCached(pfn) ? 1 : 0)) {
     tables.set(slot, pte)
     lock.unlock(k)
     return PTE_NONE
   }
   if ((pte & PTE_D) !== 0) pages.flags[pfn] |= PG_DIRTY
-  pages.flags[pfn] &= ~PG_ANON_EXCLUSIVE
+  pages.clearExclusive(pfn)
   const protectedPte = makePte(pfn, pteFlags(pte) & ~(PTE_W | PTE_D))
   tables.set(slot, protectedPte)
   lock.unlock(k)
@@ -159,6 +161,8 @@ function* replaceBy(k: Thread, kernel: Kernel, place: KsmPlace, node: StableNode
   return result
 
   function isEqual(_kernel: Kernel, a: Pfn, b: Pfn): boolean {
+    touch(a, 'page.content', AccessMode.read)
+    touch(b, 'page.content', AccessMode.read)
     return phys.words[a * 2] === phys.words[b * 2] && phys.words[a * 2 + 1] === phys.words[b * 2 + 1]
   }
 }
@@ -185,6 +189,7 @@ function* replacePage(
   }
   const old = ptePfn(pte)
   pages.get(node.pfn)
+  touch(node.pfn, 'page.mapcount', AccessMode.write)
   pages.mapcount[node.pfn]++
   tables.set(slot, PTE_NONE)
   yield* flushTlbPage(k, place.mm, place.page)

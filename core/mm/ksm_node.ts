@@ -10,7 +10,8 @@
  * kernel. @kernel ksm_stable_node, ksm_rmap_item, rmap_walk_ksm
  * Source: mm/ksm.c.
  */
-import type { Proc } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, type Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Pfn } from '../hw/phys_mem.ts'
 import { type AnonVma, anonVmaLockRead, anonVmaUnlockRead, putAnonVma } from './anon_vma.ts'
@@ -39,6 +40,7 @@ export class StableNodes {
   create(kernel: Kernel, pfn: Pfn): StableNode {
     const node: StableNode = { id: this.#nextId++, pfn, items: [] }
     this.nodes.set(node.id, node)
+    touch(pfn, 'page.mapping', AccessMode.write)
     kernel.pages.mapping[pfn] = node.id * -2
     return node
   }

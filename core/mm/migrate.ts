@@ -13,7 +13,8 @@
  * Pairs with try_to_unmap.ts and swap_in.ts. @kernel migrate_pages, unmap_and_move, folio_migrate_mapping, remove_migration_ptes
  * Source: mm/migrate.c.
  */
-import { type Proc, read, write } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Pfn } from '../hw/phys_mem.ts'
 import { makePte, PTE_UFFD_WP, PTE_W } from '../hw/pte.ts'
@@ -78,8 +79,10 @@ function* moveMapping(k: Thread, kernel: Kernel, from: Pfn, to: Pfn): Proc<boole
   // 4.
   if (k.stepping) yield write(from, 'page.refcount')
   const expected = 1 + (swap.isCached(from) ? 1 : 0)
-  if (pages.refcount[from] !== expected && kernel.has('migrate-refcount')) return false
+  if (pages.references(from) !== expected && kernel.has('migrate-refcount')) return false
   // 5.
+  touch(from, 'page.mapping', AccessMode.read)
+  touch(to, 'page.mapping', AccessMode.write)
   pages.mapping[to] = pages.mapping[from]
   pages.index[to] = pages.index[from]
   pages.flags[to] |= pages.flags[from] & ~(PG_LOCKED | PG_ANON_EXCLUSIVE | PG_SWAPCACHE)
@@ -103,8 +106,9 @@ export function* removeMigrationPtes(k: Thread, kernel: Kernel, from: Pfn, to: P
     const entry = tables.get(slot)
     const isWritable = migrationWritable(entry) && (vma.flags & VM_WRITE) !== 0
     pages.get(to)
+    touch(to, 'page.mapcount', AccessMode.write)
     pages.mapcount[to]++
-    if (swapExclusive(entry)) pages.flags[to] |= PG_ANON_EXCLUSIVE
+    if (swapExclusive(entry)) pages.setExclusive(to)
     const prot = isWritable ? vma.pageProt : vma.pageProt & ~PTE_W
     tables.set(slot, makePte(to, prot | (entry & PTE_UFFD_WP)))
     kernel.pteLock(slot).unlock(k)

@@ -18,7 +18,7 @@
  * Source: include/linux/mm.h; include/linux/page-flags.h.
  * @kernel struct page, alloc_pages, PageHead, PageTail
  */
-import { fail } from '../base/assert.ts'
+import { fail, violate } from '../base/assert.ts'
 import { touch } from '../engine/footprint.ts'
 import { AccessMode } from '../engine/op.ts'
 import { type Pfn, type PhysMem, ZERO_PFN } from '../hw/phys_mem.ts'
@@ -183,6 +183,18 @@ export class Pages {
     this.refcount[pfn]++
   }
 
+  /** How many references there are, for whoever decides by it. @kernel page_count */
+  references(pfn: Pfn): number {
+    touch(pfn, 'page.refcount', AccessMode.read)
+    return this.refcount[pfn]
+  }
+
+  /** How many PTEs map it, for whoever decides by it. @kernel page_mapcount */
+  mappings(pfn: Pfn): number {
+    touch(pfn, 'page.mapcount', AccessMode.read)
+    return this.mapcount[pfn]
+  }
+
   /** Drops a reference; frees the page with the last one. @kernel put_page */
   put(pfn: Pfn): void {
     if (pfn === ZERO_PFN) return
@@ -190,8 +202,9 @@ export class Pages {
     // References come and go in any order; only the last one is different from the others.
     touch(pfn, 'page.refcount', left > 0 ? AccessMode.releaseShared : AccessMode.write)
     if (left > 0) return
-    if (left !== 0) fail(`refcount ${left} < 0 (pfn ${pfn})`)
-    if (this.mapcount[pfn] !== 0) fail(`page freed with mapcount ${this.mapcount[pfn]} (pfn ${pfn})`)
+    if (left !== 0) violate('I-CNT', `refcount ${left} < 0 (pfn ${pfn})`)
+    if (this.mapcount[pfn] !== 0) violate('I-CNT', `page freed with mapcount ${this.mapcount[pfn]} (pfn ${pfn})`)
+    touch(pfn, 'page.mapping', AccessMode.write)
     this.mapping[pfn] = 0
     this.index[pfn] = 0
     if ((this.flags[pfn] & PG_HEAD) !== 0) {
@@ -242,15 +255,30 @@ export class Pages {
   }
 
   isMapped(pfn: Pfn): boolean {
+    touch(pfn, 'page.mapcount', AccessMode.read)
     return this.mapcount[pfn] > 0
   }
 
   /** Shared by merging: mapped read-only everywhere; `mapping` names a stable node. @kernel PageKsm */
   isKsm(pfn: Pfn): boolean {
+    touch(pfn, 'page.mapping', AccessMode.read)
     return this.mapping[pfn] < 0
   }
 
+  /** Nobody else has the page; told to whoever asks without the lock of its PTE. @kernel SetPageAnonExclusive */
+  setExclusive(pfn: Pfn): void {
+    touch(pfn, 'page.exclusive', AccessMode.write)
+    this.flags[pfn] |= PG_ANON_EXCLUSIVE
+  }
+
+  /** @kernel ClearPageAnonExclusive */
+  clearExclusive(pfn: Pfn): void {
+    touch(pfn, 'page.exclusive', AccessMode.write)
+    this.flags[pfn] &= ~PG_ANON_EXCLUSIVE
+  }
+
   isExclusive(pfn: Pfn): boolean {
+    touch(pfn, 'page.exclusive', AccessMode.read)
     return (this.flags[pfn] & PG_ANON_EXCLUSIVE) !== 0
   }
 }

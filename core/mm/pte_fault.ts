@@ -30,7 +30,6 @@ import {
   pteWritable,
 } from '../hw/pte.ts'
 import { anonVmaPrepare } from './anon_vma.ts'
-import { PG_ANON_EXCLUSIVE } from './page.ts'
 import { pageAddNewAnonRmap, pageMoveAnonRmap, pageRemoveRmap } from './rmap.ts'
 import { shmemFault } from './shmem.ts'
 import { doSwapPage } from './swap_in.ts'
@@ -169,9 +168,9 @@ function* allocateForFault(k: Thread, vmf: Vmf): Proc<Pfn> {
 function canReuse(k: Thread, vmf: Vmf, pfn: Pfn): boolean {
   const { pages, pageLocks, swap } = vmf.mm.kernel
   if ((pages.mapping[pfn] & 1) === 0 || vmf.vma.anonVma === null) return false
-  if (pages.refcount[pfn] > (swap.isCached(pfn) ? 2 : 1) || !pageLocks.tryLock(k, pfn)) return false
+  if (pages.references(pfn) > (swap.isCached(pfn) ? 2 : 1) || !pageLocks.tryLock(k, pfn)) return false
   swap.freeIfUnused(pfn)
-  const isSole = pages.refcount[pfn] === 1
+  const isSole = pages.references(pfn) === 1
   if (isSole) pageMoveAnonRmap(vmf.mm.kernel, pfn, vmf.vma, vmf.page)
   pageLocks.unlock(k, pfn)
   return isSole
@@ -215,7 +214,7 @@ function* doWpPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   }
   // 1.
   if (old !== ZERO_PFN && (pages.isExclusive(old) || canReuse(k, vmf, old))) {
-    pages.flags[old] |= PG_ANON_EXCLUSIVE
+    pages.setExclusive(old)
     if (k.stepping) yield write(slot, 'pte')
     mm.dirtyLog?.mark(page)
     tables.set(slot, pteWithFlags(pte, pteFlags(pte) | PTE_W | PTE_D))

@@ -29,14 +29,14 @@ import type { Slot } from '../hw/page_table.ts'
 import { type Pfn, ZERO_PFN } from '../hw/phys_mem.ts'
 import { makePte, PTE_D, PTE_NONE, ptePfn, ptePresent } from '../hw/pte.ts'
 import { lockBoth, type Spinlock, unlockBoth } from '../sync/spinlock.ts'
-import { anonVmaPrepare, putAnonVma } from './anon_vma.ts'
+import { anonVmaPrepare, getAnonVma, putAnonVma } from './anon_vma.ts'
 import { ERRNO } from './errno.ts'
 import { movePmd } from './huge_move.ts'
 import type { Kernel } from './kernel.ts'
 import { type Mm, pageOfAddress } from './mm.ts'
 import { moveEntry } from './move_swap.ts'
 import { pageAnonVma, pageMoveAnonRmap } from './rmap.ts'
-import { flushTlbPage } from './tlb_flush.ts'
+import { flushTlbPage, flushTlbPageHere } from './tlb_flush.ts'
 import { VM_LOCKED, VM_SHARED, type Vma } from './vma.ts'
 
 /** Holes in src are skipped instead of being ENOENT. */
@@ -63,9 +63,9 @@ export function* remapAnonPages(k: Thread, mm: Mm, dst: number, src: number, len
     return ERRNO.EINVAL
   }
   const holesAllowed = (flags & RAP_ALLOW_SRC_HOLES) !== 0
-  const mayTake = (head: Pfn) => mm.kernel.pages.mapcount[head] === 1
+  const mayTake = (head: Pfn) => mm.kernel.pages.mappings(head) === 1
   // 9. A page moved into an area without an anon_vma would get none.
-  if (dstVma.anonVma === null) yield* anonVmaPrepare(k, mm, dstVma)
+  yield* anonVmaPrepare(k, mm, dstVma)
   let moved = 0
   let error = 0
   while (moved < pages) {
@@ -158,7 +158,7 @@ function* remapPte(k: Thread, mm: Mm, dstVma: Vma, dstPage: number, srcVma: Vma,
     pages.put(pfn)
     return ERRNO.EAGAIN
   }
-  anonVma.refcount++
+  getAnonVma(anonVma)
   // 6.
   const root = anonVma.root
   const locksRoot = kernel.has('remap-anon-vma-lock')
@@ -191,7 +191,7 @@ function* remapPte(k: Thread, mm: Mm, dstVma: Vma, dstPage: number, srcVma: Vma,
 /** Nobody else has it, neither mapped nor as a swap entry: so one (anon_vma, index) describes it. */
 function isMappedOnce(kernel: Kernel, pfn: Pfn): boolean {
   const { pages, swap } = kernel
-  if (pages.mapcount[pfn] !== 1 && kernel.has('remap-mapcount')) return false
+  if (pages.mappings(pfn) !== 1 && kernel.has('remap-mapcount')) return false
   return !swap.isCached(pfn) || swap.count(swap.slotOf(pfn)) === 0 || !kernel.has('remap-swap-share')
 }
 
@@ -226,7 +226,8 @@ export function* movePage(
   // 11.
   if (k.stepping) yield write(srcSlot, 'pte')
   kernel.tables.set(srcSlot, PTE_NONE)
-  if (kernel.has('remap-tlb-flush')) yield* flushTlbPage(k, mm, srcPage)
+  if (!kernel.has('remap-flush-other-cpus')) flushTlbPageHere(k, mm, srcPage)
+  else if (kernel.has('remap-tlb-flush')) yield* flushTlbPage(k, mm, srcPage)
   // 12. and 13.
   if (k.stepping) yield write(dstSlot, 'pte')
   mm.dirtyLog?.mark(dstPage)

@@ -21,12 +21,13 @@
  * Source: mm/rmap.c; Andrea Arcangeli, "rmap preparation for remap_anon_pages", 6 May 2013.
  */
 import { fail } from '../base/assert.ts'
-import { type Proc, read, write } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, type AccessOp, type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Pfn } from '../hw/phys_mem.ts'
 import { type AnonVma, anonVmaLockRead, anonVmaUnlockRead, freeAnonVma, putAnonVma } from './anon_vma.ts'
 import type { Kernel } from './kernel.ts'
-import { PAGE_MAPPING_ANON, PG_ANON_EXCLUSIVE } from './page.ts'
+import { PAGE_MAPPING_ANON } from './page.ts'
 import type { Vma } from './vma.ts'
 
 /** The anon_vma that a mapping word names, or null if it is not anonymous. */
@@ -36,6 +37,7 @@ function anonVmaOf(kernel: Kernel, mapping: number): AnonVma | null {
 
 /** The anon_vma of the page right now, without any lock; for callers that hold the page lock. */
 export function pageAnonVma(kernel: Kernel, pfn: Pfn): AnonVma | null {
+  touch(pfn, 'page.mapping', AccessMode.read)
   return anonVmaOf(kernel, kernel.pages.mapping[pfn])
 }
 
@@ -61,13 +63,14 @@ export function* pageLockAnonVmaRead(k: Thread, kernel: Kernel, pfn: Pfn): Proc<
     // 3. Fast path. From here to the lock the anon_vma may be freed and become another one, with another root.
     if (k.stepping) yield read(av.index, 'anon_vma.root')
     const lock = kernel.has('anon-vma-root-lock') ? av.root.rwsem : av.rwsem
-    if (k.stepping) yield read(lock.id, 'anon_vma.rwsem')
+    if (k.stepping) yield tryingToRead(lock.id)
     if (lock.tryRead(k)) {
       if (k.stepping) yield read(pfn, 'page.mapping')
       if (rechecksFast && mapping[pfn] !== word) {
         lock.upRead(k)
         continue
       }
+      touch(pfn, 'page.mapcount', AccessMode.read)
       if (looksIfMapped && mapcount[pfn] === 0) {
         lock.upRead(k)
         return null
@@ -111,6 +114,16 @@ export function* pageLockAnonVmaRead(k: Thread, kernel: Kernel, pfn: Pfn): Proc<
   }
 }
 
+function tryingToRead(object: number): AccessOp {
+  return { kind: 'access', mode: AccessMode.acquireShared, object, label: 'anon_vma.rwsem' }
+}
+
+/** Its place in the reverse map changes: mapping and index, and the number of its mappings. */
+function touchRmap(pfn: Pfn): void {
+  touch(pfn, 'page.mapping', AccessMode.write)
+  touch(pfn, 'page.mapcount', AccessMode.write)
+}
+
 /**
  * A reference on the page's anon_vma, without its lock; null if the page is not mapped. The caller of a walk that cannot
  * rely on "still mapped" (page migration, split_huge_page) takes it first.
@@ -138,15 +151,17 @@ export function pageAddNewAnonRmap(kernel: Kernel, pfn: Pfn, vma: Vma, page: num
   const pages = kernel.pages
   if (vma.anonVma === null) fail(`area [${vma.start},${vma.end}) has no anon_vma`)
   if (pages.mapcount[pfn] !== 0) fail(`new page has mapcount ${pages.mapcount[pfn]} (pfn ${pfn})`)
+  touchRmap(pfn)
   pages.mapping[pfn] = vma.anonVma.index * 2 + PAGE_MAPPING_ANON
   pages.index[pfn] = vma.indexOf(page)
-  pages.flags[pfn] |= PG_ANON_EXCLUSIVE
+  pages.setExclusive(pfn)
   pages.mapcount[pfn] = 1
 }
 
 /** One more PTE maps the page (fork). @kernel page_dup_rmap */
 export function pageDupAnonRmap(kernel: Kernel, pfn: Pfn): void {
-  kernel.pages.flags[pfn] &= ~PG_ANON_EXCLUSIVE
+  touch(pfn, 'page.mapcount', AccessMode.write)
+  kernel.pages.clearExclusive(pfn)
   kernel.pages.mapcount[pfn]++
 }
 
@@ -158,17 +173,19 @@ export function pageDupAnonRmap(kernel: Kernel, pfn: Pfn): void {
 export function pageAddAnonRmap(kernel: Kernel, pfn: Pfn, vma: Vma, page: number, exclusive: boolean): void {
   const pages = kernel.pages
   if (vma.anonVma === null) fail(`area [${vma.start},${vma.end}) has no anon_vma`)
+  touchRmap(pfn)
   if (pages.mapping[pfn] === 0) {
     const av = exclusive ? vma.anonVma : vma.anonVma.root
     pages.mapping[pfn] = av.index * 2 + PAGE_MAPPING_ANON
     pages.index[pfn] = vma.indexOf(page)
   }
-  if (exclusive) pages.flags[pfn] |= PG_ANON_EXCLUSIVE
+  if (exclusive) pages.setExclusive(pfn)
   pages.mapcount[pfn]++
 }
 
 /** One PTE fewer. The mapping word stays until the page is freed. @kernel page_remove_rmap */
 export function pageRemoveRmap(kernel: Kernel, pfn: Pfn): void {
+  touch(pfn, 'page.mapcount', AccessMode.write)
   const left = --kernel.pages.mapcount[pfn]
   if (left < 0) fail(`mapcount ${left} < 0 (pfn ${pfn})`)
 }
@@ -179,6 +196,7 @@ export function pageRemoveRmap(kernel: Kernel, pfn: Pfn): void {
  */
 export function pageMoveAnonRmap(kernel: Kernel, pfn: Pfn, vma: Vma, page: number): void {
   if (vma.anonVma === null) fail(`area [${vma.start},${vma.end}) has no anon_vma`)
+  touch(pfn, 'page.mapping', AccessMode.write)
   kernel.pages.mapping[pfn] = vma.anonVma.index * 2 + PAGE_MAPPING_ANON
-  kernel.pages.index[pfn] = vma.indexOf(page)
+  if (kernel.has('remap-index')) kernel.pages.index[pfn] = vma.indexOf(page)
 }

@@ -13,8 +13,9 @@
  * Source: mm/rmap.c; Andrea Arcangeli, "rmap preparation for remap_anon_pages", 6 May 2013.
  * @kernel rmap_walk, rmap_walk_anon, page_referenced, page_referenced_anon, folio_referenced
  */
-import { fail } from '../base/assert.ts'
-import { type Proc, write } from '../engine/op.ts'
+import { violate } from '../base/assert.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Pfn } from '../hw/phys_mem.ts'
 import { PTE_A } from '../hw/pte.ts'
@@ -35,6 +36,7 @@ export type RmapVisit = (mm: Mm, vma: Vma, page: number) => Proc<boolean>
  */
 export function* rmapWalkAnon(k: Thread, kernel: Kernel, pfn: Pfn, av: AnonVma, visit: RmapVisit): Proc<void> {
   const { pages, anonVmas } = kernel
+  touch(pfn, 'page.mapping', AccessMode.read)
   const index = pages.index[pfn]
   av.walks++
   for (let i = 0; i < av.chains.length; i++) {
@@ -48,7 +50,10 @@ export function* rmapWalkAnon(k: Thread, kernel: Kernel, pfn: Pfn, av: AnonVma, 
   if (k.stepping && pages.isMapped(pfn) && (pages.mapping[pfn] & 1) !== 0) {
     const now = anonVmas.at(pages.mapping[pfn] >>> 1)
     if (now.root !== av.root || pages.index[pfn] !== index)
-      fail(`pfn ${pfn} moved from anon_vma ${av.index}, index ${index} to ${now.index}, ${pages.index[pfn]} during a walk`)
+      violate(
+        'I-RMAP',
+        `pfn ${pfn} moved from anon_vma ${av.index}, index ${index} to ${now.index}, ${pages.index[pfn]} during a walk`,
+      )
   }
 }
 

@@ -12,7 +12,9 @@
  * Pairs with vmscan.ts (out), swap_in.ts (in), move_swap.ts. @kernel swap_info_struct, swap_map, swapper_spaces
  * Source: mm/swapfile.c; mm/swap_state.c.
  */
-import { fail } from '../base/assert.ts'
+import { fail, violate } from '../base/assert.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode } from '../engine/op.ts'
 import { type Pfn, type PhysMem, WORDS_PER_PAGE } from '../hw/phys_mem.ts'
 import { type Pages, PG_DIRTY, PG_LOCKED, PG_SWAPCACHE } from './page.ts'
 
@@ -60,11 +62,13 @@ export class Swap {
 
   /** More than half of the slots are used: pages that are in memory should not hold one. @kernel vm_swap_full */
   get isFull(): boolean {
+    touch(0, 'swap.slots', AccessMode.read)
     return this.#used * 2 > this.slots
   }
 
   /** Swap entries for the slot in page tables, the cache not counted. @kernel swp_swapcount, swp_entry_swapcount */
   count(slot: number): number {
+    touch(slot, 'swap.slot', AccessMode.read)
     return this.#mapCount[slot]
   }
 
@@ -74,6 +78,7 @@ export class Swap {
 
   /** The page that holds the slot's content, or -1. @kernel swap_cache_get_folio */
   cached(slot: number): Pfn {
+    touch(slot, 'swap.slot', AccessMode.read)
     const pfn = this.#cache[slot]
     return pfn === NO_PAGE ? -1 : pfn
   }
@@ -85,11 +90,13 @@ export class Swap {
   }
 
   isCached(pfn: Pfn): boolean {
+    touch(pfn, 'page.swapcache', AccessMode.read)
     return (this.#pages.flags[pfn] & PG_SWAPCACHE) !== 0
   }
 
   /** Gives a locked page a slot; its content is not there yet, so the page is dirty. False if all are used. @kernel add_to_swap */
   addToSwap(pfn: Pfn): boolean {
+    touch(0, 'swap.slots', AccessMode.write)
     const slot = this.#free.pop()
     if (slot === undefined) return false
     this.#used++
@@ -100,7 +107,7 @@ export class Swap {
 
   /** Enters a locked page that is about to be read from a slot in use. @kernel __read_swap_cache_async */
   addForRead(pfn: Pfn, slot: number): void {
-    if (this.#mapCount[slot] <= 0) fail(`swap slot ${slot} is read with count ${this.#mapCount[slot]}`)
+    if (this.count(slot) <= 0) violate('I-UAF', `swap slot ${slot} is read with count ${this.#mapCount[slot]}`)
     if (this.#cache[slot] !== NO_PAGE) fail(`swap slot ${slot} is cached twice`)
     this.#enterCache(pfn, slot)
   }
@@ -109,16 +116,23 @@ export class Swap {
     const { flags } = this.#pages
     if ((flags[pfn] & PG_LOCKED) === 0) fail(`pfn ${pfn} enters the swap cache unlocked`)
     if ((flags[pfn] & PG_SWAPCACHE) !== 0) fail(`pfn ${pfn} enters the swap cache twice`)
+    this.#touchCache(pfn, slot)
     this.#cache[slot] = pfn
     this.#slotOfPage[pfn] = slot
     flags[pfn] |= PG_SWAPCACHE
     this.#pages.get(pfn)
   }
 
+  #touchCache(pfn: Pfn, slot: number): void {
+    touch(pfn, 'page.swapcache', AccessMode.write)
+    touch(slot, 'swap.slot', AccessMode.write)
+  }
+
   /** Takes a locked page out, and its slot too if no entry names it. @kernel delete_from_swap_cache */
   deleteFromCache(pfn: Pfn): void {
     const slot = this.slotOf(pfn)
     if ((this.#pages.flags[pfn] & PG_LOCKED) === 0) fail(`pfn ${pfn} leaves the swap cache unlocked`)
+    this.#touchCache(pfn, slot)
     this.#cache[slot] = NO_PAGE
     this.#pages.flags[pfn] &= ~PG_SWAPCACHE
     this.#pages.put(pfn)
@@ -128,6 +142,7 @@ export class Swap {
   /** The page of a slot lives on in another frame; both are locked. @kernel folio_migrate_mapping */
   replaceCached(from: Pfn, to: Pfn): void {
     const slot = this.slotOf(from)
+    this.#touchCache(from, slot)
     this.#pages.flags[from] &= ~PG_SWAPCACHE
     this.#enterCache(to, slot)
     this.#pages.put(from)
@@ -135,7 +150,7 @@ export class Swap {
 
   /** Takes a locked page out if nobody else needs the slot; then it has no copy and is dirty. @kernel folio_free_swap */
   freeIfUnused(pfn: Pfn): boolean {
-    if (!this.isCached(pfn) || this.#mapCount[this.#slotOfPage[pfn]] > 0) return false
+    if (!this.isCached(pfn) || this.count(this.#slotOfPage[pfn]) > 0) return false
     this.deleteFromCache(pfn)
     this.#pages.flags[pfn] |= PG_DIRTY
     return true
@@ -143,13 +158,15 @@ export class Swap {
 
   /** One more entry. @kernel swap_duplicate */
   duplicate(slot: number): void {
-    if (!this.inUse(slot)) fail(`swap slot ${slot} is duplicated while free`)
+    touch(slot, 'swap.slot', AccessMode.write)
+    if (!this.inUse(slot)) violate('I-UAF', `swap slot ${slot} is duplicated while free`)
     this.#mapCount[slot]++
   }
 
   /** One entry fewer. @kernel swap_free */
   free(slot: number): void {
-    if (--this.#mapCount[slot] < 0) fail(`swap slot ${slot} count ${this.#mapCount[slot]} < 0`)
+    touch(slot, 'swap.slot', AccessMode.write)
+    if (--this.#mapCount[slot] < 0) violate('I-CNT', `swap slot ${slot} count ${this.#mapCount[slot]} < 0`)
     this.#release(slot)
   }
 
@@ -158,8 +175,9 @@ export class Swap {
     this.free(slot)
     const pfn = this.cached(slot)
     if (pfn < 0 || this.#mapCount[slot] > 0) return
-    const { flags, mapcount } = this.#pages
-    if ((flags[pfn] & PG_LOCKED) !== 0 || mapcount[pfn] > 0) return
+    const { flags } = this.#pages
+    touch(pfn, 'page.lock', AccessMode.write)
+    if ((flags[pfn] & PG_LOCKED) !== 0 || this.#pages.isMapped(pfn)) return
     flags[pfn] |= PG_LOCKED
     this.#pages.get(pfn)
     this.deleteFromCache(pfn)
@@ -169,6 +187,7 @@ export class Swap {
 
   #release(slot: number): void {
     if (this.inUse(slot)) return
+    touch(0, 'swap.slots', AccessMode.write)
     this.#used--
     this.#free.push(slot)
   }
@@ -177,6 +196,7 @@ export class Swap {
   write(pfn: Pfn): void {
     const slot = this.slotOf(pfn)
     const { words, version } = this.#phys
+    touch(pfn, 'page.content', AccessMode.read)
     this.#words[slot * 2] = words[pfn * 2]
     this.#words[slot * 2 + 1] = words[pfn * 2 + 1]
     this.#version[slot] = version[pfn]
@@ -188,6 +208,7 @@ export class Swap {
   read(pfn: Pfn): void {
     const slot = this.slotOf(pfn)
     const { words, version } = this.#phys
+    touch(pfn, 'page.content', AccessMode.write)
     words[pfn * 2] = this.#words[slot * 2]
     words[pfn * 2 + 1] = this.#words[slot * 2 + 1]
     version[pfn] = this.#version[slot]

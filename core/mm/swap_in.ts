@@ -49,9 +49,9 @@ export function* doSwapPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   // 6.
   if (k.stepping) yield write(slot, 'swap.slot')
   swap.free(slot)
-  if (swap.isFull || (store && pages.refcount[pfn] === 2)) swap.freeIfUnused(pfn)
+  if (swap.isFull || (store && pages.references(pfn) === 2)) swap.freeIfUnused(pfn)
   // 7.
-  const exclusive = swapExclusive(pte) || pages.refcount[pfn] === 1
+  const exclusive = swapExclusive(pte) || pages.references(pfn) === 1
   const wp = (pte & PTE_UFFD_WP) !== 0
   let flags = vmf.prot & ~PTE_W
   if (wp) flags |= PTE_UFFD_WP

@@ -23,6 +23,12 @@ export function flushTlbPage(k: Thread, mm: Mm, page: number): Proc<void> {
   return flushTlbRange(k, mm, page, page + 1)
 }
 
+/** On the caller's own CPU alone: what others have cached stays. @kernel local_flush_tlb_page */
+export function flushTlbPageHere(k: Thread, mm: Mm, page: number): void {
+  k.cpu.nowNs += k.cpu.preset.invlpgCycles.value / k.cpu.preset.clockGHz.value
+  invalidate(k.cpu, mm, page, page + 1, 1)
+}
+
 /** The 2 MiB that `page` begins: one entry, one INVLPG. @kernel flush_pmd_tlb_range */
 export function flushTlbHuge(k: Thread, mm: Mm, page: number): Proc<void> {
   return flushTlbRange(k, mm, page, page + HUGE_PAGES, HUGE_PAGES)

@@ -22,7 +22,7 @@ import type { Pfn } from '../hw/phys_mem.ts'
 import { PTE_D, PTE_NONE, PTE_UFFD_WP, type Pte, pteWritable } from '../hw/pte.ts'
 import type { Kernel } from './kernel.ts'
 import type { Mm } from './mm.ts'
-import { PG_ANON_EXCLUSIVE, PG_DIRTY, PG_LOCKED } from './page.ts'
+import { PG_DIRTY, PG_LOCKED } from './page.ts'
 import { lockMappedPte } from './page_vma_mapped.ts'
 import { pageRemoveRmap } from './rmap.ts'
 import { rmapWalk } from './rmap_walk.ts'
@@ -49,7 +49,7 @@ export function* tryToUnmap(k: Thread, kernel: Kernel, pfn: Pfn): Proc<boolean> 
     if ((pte & PTE_D) !== 0 && kernel.has('unmap-dirty-bit')) pages.flags[pfn] |= PG_DIRTY
     // 4. and 5.
     const exclusive = pages.isExclusive(pfn)
-    pages.flags[pfn] &= ~PG_ANON_EXCLUSIVE
+    pages.clearExclusive(pfn)
     swap.duplicate(swapSlot)
     tables.set(slot, makeSwapEntry(swapSlot, exclusive, (pte & PTE_UFFD_WP) !== 0))
     // 6.
@@ -79,7 +79,7 @@ export function* tryToMigrate(k: Thread, kernel: Kernel, pfn: Pfn): Proc<boolean
     const exclusive = pages.isExclusive(pfn)
     const entry = makeMigrationEntry(pfn, pteWritable(pte), exclusive)
     tables.set(slot, entry + (pte & PTE_UFFD_WP))
-    pages.flags[pfn] &= ~PG_ANON_EXCLUSIVE
+    pages.clearExclusive(pfn)
     pageRemoveRmap(kernel, pfn)
     pages.put(pfn)
     kernel.pteLock(slot).unlock(k)

@@ -18,7 +18,7 @@ import type { Thread } from '../hw/cpu.ts'
 import { type Pfn, ZERO_PFN } from '../hw/phys_mem.ts'
 import { PTE_NONE, ptePfn, ptePresent } from '../hw/pte.ts'
 import { lockBoth, unlockBoth } from '../sync/spinlock.ts'
-import { anonVmaPrepare, putAnonVma } from './anon_vma.ts'
+import { anonVmaPrepare, getAnonVma, putAnonVma } from './anon_vma.ts'
 import { ERRNO } from './errno.ts'
 import { type HugeMove, movePmd } from './huge_move.ts'
 import type { UffdResult } from './mfill_atomic.ts'
@@ -75,7 +75,7 @@ function* movePages(k: Thread, uffd: Userfaultfd, dst: number, src: number, page
   let moved = 0
   let error = typeof checked === 'number' ? checked : 0
   if (typeof checked !== 'number') {
-    if (checked.anonVma === null) yield* anonVmaPrepare(k, mm, checked)
+    yield* anonVmaPrepare(k, mm, checked)
     // 9.
     const holesAllowed = (mode & UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES) !== 0
     const mayTake = (head: Pfn) => mm.kernel.pages.isExclusive(head)
@@ -167,7 +167,7 @@ function* movePte(k: Thread, { mm, dstVma, dstPage, srcPage, holesAllowed }: Hug
     pages.put(pfn)
     return ERRNO.EAGAIN
   }
-  anonVma.refcount++
+  getAnonVma(anonVma)
   const root = anonVma.root
   yield* root.rwsem.downWrite(k)
   yield* lockBoth(k, srcLock, dstLock)

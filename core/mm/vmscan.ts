@@ -74,7 +74,7 @@ export function* shrink(k: Thread, kernel: Kernel, wanted: number): Proc<number>
 /** Anonymous, in use, not merged; mapped, or left behind in the swap cache. Locked pages are busy. */
 function isCandidate(kernel: Kernel, pfn: Pfn): boolean {
   const { pages, swap } = kernel
-  if (pages.refcount[pfn] === 0 || (pages.flags[pfn] & PG_LOCKED) !== 0 || pages.isHugetlb(pfn)) return false
+  if (pages.references(pfn) === 0 || (pages.flags[pfn] & PG_LOCKED) !== 0 || pages.isHugetlb(pfn)) return false
   return (pages.mapcount[pfn] > 0 && (pages.mapping[pfn] & 1) !== 0) || swap.isCached(pfn)
 }
 
@@ -127,7 +127,7 @@ function* pushOut(k: Thread, kernel: Kernel, pfn: Pfn): Proc<boolean> {
   }
   // 6.
   if (k.stepping) yield write(pfn, 'page.refcount')
-  if (pages.refcount[pfn] !== 2 || (pages.flags[pfn] & PG_DIRTY) !== 0) return false
+  if (pages.references(pfn) !== 2 || (pages.flags[pfn] & PG_DIRTY) !== 0) return false
   swap.deleteFromCache(pfn)
   return true
 }
