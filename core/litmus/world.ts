@@ -120,9 +120,9 @@ export class World {
     }
   }
 
-  /** Set-up: `pages` anonymous pages of the process; the first page's number. */
-  map(pages: number, flags = RW, process = this.process): number {
-    const address = this.call((k) => mmapAnonymous(k, process.mm, pages * P, flags, 1), 0, process)
+  /** Set-up: `pages` anonymous pages of the process at a multiple of `align`; the first page's number. */
+  map(pages: number, flags = RW, process = this.process, align = 1): number {
+    const address = this.call((k) => mmapAnonymous(k, process.mm, pages * P, flags, align), 0, process)
     if (address < 0) fail(`mmap answered ${address}`)
     return (address - at(0)) / P
   }
@@ -141,10 +141,14 @@ export class World {
 
   /** Set-up: a child with an address space of its own. */
   fork(n = 0, parent = this.process): Process {
-    const mm = this.call((k) => fork(k, parent.mm), n, parent)
-    const child = new Process(this.machine, mm)
-    this.processes.push(child)
-    return child
+    return this.addProcess(this.call((k) => fork(k, parent.mm), n, parent))
+  }
+
+  /** A process with that address space, which fork made. */
+  addProcess(mm: Mm): Process {
+    const process = new Process(this.machine, mm)
+    this.processes.push(process)
+    return process
   }
 
   /** A thread of `process` on CPU `n`; it takes part from the first step on. */

@@ -1,0 +1,77 @@
+/**
+ * What scenes of several litmus tests have in common: how things are put at the start, and calls that more than one of them makes.
+ *
+ * Only glue: each function here strings together calls of core/mm and holds no step of any protocol.
+ */
+import type { Proc } from '../engine/op.ts'
+import type { Thread } from '../hw/cpu.ts'
+import { type PageContent, type Process, SignalError } from '../machine/process.ts'
+import { fork } from '../mm/fork.ts'
+import type { Kernel } from '../mm/kernel.ts'
+import { MADV_DONTFORK, madvise } from '../mm/madvise.ts'
+import { pageReferenced } from '../mm/rmap_walk.ts'
+import { shrinkPage } from '../mm/vmscan.ts'
+import { at, P, type World } from './world.ts'
+
+/**
+ * Written pages (100, 101, ...) in an area of their own, and an empty area that cannot be merged with it. A child gets the area
+ * that `forks`.
+ */
+export function sourceAndDestination(world: World, pages = 1, forks: 'dst' | 'src' = 'dst'): { src: number; dst: number } {
+  const src = world.map(pages)
+  const dst = world.map(pages)
+  const stays = forks === 'dst' ? src : dst
+  world.call((k) => madvise(k, world.mm, at(stays), pages * P, MADV_DONTFORK))
+  for (let i = 0; i < pages; i++) world.store(src + i, 100 + i)
+  return { src, dst }
+}
+
+export function contentOf(value: number): PageContent {
+  return { word0: value, word1: value, version: value }
+}
+
+/** A store; false where it ends in a signal. */
+export function* storeOrSignal(k: Thread, process: Process, page: number, value: number): Proc<boolean> {
+  try {
+    yield* process.writePage(k, page, contentOf(value))
+    return true
+  } catch (e) {
+    if (!(e instanceof SignalError)) throw e
+    return false
+  }
+}
+
+/** A load: the first word. */
+export function* loadWord(k: Thread, process: Process, page: number): Proc<number> {
+  const out: PageContent = { word0: 0, word1: 0, version: 0 }
+  yield* process.readPage(k, page, out)
+  return out.word0
+}
+
+/** A child of `parent`, which the checks look at too. */
+export function* forkChild(k: Thread, world: World, parent = world.process): Proc<Process> {
+  return world.addProcess(yield* fork(k, parent.mm))
+}
+
+/** Reclaim's question about one page, which it isolates first and does not lock: how many mappings it found. */
+export function* countMappings(k: Thread, kernel: Kernel, pfn: number): Proc<number> {
+  const { found } = yield* isolated(kernel, pfn, () => pageReferenced(k, kernel, pfn, false))
+  return found
+}
+
+/** One frame through reclaim, its accessed bits cleared before: true if it left memory. */
+export function* evict(k: Thread, kernel: Kernel, pfn: number): Proc<boolean> {
+  function* both(): Proc<boolean> {
+    yield* pageReferenced(k, kernel, pfn, false)
+    return yield* shrinkPage(k, kernel, pfn)
+  }
+  return yield* isolated(kernel, pfn, both)
+}
+
+/** With a reference of one's own, as whoever goes over the lists of pages has. @kernel isolate_lru_page */
+function* isolated<T>(kernel: Kernel, pfn: number, body: () => Proc<T>): Proc<T> {
+  kernel.pages.get(pfn)
+  const value = yield* body()
+  kernel.pages.put(pfn)
+  return value
+}

@@ -1,0 +1,138 @@
+/**
+ * Litmus tests of the life of anon_vmas: type-safe slabs, references, the root, and who may free one when.
+ * Source: mm/rmap.c; Rik van Riel, "track the root (oldest) anon_vma", 12 May 2010.
+ */
+import { violate } from '../../base/assert.ts'
+import { anonVmaUnlockRead } from '../../mm/anon_vma.ts'
+import { migratePage } from '../../mm/migrate.ts'
+import { munmap } from '../../mm/mmap.ts'
+import { remapAnonPages } from '../../mm/remap_anon_pages.ts'
+import { pageLockAnonVmaRead } from '../../mm/rmap.ts'
+import type { Vma } from '../../mm/vma.ts'
+import { answers, type Litmus } from '../litmus.ts'
+import { contentOf, countMappings, forkChild, sourceAndDestination } from '../scenes.ts'
+import { at, P, type World } from '../world.ts'
+
+/** Asks for the anon_vma of the page that only `vma` maps; what it gets must not lead anywhere else. */
+function walker(world: World, pfn: number, vma: Vma): void {
+  const { kernel } = world
+  world.actor('walker', 1, function* (k) {
+    kernel.pages.get(pfn)
+    const av = yield* pageLockAnonVmaRead(k, kernel, pfn)
+    if (av !== null) {
+      if (av.chains.some((edge) => edge.vma !== vma))
+        violate('I-RMAP', `pfn ${pfn} led to anon_vma ${av.index}, which has areas that never mapped it`)
+      anonVmaUnlockRead(k, kernel, av)
+    }
+    kernel.pages.put(pfn)
+    return av !== null
+  })
+}
+
+/** A page of a child, with an anon_vma of the child's below that of the parent. */
+function parentAndChild(world: World) {
+  const page = world.map(1)
+  world.store(page, 1)
+  const child = world.fork()
+  world.store(page, 2, 0, child)
+  return { page, child, pfn: world.frame(page, child.mm) }
+}
+
+export const ANON_VMA: readonly Litmus[] = [
+  {
+    name: 'recycled-anon-vma',
+    title: 'A walk takes an anon_vma that was freed and used again for that of its page',
+    result: 'never',
+    refs: ['R45', 'R47'],
+    protections: ['rmap-mapped-recheck', 'anon-vma-free-wait'],
+    memoryModel: 'sc',
+    start: `
+      src -> page 100 (anon_vma A)     dst -> none, no anon_vma yet
+      walker: lock the anon_vma of the page
+      unmapper: munmap src, which frees A; store dst, which needs an anon_vma and gets A`,
+    world: {},
+    build(world) {
+      const { src, dst } = sourceAndDestination(world)
+      walker(world, world.frame(src), world.vma(src))
+      world.actor('unmapper', 0, function* (k) {
+        yield* munmap(k, world.mm, at(src), P)
+        yield* world.process.writePage(k, dst, contentOf(2))
+      })
+      return { outcome: () => answers(world) }
+    },
+  },
+  {
+    name: 'last-reference-under-the-lock',
+    title: 'A walk that drops the last reference of an anon_vma waits for the lock that it holds itself',
+    result: 'never',
+    refs: ['R46'],
+    protections: ['rmap-direct-free'],
+    memoryModel: 'sc',
+    start: `
+      parent: src -> 100 (anon_vma R)     child: src -> 2 (anon_vma C, root R)
+      walker: page_referenced(the child's page); the lock is taken, so with a reference
+      unmapper: munmap in the child
+      mover: remap dst <- src in the parent, which holds the root's lock for a while`,
+    world: { cpus: 3 },
+    build(world) {
+      const { src, dst } = sourceAndDestination(world, 1, 'src')
+      const child = world.fork()
+      world.store(src, 2, 0, child)
+      const pfn = world.frame(src, child.mm)
+      world.actor('walker', 1, (k) => countMappings(k, world.kernel, pfn))
+      world.actor('unmapper', 0, (k) => munmap(k, child.mm, at(src), P), child)
+      world.actor('mover', 2, (k) => remapAnonPages(k, world.mm, at(dst), at(src), P, 0))
+      return { outcome: () => answers(world) }
+    },
+  },
+  {
+    name: 'root-of-a-family',
+    title: 'A page migration locks the root of an anon_vma when the root is freed already',
+    result: 'never',
+    refs: ['R43'],
+    protections: ['anon-vma-root-ref'],
+    memoryModel: 'sc',
+    start: `
+      parent: page -> 1 (anon_vma R)     child: page -> 2 (anon_vma C, root R)
+      migration: migrate_pages(the child's page): a reference on C, then C's lock, which is R's
+      unmapper: munmap in the parent, munmap in the child`,
+    world: {},
+    build(world) {
+      const { page, child, pfn } = parentAndChild(world)
+      world.kernel.pages.get(pfn)
+      world.actor('migration', 1, (k) => migratePage(k, world.kernel, pfn))
+      world.actor('unmapper', 0, function* (k) {
+        yield* munmap(k, world.mm, at(page), P)
+        return yield* munmap(k, child.mm, at(page), P)
+      })
+      return { outcome: () => answers(world) }
+    },
+  },
+  {
+    name: 'fork-under-a-walk',
+    title: 'fork links an area into the tree of an anon_vma while a walk goes through it',
+    result: 'never',
+    refs: ['R44'],
+    protections: ['anon-vma-root-lock'],
+    memoryModel: 'sc',
+    start: `
+      parent: page -> 1 (anon_vma R)     child: page -> 2 (anon_vma C, root R)
+      walker: page_referenced(the child's page)
+      forker: fork of the child: links the grandchild's area into C and R`,
+    world: {},
+    build(world) {
+      const { child, pfn } = parentAndChild(world)
+      world.actor('walker', 1, (k) => countMappings(k, world.kernel, pfn))
+      world.actor(
+        'forker',
+        0,
+        function* (k) {
+          yield* forkChild(k, world, child)
+          return 'forked'
+        },
+        child,
+      )
+      return { outcome: () => answers(world) }
+    },
+  },
+]
