@@ -11,10 +11,12 @@
  * is most of a remote fault's latency when the link is busy. Ethernet, IP and TCP headers take 78 bytes for each 1,460 of
  * payload. Buffer sizes are Linux's: about 2 MiB explain QEMU's 16 ms mean fault at 1 Gb/s without an urgent channel.
  *
- * Messages are rows in ring columns, so a page costs no object. In the step gear a sent message has arrived.
+ * Messages are rows in ring columns, so a page costs no object. In the step gear a sent message has arrived, and each message
+ * is an object of its own: sending the next one does not depend on receiving this one.
  */
 import { assert } from '../base/assert.ts'
-import { BLOCK, NOTHING, type Proc, read, SLEEP, write } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, type AccessOp, BLOCK, type Gate, NOTHING, type Proc, SLEEP } from '../engine/op.ts'
 import type { Thread } from './cpu.ts'
 
 const PAYLOAD_PER_FRAME = 1460
@@ -56,6 +58,12 @@ export class Link {
   #arrivalNs = new Float64Array(1024)
   readonly #receivers: Thread[] = []
   readonly #senders: Thread[] = []
+  /** Messages ever sent, and ever received: the number of the next one. */
+  #sent = 0
+  #received = 0
+  readonly #label: string
+  readonly #send: AccessOp
+  readonly #arrival: Gate
   /** Payload bytes ever sent. */
   bytesSent = 0
   readonly message: Message = { type: 0, page: 0, word0: 0, word1: 0, version: 0, bytes: 0 }
@@ -66,12 +74,37 @@ export class Link {
       `link ${options.name}: bandwidth ${options.bandwidthBitsPerSec}, rtt ${options.rttNs}`,
     )
     this.#options = options
+    this.#label = `link.${options.name}`
+    const gate = (opens: () => boolean, what: string): Gate => ({
+      opens,
+      describe: () => `${what} ${options.name}`,
+      holder: () => null,
+    })
+    const room = gate(() => this.#windowOpen(), 'room in the window of')
+    this.#send = { kind: 'access', mode: AccessMode.write, object: 0, label: `${this.#label}.tail`, gate: room }
+    this.#arrival = gate(() => this.#count > 0, 'a message on')
     this.#bytesPerNs = ((options.bandwidthBitsPerSec / 8e9) * PAYLOAD_PER_FRAME) / BYTES_PER_FRAME
   }
 
   /** Messages sent and not yet received. */
   get depth(): number {
     return this.#count
+  }
+
+  /** The messages sent and not yet received, oldest first: for whoever checks what is on its way. */
+  inFlight(): Message[] {
+    return Array.from({ length: this.#count }, (_, n) => this.#row((this.#head + n) & (this.#capacity - 1)))
+  }
+
+  #row(i: number): Message {
+    return {
+      type: this.#type[i],
+      page: this.#page[i],
+      word0: this.#word0[i],
+      word1: this.#word1[i],
+      version: this.#version[i],
+      bytes: this.#bytes[i],
+    }
   }
 
   /** Payload bytes a second that the wire can carry. */
@@ -89,7 +122,7 @@ export class Link {
   }
 
   *#sendSlow(k: Thread, type: number, page: number, bytes: number, word0: number, word1: number, version: number): Proc<void> {
-    if (k.stepping) yield write(0, `link.${this.#options.name}`)
+    if (k.stepping) yield this.#send
     for (;;) {
       if (!this.#windowOpen()) {
         this.#senders.push(k)
@@ -119,6 +152,7 @@ export class Link {
     if (this.#count === this.#capacity) this.#grow()
     const i = (this.#head + this.#count) & (this.#capacity - 1)
     this.#count++
+    touch(this.#sent++, this.#label, AccessMode.write)
     const start = nowNs > this.#wireFreeNs ? nowNs : this.#wireFreeNs
     this.#wireFreeNs = start + bytes / this.#bytesPerNs
     const arrivalNs = this.#wireFreeNs + this.#options.rttNs / 2
@@ -145,7 +179,8 @@ export class Link {
 
   *#receiveSlow(k: Thread): Proc<void> {
     for (;;) {
-      if (k.stepping) yield read(0, `link.${this.#options.name}`)
+      if (k.stepping)
+        yield { kind: 'access', mode: AccessMode.write, object: this.#received, label: this.#label, gate: this.#arrival }
       if (this.#count === 0) {
         this.#receivers.push(k)
         k.park(`a message on ${this.#options.name}`)
@@ -161,6 +196,9 @@ export class Link {
   }
 
   #take(k: Thread): void {
+    // Whoever waits for room can send from here on.
+    if (!this.#windowOpen()) touch(0, `${this.#label}.tail`, AccessMode.write)
+    touch(this.#received++, this.#label, AccessMode.write)
     const i = this.#head
     const m = this.message
     m.type = this.#type[i]
