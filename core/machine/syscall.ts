@@ -6,10 +6,12 @@
  */
 import type { Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
+import { dirtyLogClear, dirtyLogGet, dirtyLogStart, dirtyLogStop } from '../mm/dirty_log.ts'
 import { fork } from '../mm/fork.ts'
 import { readUserBuffer } from '../mm/gup.ts'
 import { madvise } from '../mm/madvise.ts'
 import { mincore, mlock } from '../mm/mlock.ts'
+import { pageOfAddress as pageOf } from '../mm/mm.ts'
 import { exitMmap, munmap } from '../mm/mmap.ts'
 import { MAP_ANONYMOUS, MAP_PRIVATE, mmap } from '../mm/mmap_call.ts'
 import { mprotect, PROT_READ, PROT_WRITE } from '../mm/mprotect.ts'
@@ -112,6 +114,16 @@ export const sys = {
   write: (k: Thread, p: Process, address: number, length: number): Proc<number> => readUserBuffer(k, p.mm, address, length),
   processVmReadv: (k: Thread, target: Process, address: number, length: number): Proc<number> =>
     processVmReadv(k, target, address, length),
+
+  /** Modelled after KVM_SET_USER_MEMORY_REGION with KVM_MEM_LOG_DIRTY_PAGES, KVM_GET_DIRTY_LOG and KVM_CLEAR_DIRTY_LOG. */
+  dirtyLogStart: (k: Thread, p: Process, address: number, length: number): Proc<number> =>
+    dirtyLogStart(k, p.mm, pageOf(address), pageOf(address) + length / 4096),
+  /** Page numbers; their marks stay. */
+  dirtyLogGet: (k: Thread, p: Process, address: number, length: number): Proc<number[] | number> =>
+    dirtyLogGet(k, p.mm, pageOf(address), pageOf(address) + length / 4096),
+  dirtyLogClear: (k: Thread, p: Process, address: number, length: number): Proc<number> =>
+    dirtyLogClear(k, p.mm, pageOf(address), pageOf(address) + length / 4096),
+  dirtyLogStop: (k: Thread, p: Process): Proc<void> => dirtyLogStop(k, p.mm),
 
   /** userfaultfd(2) as proposed in 2014; the handshake is the caller's. */
   userfaultfd2014: (p: Process): Userfaultfd2014 => new Userfaultfd2014(p.mm, p.mm.kernel.newId()),

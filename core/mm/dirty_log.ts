@@ -7,14 +7,17 @@
  *  writable in the range marks it: first touch, copy on write, swap-in, UFFDIO_COPY, remap.
  *  sync and clear, each marked page: under its PTE lock the bit goes and W goes.   Then one flush.   Only then the caller
  *  learns which pages: what it reads of them now includes every store that is not marked again.
+ *  get: which pages are marked, and nothing else; the marks and W go later, range by range, with clear, which must come
+ *  before the caller reads those pages (KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2).
  *
  * The bit and W change together under the PTE lock: a page that can be written is a page that is marked. Unmapping is no
  * store and is not logged. One log an address space. Modelled after KVM's log by write protection, on the host's own PTEs.
  * Source: virt/kvm/kvm_main.c; arch/x86/kvm/mmu/mmu.c.
- * @kernel kvm_mmu_slot_apply_flags, kvm_get_dirty_log_protect, mark_page_dirty
+ * @kernel kvm_mmu_slot_apply_flags, kvm_get_dirty_log_protect, kvm_clear_dirty_log_protect, mark_page_dirty
  */
 import { Bitmap } from '../base/bitmap.ts'
-import { type Proc, write } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Slot } from '../hw/page_table.ts'
 import { HUGE_PAGES, PTE_NONE, PTE_W, type Pte, ptePresent, pteWritable } from '../hw/pte.ts'
@@ -44,14 +47,18 @@ export class DirtyLog {
 
   /** Under the PTE lock, before the PTE can be written through. Pages outside the range are nobody's business. */
   mark(page: number): void {
-    if (this.covers(page)) this.#bits.set(page - this.start)
+    if (!this.covers(page)) return
+    touch(page, 'dirty_log', AccessMode.write)
+    this.#bits.set(page - this.start)
   }
 
   isMarked(page: number): boolean {
+    touch(page, 'dirty_log', AccessMode.read)
     return this.covers(page) && this.#bits.has(page - this.start)
   }
 
   clear(page: number): void {
+    touch(page, 'dirty_log', AccessMode.write)
     this.#bits.clear(page - this.start)
   }
 }
@@ -93,6 +100,28 @@ export function* dirtyLogSync(k: Thread, mm: Mm, start: number, end: number): Pr
   })
   mm.mmapLock.upRead(k)
   return dirty
+}
+
+/** The pages of [start, end) that are marked, which they stay; ENOENT if there is no log. */
+export function* dirtyLogGet(k: Thread, mm: Mm, start: number, end: number): Proc<number[] | number> {
+  yield* mm.mmapLock.downRead(k)
+  const log = mm.dirtyLog
+  const dirty: number[] = []
+  if (log !== null) {
+    for (let page = Math.max(start, log.start); page < Math.min(end, log.end); page++) {
+      // Without the PTE lock: a page that is being marked now will be marked at the next look.
+      if (k.stepping) yield read(page, 'dirty_log')
+      if (log.isMarked(page)) dirty.push(page)
+    }
+  }
+  mm.mmapLock.upRead(k)
+  return log === null ? ERRNO.ENOENT : dirty
+}
+
+/** Takes the marks of [start, end) and W of the marked pages, and flushes; 0 or ENOENT. */
+export function* dirtyLogClear(k: Thread, mm: Mm, start: number, end: number): Proc<number> {
+  const cleared = yield* dirtyLogSync(k, mm, start, end)
+  return typeof cleared === 'number' ? cleared : 0
 }
 
 export function* dirtyLogStop(k: Thread, mm: Mm): Proc<void> {

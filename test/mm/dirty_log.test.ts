@@ -5,7 +5,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { PTE_W } from '../../core/hw/pte.ts'
-import { dirtyLogStart, dirtyLogStop, dirtyLogSync } from '../../core/mm/dirty_log.ts'
+import { dirtyLogClear, dirtyLogGet, dirtyLogStart, dirtyLogStop, dirtyLogSync } from '../../core/mm/dirty_log.ts'
 import { ERRNO } from '../../core/mm/errno.ts'
 import { remapAnonPages } from '../../core/mm/remap_anon_pages.ts'
 import { at, GEARS, P, Rig } from './rig.ts'
@@ -36,6 +36,20 @@ describe.each(GEARS)('in the %s gear', (gear) => {
     for (let p = 0; p < 3; p++) rig.store(a + p, 1)
     expect(sync(rig, a + 1, 1)).toEqual([a + 1])
     expect(sync(rig, a, 3)).toEqual([a, a + 2])
+  })
+
+  it('can be read without being cleared; clearing a part protects that part', () => {
+    const rig = new Rig({ gear })
+    const a = rig.map(3)
+    rig.call((k) => dirtyLogStart(k, rig.mm, a, a + 3))
+    for (let p = 0; p < 3; p++) rig.store(a + p, 1)
+    const get = () => rig.call((k) => dirtyLogGet(k, rig.mm, a - 1, a + 9))
+    expect(get()).toEqual([a, a + 1, a + 2])
+    expect(rig.pte(a + 1) & PTE_W).not.toBe(0)
+    expect(rig.call((k) => dirtyLogClear(k, rig.mm, a + 1, a + 2))).toBe(0)
+    expect(rig.pte(a + 1) & PTE_W).toBe(0)
+    expect(rig.pte(a + 2) & PTE_W).not.toBe(0)
+    expect(get()).toEqual([a, a + 2])
   })
 
   it('hears of every way in which a page is written: first touch, copy, swap-in, remap', () => {
