@@ -5,10 +5,11 @@
  */
 import type { Litmus } from './litmus.ts'
 import { ANON_VMA } from './tests/anon_vma.ts'
+import { PRECOPY } from './tests/precopy.ts'
 import { REMAP } from './tests/remap.ts'
 import { RMAP } from './tests/rmap.ts'
 
-export const MUSEUM: readonly Litmus[] = [...REMAP, ...RMAP, ...ANON_VMA]
+export const MUSEUM: readonly Litmus[] = [...REMAP, ...RMAP, ...ANON_VMA, ...PRECOPY]
 
 /** The litmus test of that name, or null. */
 export function litmusNamed(name: string): Litmus | null {

@@ -5,50 +5,31 @@
  *  1. setup: the connection; then active.       2. switch over: stop the vCPUs, save the device state, send it packaged.
  *  3. postcopy-active, until no page is left:
  *     a requested page goes first, and the background push goes on behind it (the next fault is likely near);
- *     else the next page of the bitmap. A page's bit is cleared when it is sent, so nothing is sent twice.
+ *     else the next page of the bitmap. A page's bit is cleared when it is sent, so nothing is sent twice (ram_save.ts).
  *  4. end: tell the destination, wait for its word (SHUT): completed, or failed with its reason.
  *
  * return path thread: takes requests off the wire into a queue.
  *
  * Source: QEMU, migration/ram.c (get_queued_page, ram_find_and_save_block, ram_save_queue_pages) and migration.c.
  */
-import { Bitmap } from '../base/bitmap.ts'
-import { BLOCK, type Proc, QUANTUM } from '../engine/op.ts'
+import type { Bitmap } from '../base/bitmap.ts'
+import { BLOCK, type Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Link } from '../hw/link.ts'
-import type { PageContent, Process } from '../machine/process.ts'
 import { EventKind } from '../trace/event.ts'
-import type { Recorder } from '../trace/recorder.ts'
-import type { MigrationState } from './migration_state.ts'
-import {
-  DEVICE_SAVE_NS,
-  DEVICE_STATE_BYTES,
-  END_BYTES,
-  PAGE_RECORD_BYTES,
-  SAVE_PAGE_NS,
-  SETUP_NS,
-  VCPU_STATE_BYTES,
-  ZERO_RECORD_BYTES,
-} from './parameters.ts'
+import { DEVICE_SAVE_NS, DEVICE_STATE_BYTES, END_BYTES, SETUP_NS, VCPU_STATE_BYTES } from './parameters.ts'
+import { type RamOptions, RamState } from './ram_save.ts'
 import { ReturnMessage, StreamMessage } from './ram_stream.ts'
 
-export interface SourceOptions {
-  readonly process: Process
-  readonly ramPage: number
-  readonly pages: number
-  /** Target pages in a host page: they are sent together, in order. */
-  readonly hostPages: number
+export interface SourceOptions extends RamOptions {
   readonly vcpus: number
-  readonly stream: Link
   readonly returnPath: Link
-  readonly state: MigrationState
-  readonly recorder: Recorder
   /** Stops all vCPUs of this machine; answers when the last has stopped. @qemu vm_stop_force_state */
   readonly stopVcpus: (k: Thread) => Proc<void>
 }
 
 export class Source {
-  readonly bitmap: Bitmap
+  readonly ram: RamState
   readonly #o: SourceOptions
   readonly #requests: number[] = []
   #requestHead = 0
@@ -57,7 +38,12 @@ export class Source {
 
   constructor(options: SourceOptions) {
     this.#o = options
-    this.bitmap = new Bitmap(options.pages)
+    this.ram = new RamState(options)
+  }
+
+  /** Pages that were not sent. */
+  get bitmap(): Bitmap {
+    return this.ram.dirty.bits
   }
 
   /** The migration thread. */
@@ -103,41 +89,9 @@ export class Source {
   }
 
   *#pushAll(k: Thread): Proc<void> {
-    const { bitmap } = this
-    const { process, ramPage, hostPages, stream, state, recorder } = this.#o
-    let cursor = 0
-    const content: PageContent = { word0: 0, word1: 0, version: 0 }
-    while (bitmap.count > 0 && this.#shut < 0) {
-      let page = this.#nextRequest()
-      if (page < 0) {
-        page = bitmap.nextSet(cursor)
-        if (page < 0) {
-          cursor = 0
-          continue
-        }
-      }
-      cursor = page + hostPages
-      for (; page < cursor; page++) {
-        bitmap.clear(page)
-        yield* process.readPage(k, ramPage + page, content)
-        k.cpu.nowNs += SAVE_PAGE_NS
-        const zero = content.word0 === 0 && content.word1 === 0
-        const bytes = zero ? ZERO_RECORD_BYTES : PAGE_RECORD_BYTES
-        if (zero) state.duplicate++
-        else state.normal++
-        state.remaining--
-        yield* stream.send(
-          k,
-          zero ? StreamMessage.Zero : StreamMessage.Page,
-          page,
-          bytes,
-          content.word0,
-          content.word1,
-          content.version,
-        )
-        recorder.event(k.nowNs, EventKind.Send, k.lane, page, bytes)
-        if (k.expired) yield QUANTUM
-      }
+    while (this.ram.pending > 0 && this.#shut < 0) {
+      const requested = this.#nextRequest()
+      yield* this.ram.saveHostPage(k, requested < 0 ? this.ram.nextDirty() : requested)
     }
   }
 

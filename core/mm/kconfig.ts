@@ -6,6 +6,7 @@
  *
  * Variants are different from protections: each is a kernel that existed (or was proposed) whole, and one of them is the default.
  */
+import { MIGRATION_PROTECTIONS } from './kconfig_migration.ts'
 
 export interface Protection {
   readonly name: string
@@ -14,7 +15,7 @@ export interface Protection {
   readonly prevents: string
 }
 
-export const PROTECTIONS = [
+const KERNEL_PROTECTIONS = [
   {
     name: 'remap-tlb-flush',
     meaning: 'remap_anon_pages and UFFDIO_MOVE flush the source address from the TLBs of every CPU that runs the mm',
@@ -153,7 +154,7 @@ export const PROTECTIONS = [
   {
     name: 'dirty-log-flush',
     meaning: 'the dirty log answers only after pages it protected again were flushed from every TLB',
-    prevents: 'a store through an old entry is in no log',
+    prevents: 'a store through an old entry is in no log (R64)',
   },
   {
     name: 'uffd-must-wait',
@@ -291,6 +292,9 @@ export const PROTECTIONS = [
     prevents: 'a page is mapped into an area that was gone before it was locked',
   },
 ] as const satisfies readonly Protection[]
+
+/** All that can be left out: of the kernel, then of whoever migrates (core/migration). */
+export const PROTECTIONS = [...KERNEL_PROTECTIONS, ...MIGRATION_PROTECTIONS] as const
 
 /**
  * Where page_lock_anon_vma_read reads page->mapping again: on the slow path only, as posted in 2013; on both paths, as in

@@ -1,0 +1,47 @@
+/**
+ * What the litmus tests of migration share: a guest that is stopped, links without a time, and the RAM of a source.
+ *
+ * A guest stands still when its vCPU has done what the test lets it do: to stop it is to wait for that, so every store that it
+ * makes falls before the stop, at any place before it.
+ */
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, type AccessOp, type Proc } from '../engine/op.ts'
+import { Link } from '../hw/link.ts'
+import type { Process } from '../machine/process.ts'
+import { MigrationState } from '../migration/migration_state.ts'
+import { RamState } from '../migration/ram_save.ts'
+
+/** The vCPU of a guest, seen by whoever stops it. */
+export class Guest {
+  #running = true
+  readonly #stop: AccessOp = {
+    kind: 'access',
+    mode: AccessMode.read,
+    object: 0,
+    label: 'vcpu.running',
+    gate: { opens: () => !this.#running, describe: () => 'the vCPU to stop', holder: () => null },
+  };
+
+  /** The vCPU's life. */
+  *run(body: Proc<void>): Proc<void> {
+    yield* body
+    touch(0, 'vcpu.running', AccessMode.write)
+    this.#running = false
+  }
+
+  /** Answers when the vCPU stands. */
+  *stop(): Proc<void> {
+    yield this.#stop
+  }
+}
+
+/** A link that delivers at once. */
+export function litmusLink(name: string): Link {
+  return new Link({ name, bandwidthBitsPerSec: 1e9, rttNs: 0, sendBufferBytes: 2 ** 30, receiveBufferBytes: 2 ** 30 })
+}
+
+/** The RAM of a source whose process has `pages` guest pages from `ramPage` on. */
+export function outgoingRam(process: Process, ramPage: number, pages: number, stream: Link): RamState {
+  const { recorder } = process.machine
+  return new RamState({ process, ramPage, pages, hostPages: 1, stream, state: new MigrationState(recorder), recorder })
+}

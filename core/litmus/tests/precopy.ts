@@ -1,0 +1,59 @@
+/**
+ * Litmus tests of pre-copy: a store against the dirty log, the bitmap and the copy of one page.
+ *
+ * The destination is what the stream holds at the end: of each page, what was sent last.
+ * Source: QEMU, migration/ram.c; virt/kvm/kvm_main.c.
+ */
+import { precopy } from '../../migration/precopy.ts'
+import type { RamState } from '../../migration/ram_save.ts'
+import { expectEqual, type Litmus, type Scene } from '../litmus.ts'
+import { Guest, litmusLink, outgoingRam } from '../migration_scenes.ts'
+import { contentOf } from '../scenes.ts'
+import type { World } from '../world.ts'
+
+/** One guest page, its RAM, and a vCPU that stores 2 to it before it is stopped. The log is on, and 1 was stored since. */
+function storeWhileSending(world: World, prepare: (world: World, ram: RamState) => void): Scene {
+  const page = world.map(1)
+  const stream = litmusLink('the stream')
+  const ram = outgoingRam(world.process, page, 1, stream)
+  world.call((k) => ram.setup(k))
+  world.store(page, 1, 1)
+  world.call((k) => ram.sync(k))
+  prepare(world, ram)
+  const guest = new Guest()
+  world.actor('vcpu', 1, (k) => guest.run(world.process.writePage(k, page, contentOf(2))))
+  world.actor('migration', 0, (k) => precopy(k, { ram, threshold: 0, batch: 1, stopVcpus: () => guest.stop() }))
+  return {
+    judge: () => expectEqual('I-DATA', 'the page as it was sent last', world.word(page), stream.inFlight().at(-1)?.word0),
+    outcome: () => `sent=${stream.inFlight().map((m) => m.word0)}`,
+  }
+}
+
+export const PRECOPY: readonly Litmus[] = [
+  {
+    name: 'store-while-a-page-is-sent',
+    title: 'Pre-copy ends, and a store that the guest made while its page was sent is not at the destination',
+    result: 'never',
+    refs: ['R63', 'R64'],
+    protections: ['dirty-clear-before-copy', 'dirty-log-flush'],
+    memoryModel: 'sc',
+    start: `
+      page 1: marked in the log, dirty in the bitmap, writable in the vCPU's TLB
+      vcpu: page = 2                            migration: clear, read, send; sync; stop; send the rest`,
+    world: {},
+    build: (world) => storeWhileSending(world, () => {}),
+  },
+  {
+    name: 'store-before-the-stop',
+    title: 'The guest stops, and a store that it made since the last sync is not at the destination',
+    result: 'never',
+    refs: ['R65'],
+    protections: ['final-bitmap-sync'],
+    memoryModel: 'sc',
+    start: `
+      page 1: sent, clean, write-protected
+      vcpu: page = 2                            migration: sync; stop; sync; send the rest`,
+    world: {},
+    build: (world) => storeWhileSending(world, (w, ram) => w.call((k) => ram.iterate(k, 1))),
+  },
+]

@@ -1,0 +1,70 @@
+/**
+ * Which pages of guest RAM the destination does not have in their newest version: the source's bitmap.
+ *
+ *  sync: the kernel's dirty log is read; each page it names gets its bit, and is owed a clear in the log.
+ *  clear, before a page is sent:  1. if a clear is owed: the log's mark goes, the page is write-protected, all TLBs are
+ *  flushed (mm/dirty_log.ts).  2. test and clear the bit.  3. only then the caller may read the page.
+ *
+ * A store after 1 faults and is marked again; one before 1 is in what is read in 3. Clearing the log earlier is no problem,
+ * clearing it after the page was read is: a store in between is in neither (R63). After the vCPUs have stopped and a last
+ * sync, the bitmap names every page that differs.
+ *
+ * Memory that is not logged (a pure post-copy: its vCPUs are stopped) has bits and owes nothing.
+ * @qemu RAMBlock.bmap, RAMBlock.clear_bmap, migration_bitmap_sync, migration_bitmap_clear_dirty
+ */
+import { Bitmap } from '../base/bitmap.ts'
+import { type Proc, write } from '../engine/op.ts'
+import type { Thread } from '../hw/cpu.ts'
+import type { Process } from '../machine/process.ts'
+import { addressOf, sys } from '../machine/syscall.ts'
+import { check } from './host_page.ts'
+
+export class DirtyBitmap {
+  readonly bits: Bitmap
+  /** Pages whose mark in the kernel's log was read and not yet cleared. @qemu clear_bmap */
+  readonly #owed: Bitmap
+  readonly #process: Process
+  readonly #ramPage: number
+
+  constructor(process: Process, ramPage: number, pages: number) {
+    this.bits = new Bitmap(pages)
+    this.#owed = new Bitmap(pages)
+    this.#process = process
+    this.#ramPage = ramPage
+  }
+
+  /** Starts the log; every page is dirty, since none was sent. @qemu ram_init_bitmaps */
+  *start(k: Thread): Proc<void> {
+    this.bits.fill()
+    const length = this.bits.length * 4096
+    check(yield* sys.dirtyLogStart(k, this.#process, addressOf(this.#ramPage), length), 0, 'starting the dirty log')
+  }
+
+  /** Adds what was written since; how many pages became dirty. @qemu migration_bitmap_sync */
+  *sync(k: Thread): Proc<number> {
+    const dirty = yield* sys.dirtyLogGet(k, this.#process, addressOf(this.#ramPage), this.bits.length * 4096)
+    if (typeof dirty === 'number') {
+      check(dirty, 0, 'reading the dirty log')
+      return 0
+    }
+    let added = 0
+    for (const logged of dirty) {
+      const page = logged - this.#ramPage
+      if (k.stepping) yield write(page, 'ram.bmap')
+      this.#owed.set(page)
+      if (this.bits.set(page)) added++
+    }
+    return added
+  }
+
+  /** 1. and 2.: true if the page was dirty and is the caller's to send. @qemu migration_bitmap_clear_dirty */
+  *clear(k: Thread, page: number): Proc<boolean> {
+    if (k.stepping) yield write(page, 'ram.bmap')
+    if (this.#owed.clear(page)) {
+      const cleared = yield* sys.dirtyLogClear(k, this.#process, addressOf(this.#ramPage + page), 4096)
+      check(cleared, 0, 'clearing the dirty log')
+      if (k.stepping) yield write(page, 'ram.bmap')
+    }
+    return this.bits.clear(page)
+  }
+}

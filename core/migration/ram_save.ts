@@ -1,0 +1,112 @@
+/**
+ * Sending guest RAM: what pre-copy and post-copy have in common, page by page.
+ *
+ * One page:  1. its bit goes, and with it the kernel's mark (dirty_bitmap.ts); no bit: nothing to send.   2. its
+ *  content is read.   3. it is sent.   1 before 2: a store that 2 does not see leaves a mark, so the page is sent once more (R63).
+ *
+ * Host pages of 2 MiB go as one: all their target pages in order, without a break.
+ * @qemu RAMState, ram_save_host_page, ram_save_page, ram_save_setup, ram_save_iterate, ram_save_complete
+ */
+import { type Proc, QUANTUM } from '../engine/op.ts'
+import type { Thread } from '../hw/cpu.ts'
+import type { Link } from '../hw/link.ts'
+import type { PageContent, Process } from '../machine/process.ts'
+import { EventKind } from '../trace/event.ts'
+import type { Recorder } from '../trace/recorder.ts'
+import { DirtyBitmap } from './dirty_bitmap.ts'
+import type { MigrationState } from './migration_state.ts'
+import { PAGE_RECORD_BYTES, SAVE_PAGE_NS, ZERO_RECORD_BYTES } from './parameters.ts'
+import { StreamMessage } from './ram_stream.ts'
+
+export interface RamOptions {
+  readonly process: Process
+  readonly ramPage: number
+  readonly pages: number
+  /** Target pages in a host page: they are sent together, in order. */
+  readonly hostPages: number
+  readonly stream: Link
+  readonly state: MigrationState
+  readonly recorder: Recorder
+}
+
+export class RamState {
+  readonly dirty: DirtyBitmap
+  readonly #o: RamOptions
+  readonly #content: PageContent = { word0: 0, word1: 0, version: 0 }
+  /** Where the search for the next dirty page goes on. */
+  #cursor = 0
+
+  constructor(options: RamOptions) {
+    this.#o = options
+    this.dirty = new DirtyBitmap(options.process, options.ramPage, options.pages)
+  }
+
+  /** Pages that are known to be dirty. @qemu ram_state_pending_estimate */
+  get pending(): number {
+    return this.dirty.bits.count
+  }
+
+  /** Pre-copy: from here on stores are logged. @qemu ram_save_setup */
+  *setup(k: Thread): Proc<void> {
+    yield* this.dirty.start(k)
+    yield* this.sync(k)
+  }
+
+  /** What was written since. @qemu migration_bitmap_sync_precopy */
+  *sync(k: Thread): Proc<void> {
+    const { state } = this.#o
+    yield* this.dirty.sync(k)
+    state.dirtySyncCount++
+    state.remaining = this.pending
+  }
+
+  /** Sends up to `most` host pages of those known to be dirty. @qemu ram_save_iterate */
+  *iterate(k: Thread, most: number): Proc<void> {
+    for (let n = 0; n < most && this.pending > 0; n++) yield* this.saveHostPage(k, this.nextDirty())
+  }
+
+  /** Pre-copy, the vCPUs stopped: all that is left, and nothing can follow. @qemu ram_save_complete */
+  *complete(k: Thread): Proc<void> {
+    if (this.#o.process.machine.kernel.has('final-bitmap-sync')) yield* this.sync(k)
+    yield* this.iterate(k, Number.POSITIVE_INFINITY)
+  }
+
+  /** The first page of the next dirty host page behind the last one, starting over at the end; one must be dirty. */
+  nextDirty(): number {
+    const { bits } = this.dirty
+    const page = bits.nextSet(this.#cursor)
+    const found = page >= 0 ? page : bits.nextSet(0)
+    return found - (found % this.#o.hostPages)
+  }
+
+  /** All target pages of the host page that begins at `first`. */
+  *saveHostPage(k: Thread, first: number): Proc<void> {
+    const end = first + this.#o.hostPages
+    this.#cursor = end
+    for (let page = first; page < end; page++) {
+      yield* this.#savePage(k, page)
+      if (k.expired) yield QUANTUM
+    }
+  }
+
+  *#savePage(k: Thread, page: number): Proc<void> {
+    const { process, ramPage, stream, state, recorder } = this.#o
+    const content = this.#content
+    const clearsFirst = process.machine.kernel.has('dirty-clear-before-copy')
+    // 1.
+    if (clearsFirst && !(yield* this.dirty.clear(k, page))) return
+    // 2.
+    yield* process.readPage(k, ramPage + page, content)
+    if (!clearsFirst && !(yield* this.dirty.clear(k, page))) return
+    k.cpu.nowNs += SAVE_PAGE_NS
+    const zero = content.word0 === 0 && content.word1 === 0
+    const bytes = zero ? ZERO_RECORD_BYTES : PAGE_RECORD_BYTES
+    if (zero) state.duplicate++
+    else state.normal++
+    state.remaining = this.pending
+    // 3.
+    const type = zero ? StreamMessage.Zero : StreamMessage.Page
+    yield* stream.send(k, type, page, bytes, content.word0, content.word1, content.version)
+    recorder.event(k.nowNs, EventKind.Send, k.lane, page, bytes)
+  }
+}
