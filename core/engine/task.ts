@@ -102,6 +102,12 @@ export class Task {
     if (this.parked) yield BLOCK
   }
 
+  /** Ends what `park` began, without a sleep: the condition holds already. @kernel __set_current_state */
+  unpark(): void {
+    touch(this.id, 'task', AccessMode.write)
+    this.parked = false
+  }
+
   /** Lets the task go on at `atNs` (not before its own CPU's clock). Harmless if it is not parked. */
   wake(atNs: number): void {
     touch(this.id, 'task', AccessMode.write)

@@ -199,6 +199,7 @@ export class Mmu {
     }
     this.#reference()
     const slot = pmd * ENTRIES + ((page >>> 9) & 511)
+    if (isRecording()) touch(slot, 'pte', AccessMode.read)
     if ((entries[slot] & PTE_PS) !== 0) return -slot
     leaf = ptePfn(entries[slot])
     if (leaf !== PTE_NONE) cache.fillLeaf(page, leaf)

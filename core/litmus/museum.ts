@@ -5,11 +5,24 @@
  */
 import type { Litmus } from './litmus.ts'
 import { ANON_VMA } from './tests/anon_vma.ts'
+import { MFILL } from './tests/mfill.ts'
 import { PRECOPY } from './tests/precopy.ts'
 import { REMAP } from './tests/remap.ts'
 import { RMAP } from './tests/rmap.ts'
+import { USERFAULT } from './tests/userfault.ts'
+import { USERFAULT_EVENTS } from './tests/userfault_events.ts'
+import { USERFAULT_USE } from './tests/userfault_use.ts'
 
-export const MUSEUM: readonly Litmus[] = [...REMAP, ...RMAP, ...ANON_VMA, ...PRECOPY]
+export const MUSEUM: readonly Litmus[] = [
+  ...REMAP,
+  ...RMAP,
+  ...ANON_VMA,
+  ...USERFAULT,
+  ...USERFAULT_EVENTS,
+  ...USERFAULT_USE,
+  ...MFILL,
+  ...PRECOPY,
+]
 
 /** The litmus test of that name, or null. */
 export function litmusNamed(name: string): Litmus | null {

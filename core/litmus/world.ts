@@ -7,7 +7,8 @@
  */
 import { fail } from '../base/assert.ts'
 import { Execution, type Scheduler } from '../engine/execution.ts'
-import type { Proc } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, type Proc } from '../engine/op.ts'
 import { type Cpu, Thread } from '../hw/cpu.ts'
 import { ptePfn, ptePresent } from '../hw/pte.ts'
 import { Identity, Machine } from '../machine/machine.ts'
@@ -189,5 +190,6 @@ export class World {
 
 function* life<T>(actor: Actor<T>, body: Proc<T>): Proc<void> {
   actor.value = yield* body
+  touch(actor.thread.id, 'task', AccessMode.write)
   actor.done = true
 }

@@ -4,7 +4,8 @@
  * A page's content is two words (hw/phys_mem.ts): an address in the first half of a page reaches the first, any other the
  * last. Pairs with process.ts, which throws where this answers.
  */
-import type { Proc } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, type Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ZERO_PFN } from '../hw/phys_mem.ts'
 import { ERRNO } from '../mm/errno.ts'
@@ -46,6 +47,7 @@ function* access(k: Thread, process: Process, address: number, value: number | n
   try {
     const pfn = yield* process.touch(k, page, value !== null, offset)
     const { phys } = machine.kernel
+    touch(pfn, 'page.content', value === null ? AccessMode.read : AccessMode.write)
     const word = pfn * 2 + (offset < 2048 ? 0 : 1)
     if (value === null) return { ...none, signal: null, value: phys.words[word] }
     phys.words[word] = value

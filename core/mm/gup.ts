@@ -23,7 +23,7 @@ export function* getUserPage(k: Thread, mm: Mm, page: number, store: boolean): P
   for (;;) {
     // 1.
     if (page >= 0 && page < mm.windowPages) {
-      if (k.stepping) yield read(page, 'pte')
+      if (k.stepping) yield read(mm.table.walk(page), 'pte')
       const pte = mm.table.lookup(page)
       if ((pte & PTE_P) !== 0 && (!store || pteWritable(pte))) return ptePfn(pte)
     }

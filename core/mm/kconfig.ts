@@ -4,6 +4,8 @@
  * Code asks `kernel.has('remap-tlb-flush')` at the one place where the protection stands. Nothing else may switch a step
  * of a protocol off. A test shows for each that leaving it out breaks something.
  *
+ * Names that begin with `user-` are rules of whoever uses the kernel; there the place is the user code of a litmus test.
+ *
  * Variants are different from protections: each is a kernel that existed (or was proposed) whole, and one of them is the default.
  */
 import { MIGRATION_PROTECTIONS } from './kconfig_migration.ts'
@@ -180,6 +182,61 @@ const KERNEL_PROTECTIONS = [
     name: 'mfill-revalidate',
     meaning: 'UFFDIO_COPY looks its area up again after it copied without locks',
     prevents: 'the page appears in a mapping that nobody registered (R61)',
+  },
+  {
+    name: 'madvise-revalidate',
+    meaning: 'madvise(MADV_DONTNEED) looks its area up again after it waited for the event to be read',
+    prevents: 'it goes on with an area that was unmapped meanwhile',
+  },
+  {
+    name: 'user-resolve-on-fault',
+    meaning: 'a manager resolves each fault it reads, whatever it believes to know of the page',
+    prevents: 'a page that went after its removal was answered is never placed again (R74)',
+  },
+  {
+    name: 'user-fork-event',
+    meaning: 'whoever watches a process that forks asks for UFFD_FEATURE_EVENT_FORK',
+    prevents: 'the child is watched by nobody and reads zeros (R76)',
+  },
+  {
+    name: 'user-second-holder',
+    meaning: 'a second process keeps the userfault descriptor open, so that it outlives the manager',
+    prevents: 'with the last descriptor the range is let go, and what never came reads as zeros (R77)',
+  },
+  {
+    name: 'user-wake-after-unregister',
+    meaning: 'whoever unregisters a range that was watched for writes only wakes it afterwards',
+    prevents: 'UNREGISTER wakes only where missing pages were watched: the writer sleeps on (R78)',
+  },
+  {
+    name: 'user-sigbus-private',
+    meaning: 'memory that system calls are given is not watched with UFFD_FEATURE_SIGBUS',
+    prevents: 'a system call answers EFAULT where it would only have waited (R79)',
+  },
+  {
+    name: 'uffd-again-field',
+    meaning: 'UFFDIO_COPY writes EAGAIN into its field, too, where the layout is changing; mainline did not before 2025',
+    prevents: 'a manager takes the count of the call before for progress, and skips a page (R62)',
+  },
+  {
+    name: 'uffd-waiter-removal',
+    meaning: 'a thread that goes on without having been woken takes itself off its queue',
+    prevents: 'the next wake-up or read finds an entry whose stack frame is gone (R55)',
+  },
+  {
+    name: 'mfill-copy-before-map',
+    meaning: 'UFFDIO_COPY fills a page that nobody can reach yet, and then maps it',
+    prevents: 'a thread reads a page of which one half is new and the other still zero (R59)',
+  },
+  {
+    name: 'mfill-nofault',
+    meaning: 'UFFDIO_COPY reads its source with page faults disabled while it holds mmap_lock',
+    prevents: 'its own fault waits behind a writer that waits for it (R60)',
+  },
+  {
+    name: 'mfill-area-lock',
+    meaning: 'UFFDIO_COPY holds mmap_lock from the look-up of the area until the page is in its place',
+    prevents: 'a page is mapped where there is no area any longer (R75)',
   },
   {
     name: 'uffd-2014-unlock',

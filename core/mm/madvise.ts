@@ -100,7 +100,8 @@ function* dontNeed(k: Thread, mm: Mm, start: number, end: number): Proc<number> 
     let to = Math.min(end, vma.end)
     if ((vma.flags & VM_LOCKED) === 0 && !(yield* userfaultfdRemove(k, mm, vma, at, to))) {
       yield* mm.mmapLock.downRead(k)
-      vma = mm.tree.find(at)
+      if (mm.kernel.has('madvise-revalidate')) vma = mm.tree.find(at)
+      vma?.use('madvise_dontneed_free')
       if (vma === null || !vma.contains(at)) {
         result = ERRNO.ENOMEM
         break

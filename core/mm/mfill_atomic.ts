@@ -16,7 +16,7 @@
  * Source: mm/userfaultfd.c, 4.3 and later; fs/userfaultfd.c.
  * @kernel mfill_atomic, mfill_atomic_install_pte, userfaultfd_copy, userfaultfd_zeropage, userfaultfd_continue, userfaultfd_poison
  */
-import type { Proc } from '../engine/op.ts'
+import { type Proc, read } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { HUGE_PAGES } from '../hw/pte.ts'
 import { anonVmaPrepare } from './anon_vma.ts'
@@ -88,10 +88,13 @@ function* resolve(
   wpMode: number,
   what: What,
 ): Proc<UffdResult> {
-  const mm = uffd.mm
+  const { mm } = uffd
+  const { kernel } = mm
   k.cpu.nowNs += k.cpu.preset.syscallNs.value
   // 1.
-  if (uffd.mmapChanging > 0 && mm.kernel.has('uffd-mmap-changing')) return { result: ERRNO.EAGAIN, done: ERRNO.EAGAIN }
+  if (k.stepping) yield read(uffd.id, 'uffd.mmap_changing')
+  if (uffd.isChanging && kernel.has('uffd-mmap-changing'))
+    return { result: ERRNO.EAGAIN, done: kernel.has('uffd-again-field') ? ERRNO.EAGAIN : 0 }
   // 2.
   const bad = badSource !== 0 ? badSource : validateRange(mm, dst, length)
   if (bad !== 0 || (mode & ~knownModes) !== 0) return { result: ERRNO.EINVAL, done: 0 }
@@ -101,7 +104,7 @@ function* resolve(
   const pages = length / 4096
   const wakes = (mode & 1) === 0
   // R50: the order is place, then wake.
-  if (wakes && !mm.kernel.has('uffd-place-before-wake')) yield* wakeUserfault(k, uffd, start, start + pages)
+  if (wakes && !kernel.has('uffd-place-before-wake')) yield* wakeUserfault(k, uffd, start, start + pages)
   // 4. and 5.
   const done = yield* mfillAtomic(k, uffd, {
     start,
@@ -115,7 +118,7 @@ function* resolve(
   })
   if (done < 0) return { result: done, done }
   // 6.
-  if (wakes && mm.kernel.has('uffd-place-before-wake')) yield* wakeUserfault(k, uffd, start, start + done / 4096)
+  if (wakes && kernel.has('uffd-place-before-wake')) yield* wakeUserfault(k, uffd, start, start + done / 4096)
   // 7.
   return { result: done === length ? 0 : ERRNO.EAGAIN, done }
 }
@@ -124,6 +127,7 @@ function* resolve(
 function* mfillAtomic(k: Thread, uffd: Userfaultfd, state: MfillState): Proc<number> {
   const { mm } = uffd
   const { kernel } = mm
+  const holds = kernel.has('mfill-area-lock')
   let error = 0
   let vma: Vma | null = null
   for (;;) {
@@ -135,19 +139,21 @@ function* mfillAtomic(k: Thread, uffd: Userfaultfd, state: MfillState): Proc<num
       error = ERRNO.ENOENT
       break
     }
+    if (!holds) mm.mmapLock.upRead(k)
     if (vma.anonVma === null && (vma.flags & VM_SHARED) === 0) yield* anonVmaPrepare(k, mm, vma)
     // b. and c.
     yield* uffd.mapChangingLock.downRead(k)
     error = check(uffd, vma, state)
     // d.
     while (error === 0 && state.done < state.pages) {
+      vma.use('mfill_atomic')
       error = vma.isHugetlb ? yield* fillHugetlbPage(k, mm, vma, state) : yield* fillPage(k, mm, vma, state)
       if (error !== 0) break
       state.done += vma.isHugetlb ? HUGE_PAGES : 1
       if (k.fatalSignal) error = ERRNO.EINTR
     }
     uffd.mapChangingLock.upRead(k)
-    mm.mmapLock.upRead(k)
+    if (holds) mm.mmapLock.upRead(k)
     // e.
     if (error !== NEEDS_SOURCE) break
     error = kernel.pages.isHuge(state.kept) ? yield* copyHugeUnlocked(k, state) : yield* copyUnlocked(k, state)
@@ -165,7 +171,7 @@ function findDestination(mm: Mm, state: MfillState): Vma | null {
 
 /** b. and c. */
 function check(uffd: Userfaultfd, vma: Vma, state: MfillState): number {
-  if (uffd.mmapChanging > 0 && uffd.mm.kernel.has('uffd-mmap-changing')) return ERRNO.EAGAIN
+  if (uffd.isChanging && uffd.mm.kernel.has('uffd-mmap-changing')) return ERRNO.EAGAIN
   if (vma.isAnonymous && (vma.flags & VM_SHARED) !== 0) return ERRNO.EINVAL
   if (state.wp && (vma.flags & VM_UFFD_WP) === 0) return ERRNO.EINVAL
   if (vma.isHugetlb) return fitsHugetlb(state) ? 0 : ERRNO.EINVAL

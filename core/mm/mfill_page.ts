@@ -11,7 +11,8 @@
  * @kernel mfill_atomic_pte, mfill_atomic_pte_copy, mfill_atomic_pte_zeropage, mfill_atomic_pte_continue,
  * mfill_atomic_pte_poison, shmem_mfill_atomic_pte
  */
-import { type Proc, read, write } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { type Pfn, ZERO_PFN } from '../hw/phys_mem.ts'
 import { makePte, PTE_D, PTE_NONE, PTE_SPECIAL, PTE_UFFD_WP, PTE_W, type Pte, ptePresent } from '../hw/pte.ts'
@@ -64,11 +65,23 @@ export function* fillPage(k: Thread, mm: Mm, vma: Vma, state: MfillState): Proc<
 
 function* fillAnonymous(k: Thread, mm: Mm, vma: Vma, state: MfillState, page: number): Proc<number> {
   const { kernel } = mm
+  const { phys, pages } = kernel
   const pfn = yield* makePage(k, mm, state)
   if (pfn < 0) return state.kept >= 0 ? NEEDS_SOURCE : ERRNO.ENOMEM
   const pte = makePte(pfn, protOf(vma, state))
-  const error = yield* install(k, mm, page, pte, true, () => pageAddNewAnonRmap(kernel, pfn, vma, page))
-  if (error !== 0) kernel.pages.put(pfn)
+  const whole = kernel.has('mfill-copy-before-map')
+  const content = [phys.words[pfn * 2], phys.words[pfn * 2 + 1]]
+  if (!whole) phys.clear(pfn)
+  const error = yield* install(k, mm, page, pte, true, () => {
+    vma.use('mfill_atomic_install_pte')
+    pageAddNewAnonRmap(kernel, pfn, vma, page)
+  })
+  if (error !== 0) pages.put(pfn)
+  // A copy into memory that can be read already: word by word, as memcpy does it.
+  for (let i = 0; i < content.length && error === 0 && !whole; i++) {
+    if (k.stepping) yield write(pfn, 'page.content')
+    phys.words[pfn * 2 + i] = content[i]
+  }
   return error
 }
 
@@ -127,10 +140,10 @@ function* makePage(k: Thread, mm: Mm, state: MfillState): Proc<Pfn> {
   }
   // With page faults disabled: what the TLB or the table answers now, or nothing.
   if (k.stepping) yield read(Math.floor((state.src - WINDOW_BASE) / 4096) + state.done, 'tlb')
-  if (!copyFromUser(k, mm, state, pfn)) {
-    state.kept = pfn
-    return -1
-  }
+  if (copyFromUser(k, mm, state, pfn)) return pfn
+  state.kept = pfn
+  if (mm.kernel.has('mfill-nofault') || (yield* copyUnlocked(k, state)) !== 0) return -1
+  state.kept = -1
   return pfn
 }
 
@@ -144,6 +157,9 @@ function copyFromUser(k: Thread, mm: Mm, state: MfillState, pfn: Pfn): boolean {
   k.cpu.nowNs += k.cpu.preset.copyPageNs.value
   if (from === 0) phys.copy(pfn, first)
   else {
+    touch(first, 'page.content', AccessMode.read)
+    touch(last, 'page.content', AccessMode.read)
+    touch(pfn, 'page.content', AccessMode.write)
     // A page's content is its two halves: an unaligned source takes one half of each of two pages, or one half twice.
     phys.words[pfn * 2] = phys.words[first * 2 + halfOf(from)]
     phys.words[pfn * 2 + 1] = phys.words[last * 2 + halfOf((from + 4095) % 4096)]

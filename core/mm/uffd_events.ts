@@ -14,7 +14,8 @@
  * userfaultfd_unmap_prep
  */
 import { fail } from '../base/assert.ts'
-import { BLOCK, type Proc } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, BLOCK, type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { addressOf, type Mm } from './mm.ts'
 import {
@@ -32,6 +33,7 @@ import { VM_UFFD_FLAGS, type Vma } from './vma.ts'
 /** Prologue. */
 function* beginChange(k: Thread, uffd: Userfaultfd): Proc<void> {
   yield* uffd.mapChangingLock.downWrite(k)
+  if (k.stepping) yield write(uffd.id, 'uffd.mmap_changing')
   uffd.mmapChanging++
   uffd.mapChangingLock.upWrite(k)
 }
@@ -43,17 +45,19 @@ function* waitCompletion(k: Thread, uffd: Userfaultfd, message: UffdMessage): Pr
   uffd.event.add(sender)
   for (;;) {
     k.park('a layout event to be read')
+    touch(uffd.id, 'uffd.released', AccessMode.read)
     if (sender.done || uffd.released || k.fatalSignal) break
     uffd.eventLock.unlock(k)
     uffd.wakeReaders(k)
     if (k.parked) yield BLOCK
     yield* uffd.eventLock.lock(k)
   }
-  k.parked = false
+  k.unpark()
   const unread = uffd.event.remove(sender)
   uffd.eventLock.unlock(k)
   // Nobody will ever have the child's descriptor: the child goes on without.
   if (unread && message.event === UFFD_EVENT_FORK) yield* releaseAll(k, message.ufd.mm, message.ufd)
+  if (k.stepping) yield write(uffd.id, 'uffd.mmap_changing')
   uffd.mmapChanging--
   if (uffd.mmapChanging < 0) fail(`mmap_changing ${uffd.mmapChanging} < 0`)
 }

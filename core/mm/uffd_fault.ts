@@ -54,13 +54,22 @@ export function* handleUserfault(k: Thread, vmf: Vmf, reason: UserfaultReason): 
     return 'sigbus'
   }
   // 6. and 7. The protocol of 2014 had no way back: a closed descriptor means SIGBUS.
-  if ((vmf.flags & FAULT_FLAG_RETRY_NOWAIT) !== 0 || uffd.released) {
+  if (k.stepping) yield read(uffd.id, 'uffd.released')
+  const closed = uffd.released
+  if ((vmf.flags & FAULT_FLAG_RETRY_NOWAIT) !== 0 || closed) {
     releaseFaultLock(k, vmf)
-    return uffd.released && uffd.protocol === '2014' ? 'sigbus' : 'retry'
+    return closed && uffd.protocol === '2014' ? 'sigbus' : 'retry'
   }
   kernel.faults.userfault++
   // 8.
-  const waiter: UserfaultWaiter = { task: k, page, store: vmf.store, message: messageOf(k, uffd, vmf, reason), woken: false }
+  const waiter: UserfaultWaiter = {
+    task: k,
+    page,
+    store: vmf.store,
+    message: messageOf(k, uffd, vmf, reason),
+    woken: false,
+    gone: false,
+  }
   yield* uffd.pendingLock.lock(k)
   if (k.stepping) yield write(uffd.id, 'uffd.fault_pending_wqh')
   uffd.pending.add(waiter)
@@ -71,6 +80,7 @@ export function* handleUserfault(k: Thread, vmf: Vmf, reason: UserfaultReason): 
   // 10.
   releaseFaultLock(k, vmf)
   // 11.
+  if (mustWait && k.stepping) yield read(uffd.id, 'uffd.released')
   if (mustWait && !uffd.released && !k.fatalSignal) {
     uffd.wakeReaders(k)
     // A wait for the PTE lock un-parks the thread, which a spinning CPU does not: so it is asked whether somebody woke it.
@@ -81,12 +91,13 @@ export function* handleUserfault(k: Thread, vmf: Vmf, reason: UserfaultReason): 
     }
   }
   // 12. While a reader moves it from one queue to the other it is on neither: only under the lock is this known.
-  k.parked = false
-  if (!waiter.woken) {
+  k.unpark()
+  if (!waiter.woken && kernel.has('uffd-waiter-removal')) {
     yield* uffd.pendingLock.lock(k)
     if (!uffd.pending.remove(waiter)) uffd.fault.remove(waiter)
     uffd.pendingLock.unlock(k)
   }
+  waiter.gone = true
   // 13.
   return 'retry'
 }

@@ -46,7 +46,7 @@ export function* uffdMove(
   const mm = uffd.mm
   k.cpu.nowNs += k.cpu.preset.syscallNs.value
   // 1.
-  if (uffd.mmapChanging > 0 && mm.kernel.has('uffd-mmap-changing')) return failed(ERRNO.EAGAIN)
+  if (uffd.isChanging && mm.kernel.has('uffd-mmap-changing')) return failed(ERRNO.EAGAIN)
   // 2. to 4.
   const known = UFFDIO_MOVE_MODE_DONTWAKE | UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES
   const badRange = validateRange(mm, dst, length) !== 0 || validateRange(mm, src, length) !== 0
@@ -99,7 +99,7 @@ function checkAreas(uffd: Userfaultfd, dst: number, src: number, pages: number):
   if (dstVma === null || !dstVma.contains(dst)) return ERRNO.ENOENT
   const srcVma = tree.find(src)
   if (srcVma === null || !srcVma.contains(src)) return ERRNO.ENOENT
-  if (uffd.mmapChanging > 0 && uffd.mm.kernel.has('uffd-mmap-changing')) return ERRNO.EAGAIN
+  if (uffd.isChanging && uffd.mm.kernel.has('uffd-mmap-changing')) return ERRNO.EAGAIN
   if (((dstVma.flags | srcVma.flags) & VM_SHARED) !== 0) return ERRNO.EINVAL
   if (dst + pages > dstVma.end || src + pages > srcVma.end) return ERRNO.EINVAL
   if (((dstVma.flags ^ srcVma.flags) & (VM_READ | VM_WRITE | VM_LOCKED)) !== 0) return ERRNO.EINVAL

@@ -12,11 +12,12 @@
  * Source: fs/userfaultfd.c.
  * @kernel userfaultfd_read_iter, userfaultfd_ctx_read, userfaultfd_poll
  */
-import { BLOCK, type Proc, write } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, BLOCK, type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ERRNO } from './errno.ts'
 import { POLLERR, POLLIN, UFFD_MSG_BYTES, type UffdMessage } from './uffd_abi.ts'
-import type { Userfaultfd } from './userfaultfd.ts'
+import { assertThere, type Userfaultfd } from './userfaultfd.ts'
 
 export interface UffdRead {
   /** Bytes, or a negated errno. */
@@ -55,6 +56,7 @@ export function* nextMessage(k: Thread, uffd: Userfaultfd, noWait: boolean): Pro
       break
     }
     // 3.
+    touch(uffd.id, 'uffd.released', AccessMode.read)
     if (uffd.released) answer = ERRNO.EBADF
     else if (k.fatalSignal) answer = ERRNO.EINTR
     else if (noWait) answer = ERRNO.EAGAIN
@@ -62,12 +64,12 @@ export function* nextMessage(k: Thread, uffd: Userfaultfd, noWait: boolean): Pro
       uffd.fdLock.unlock(k)
       if (k.parked) yield BLOCK
       yield* uffd.fdLock.lock(k)
-      if (!uffd.fd.entries.includes(self)) uffd.fd.add(self)
+      if (!uffd.fd.has(self)) uffd.fd.add(self)
       continue
     }
     break
   }
-  k.parked = false
+  k.unpark()
   uffd.fd.remove(self)
   uffd.fdLock.unlock(k)
   return answer
@@ -81,6 +83,7 @@ function* takeFault(k: Thread, uffd: Userfaultfd): Proc<UffdMessage | null> {
     uffd.pendingLock.unlock(k)
     return null
   }
+  assertThere(waiter)
   if (k.stepping) yield write(uffd.id, 'uffd.refile_seq')
   uffd.refileSeq++
   if (k.stepping) yield write(uffd.id, 'uffd.fault_pending_wqh')
@@ -89,6 +92,7 @@ function* takeFault(k: Thread, uffd: Userfaultfd): Proc<UffdMessage | null> {
   if (k.stepping) yield write(uffd.id, 'uffd.fault_wqh')
   uffd.fault.add(waiter)
   uffd.faultLock.unlock(k)
+  touch(uffd.id, 'uffd.refile_seq', AccessMode.write)
   uffd.refileSeq++
   uffd.pendingLock.unlock(k)
   return waiter.message
@@ -117,11 +121,12 @@ export function* userfaultfdPollWait(k: Thread, uffd: Userfaultfd): Proc<number>
   k.cpu.nowNs += k.cpu.preset.syscallNs.value
   const self = { task: k }
   for (;;) {
-    if (!uffd.fd.entries.includes(self)) uffd.fd.add(self)
+    if (!uffd.fd.has(self)) uffd.fd.add(self)
     k.park('a userfault message to poll')
     const events = userfaultfdPoll(uffd)
+    touch(uffd.id, 'uffd.released', AccessMode.read)
     if (events !== 0 || uffd.released || k.fatalSignal) {
-      k.parked = false
+      k.unpark()
       uffd.fd.remove(self)
       return events !== 0 || uffd.released ? events : ERRNO.EINTR
     }

@@ -13,7 +13,7 @@
  * @kernel userfaultfd_register, userfaultfd_unregister, userfaultfd_release
  */
 import { assert } from '../base/assert.ts'
-import { NOTHING, type Proc } from '../engine/op.ts'
+import { NOTHING, type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ERRNO } from './errno.ts'
 import { cutsHugetlb } from './hugetlb_area.ts'
@@ -155,6 +155,7 @@ function* clearPart(k: Thread, mm: Mm, part: Vma): Proc<void> {
 export function* userfaultfdRelease(k: Thread, uffd: Userfaultfd): Proc<void> {
   const mm = uffd.mm
   assert(!uffd.released, 'userfaultfd closed twice')
+  if (k.stepping) yield write(uffd.id, 'uffd.released')
   uffd.released = true
   yield* releaseAll(k, mm, uffd)
   // Faults and events that were queued before the areas were cleared.

@@ -11,11 +11,11 @@
  * Source: fs/userfaultfd.c.
  * @kernel wake_userfault, __wake_userfault, userfaultfd_wake_function, userfaultfd_wake
  */
-import { NOTHING, type Proc, read } from '../engine/op.ts'
+import { type Gate, NOTHING, type Proc, read } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { pageOfAddress } from './mm.ts'
 import { validateRange } from './uffd_api.ts'
-import type { Userfaultfd, UserfaultWaiter } from './userfaultfd.ts'
+import { assertThere, type Userfaultfd, type UserfaultWaiter } from './userfaultfd.ts'
 
 /** Wakes whoever waits for a page in [start, end), read or not. @kernel wake_userfault */
 export function wakeUserfault(k: Thread, uffd: Userfaultfd, start: number, end: number): Proc<void> {
@@ -26,8 +26,13 @@ export function wakeUserfault(k: Thread, uffd: Userfaultfd, start: number, end: 
 function* lookAndWake(k: Thread, uffd: Userfaultfd, start: number, end: number): Proc<void> {
   // 2.
   const repeats = uffd.mm.kernel.has('uffd-refile-seq')
+  const even: Gate = {
+    opens: () => uffd.refileSeq % 2 === 0,
+    describe: () => `uffd.refile_seq ${uffd.id}`,
+    holder: () => uffd.pendingLock.holder,
+  }
   for (;;) {
-    if (k.stepping) yield read(uffd.id, 'uffd.refile_seq')
+    if (k.stepping) yield repeats ? { ...read(uffd.id, 'uffd.refile_seq'), gate: even } : read(uffd.id, 'uffd.refile_seq')
     const seq = uffd.refileSeq
     if (k.stepping) yield read(uffd.id, 'uffd.fault_pending_wqh')
     let needed = uffd.pending.length > 0
@@ -36,7 +41,7 @@ function* lookAndWake(k: Thread, uffd: Userfaultfd, start: number, end: number):
       needed = uffd.fault.length > 0
     }
     if (k.stepping) yield read(uffd.id, 'uffd.refile_seq')
-    if (repeats && (seq % 2 !== 0 || uffd.refileSeq !== seq)) continue
+    if (repeats && uffd.refileSeq !== seq) continue
     // 3.
     if (!needed) return
     break
@@ -55,6 +60,7 @@ function* lookAndWake(k: Thread, uffd: Userfaultfd, start: number, end: number):
 /** Chooses the waiters in [start, end), and marks them as woken. @kernel userfaultfd_wake_function */
 export function wakesRange(start: number, end: number): (w: UserfaultWaiter) => boolean {
   return (w) => {
+    assertThere(w)
     if (w.page < start || w.page >= end) return false
     w.woken = true
     return true

@@ -14,7 +14,7 @@
  * Source: mm/userfaultfd.c; fs/userfaultfd.c.
  * @kernel mwriteprotect_range, uffd_wp_range, change_pte_range, userfaultfd_writeprotect
  */
-import { type Proc, write } from '../engine/op.ts'
+import { type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ZERO_PFN } from '../hw/phys_mem.ts'
 import { PTE_NONE, PTE_UFFD_WP, PTE_W, type Pte, pteFlags, ptePfn, ptePresent, pteWithFlags } from '../hw/pte.ts'
@@ -35,7 +35,8 @@ export function* uffdWriteprotect(k: Thread, uffd: Userfaultfd, start: number, l
   const mm = uffd.mm
   k.cpu.nowNs += k.cpu.preset.syscallNs.value
   // 1.
-  if (uffd.mmapChanging > 0) return ERRNO.EAGAIN
+  if (k.stepping) yield read(uffd.id, 'uffd.mmap_changing')
+  if (uffd.isChanging) return ERRNO.EAGAIN
   // 2. Waking who was just protected makes no sense, so arming has no DONTWAKE.
   const bad = validateRange(mm, start, length)
   if (bad !== 0) return bad
@@ -49,7 +50,7 @@ export function* uffdWriteprotect(k: Thread, uffd: Userfaultfd, start: number, l
   // 4.
   yield* mm.mmapLock.downRead(k)
   yield* uffd.mapChangingLock.downRead(k)
-  const result = uffd.mmapChanging > 0 ? ERRNO.EAGAIN : yield* protectAreas(k, mm, first, end, arm)
+  const result = uffd.isChanging ? ERRNO.EAGAIN : yield* protectAreas(k, mm, first, end, arm)
   uffd.mapChangingLock.upRead(k)
   mm.mmapLock.upRead(k)
   // 6.

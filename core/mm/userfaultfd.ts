@@ -15,6 +15,9 @@
  * Source: fs/userfaultfd.c.
  * @kernel userfaultfd_ctx, SYSCALL_DEFINE1(userfaultfd)
  */
+import { violate } from '../base/assert.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { Rwsem } from '../sync/rwsem.ts'
 import { Spinlock } from '../sync/spinlock.ts'
@@ -31,6 +34,8 @@ export interface UserfaultWaiter {
   readonly message: UffdMessage
   /** Whoever wakes it takes it off its queue and says so here. @kernel waken */
   woken: boolean
+  /** The thread went on: the entry was on its stack. */
+  gone: boolean
 }
 
 /** One thread that changed the layout and sleeps until somebody has read about it. */
@@ -39,6 +44,13 @@ export interface EventWaiter {
   readonly message: UffdMessage
   /** The message was read: the sender may go on. @kernel userfaultfd_event_complete */
   done: boolean
+}
+
+/** Whoever looks at an entry of a queue. */
+export function assertThere(waiter: UserfaultWaiter): void {
+  touch(waiter.task.id, 'task', AccessMode.read)
+  if (waiter.gone)
+    violate('I-UAF', `the entry of ${waiter.task.name} for page ${waiter.page} is on a queue, and its stack frame is gone`)
 }
 
 export class Userfaultfd {
@@ -78,6 +90,12 @@ export class Userfaultfd {
     this.event = new WaitQueue(id, 'uffd.event')
     this.fd = new WaitQueue(id, 'uffd.fd')
     this.mapChangingLock = new Rwsem(id, 'uffd.map_changing_lock', lockNs)
+  }
+
+  /** The layout changes, and nobody has read how. */
+  get isChanging(): boolean {
+    touch(this.id, 'uffd.mmap_changing', AccessMode.read)
+    return this.mmapChanging > 0
   }
 
   /** True if the user asked for the feature (of UFFD_FEATURE). */

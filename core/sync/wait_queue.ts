@@ -23,6 +23,11 @@ export class WaitQueue<E extends { readonly task: Task }> {
     return this.entries.length
   }
 
+  has(entry: E): boolean {
+    touch(this.id, this.label, AccessMode.read)
+    return this.entries.includes(entry)
+  }
+
   /** Adds at the tail: queues are first in, first out. */
   add(entry: E): void {
     touch(this.id, this.label, AccessMode.write)
