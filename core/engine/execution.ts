@@ -53,7 +53,7 @@ export class Execution implements Engine {
   }
 
   /** Runs new tasks up to their first announcement: what they do before it is theirs alone. Not a step. */
-  #startNew(): void {
+  start(): void {
     for (let task = this.#unstarted.shift(); task !== undefined; task = this.#unstarted.shift()) {
       task.clock.nowNs = this.step
       task.clock.sliceEndNs = Number.POSITIVE_INFINITY
@@ -75,25 +75,38 @@ export class Execution implements Engine {
     return task.announced
   }
 
-  /** Tasks that could run the next step. A sleeping one may: time passes at any point. */
-  #readyTasks(): Task[] {
+  /** Whether a task that has been started could run the next step. A sleeping one may: time passes at any point. */
+  isReady(task: Task): boolean {
+    if (task.state === 'ready') return task.gate === null || task.gate.opens(task)
+    return task.state === 'sleeping'
+  }
+
+  /** Tasks that could run the next step, in the order in which they were spawned. */
+  readyTasks(): Task[] {
     const ready: Task[] = []
-    for (const task of this.#tasks) {
-      if (task.state === 'ready' ? (task.gate?.opens(task) ?? true) : task.state === 'sleeping') ready.push(task)
-    }
+    for (const task of this.#tasks) if (this.isReady(task)) ready.push(task)
     return ready
   }
 
-  /** Runs one step. The run is done when all tasks but the daemons are. */
+  /** Some task that is no daemon has not ended. */
+  get alive(): boolean {
+    return this.#tasks.some((t) => t.state !== 'done' && !t.daemon)
+  }
+
+  /** Runs one step of the task that the scheduler picks. The run is done when all tasks but the daemons are. */
   advance(): Outcome {
-    if (this.#unstarted.length > 0) this.#startNew()
-    const alive = this.#tasks.some((t) => t.state !== 'done' && !t.daemon)
-    if (!alive) return 'done'
-    const ready = this.#readyTasks()
+    if (this.#unstarted.length > 0) this.start()
+    if (!this.alive) return 'done'
+    const ready = this.readyTasks()
     if (ready.length === 0) return 'deadlock'
     const i = this.scheduler.pick(ready, this.#last, this.step)
     assert(i >= 0 && i < ready.length, `scheduler picked ${i} of ${ready.length}`)
-    const task = ready[i]
+    this.perform(ready[i])
+    return 'running'
+  }
+
+  /** Runs one step of a task that is ready. */
+  perform(task: Task): void {
     this.schedule.push(task.id)
     this.#last = task
     this.step++
@@ -103,7 +116,7 @@ export class Execution implements Engine {
     this.performed = op
     if (!isRecording()) {
       this.#run(task)
-      return 'running'
+      return
     }
     // Going on after a wake-up depends on whoever woke the task.
     if (op === null) touch(task.id, 'task', AccessMode.read)
@@ -113,7 +126,6 @@ export class Execution implements Engine {
     } finally {
       this.footprint = takeFootprint()
     }
-    return 'running'
   }
 
   /** Runs until everything is done, nothing can run, or `maxSteps` are used up. */

@@ -5,7 +5,7 @@
  * the same run. The search knows tasks by their ids and names, and nothing of what they do.
  */
 import { AssertionError, InvariantError } from '../base/assert.ts'
-import type { Execution } from '../engine/execution.ts'
+import type { Deadlock, Execution } from '../engine/execution.ts'
 
 /** A broken invariant, with the two values that disagree. */
 export interface Violation {
@@ -24,6 +24,8 @@ export interface Run {
   check(): Violation | null
   /** After the last step, all tasks done: what the end shows to be broken, or null. */
   finish(): Violation | null
+  /** No task can go on, and not all are done: what that breaks. I-DEAD unless the program has a better name. */
+  deadlocked?(deadlock: Deadlock): Violation
   /** At the end: what the threads saw, as one short line; equal lines mean equal outcomes. */
   outcome(): string
 }

@@ -36,14 +36,17 @@ export class ReplayError extends Error {
   override readonly name = 'ReplayError'
 }
 
+/** What replay says when a recorded task cannot run. */
+export function refuse(step: number, id: number): never {
+  throw new ReplayError(`step ${step}: task ${id} is not ready; the code differs from what was recorded`)
+}
+
 export function replay(schedule: readonly number[]): Scheduler {
   return {
     pick(ready, _last, step) {
       if (step >= schedule.length) throw new ReplayError(`the schedule ends at step ${step}, but the run goes on`)
       const i = ready.findIndex((t: Task) => t.id === schedule[step])
-      if (i < 0)
-        throw new ReplayError(`step ${step}: task ${schedule[step]} is not ready; the code differs from what was recorded`)
-      return i
+      return i < 0 ? refuse(step, schedule[step]) : i
     },
   }
 }

@@ -9,20 +9,27 @@ import type { SearchProgress, Verdict } from './verdict.ts'
 export interface SearchOptions {
   /** Bound of dfs: schedules with more preemptions are left out. */
   readonly preemptions?: number
-  /** Stop after so many schedules. */
+  /** Stop after so many schedules. [random and pct: 10,000; dfs and dpor: no limit] */
   readonly schedules?: number
   /** A schedule longer than this is cut, and said to be. [5,000] */
   readonly steps?: number
   /** Of random and pct. [1] */
   readonly seed?: number
+  /** Of random and pct: the number of the first schedule, so that several workers can share a seed's schedules. [0] */
+  readonly first?: number
   /** Of pct: the depth of the bugs it looks for. [3] */
   readonly depth?: number
+  /** Of dfs: leave no preemption out, not even before a step that touches what no other task touches. */
+  readonly everyStep?: boolean
 }
 
 export type Search = Generator<SearchProgress, Verdict, void>
 
 /** Steps after which a schedule is cut unless told otherwise. */
 export const STEP_LIMIT = 5_000
+
+/** Schedules of a search by chance unless told otherwise. */
+export const CHANCE_LIMIT = 10_000
 
 /** Schedules between two reports of progress. */
 export const SCHEDULES_A_YIELD = 256

@@ -8,7 +8,7 @@ export type Strategy = 'dpor' | 'dfs' | 'random' | 'pct' | 'replay'
 
 /** What stopped a search that did not cover everything, or limited it from the start. Absent fields are not bounds. */
 export interface Bound {
-  /** Every schedule with at most so many preemptions was run. */
+  /** Every schedule with at most so many preemptions was run, or one that differs by the exchange of independent steps. */
   readonly preemptions?: number
   /** Schedules that were run, of more that there are. */
   readonly schedules?: number
@@ -29,7 +29,7 @@ export interface Verdict {
   readonly bound: Bound | null
   /** Runs from the start, those that sleep sets cut short included. */
   readonly schedules: number
-  /** Complete runs that differ by more than the exchange of independent steps. */
+  /** Complete runs that differ by more than the exchange of independent steps; 0 where the strategy does not tell them apart. */
   readonly traces: number
   /** Interleavings that the traces stand for, exactly, or null where they were not counted. */
   readonly interleavings: bigint | null

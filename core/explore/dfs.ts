@@ -1,0 +1,259 @@
+/**
+ * Depth-first search bounded by preemptions: first every schedule without one, then with at most one, two and so on.
+ *
+ * 1. A preemption is a switch away from a task that could have gone on, to whichever other: an interrupt, a store buffer too.
+ * 2. Each run follows the schedule of the last one up to the deepest choice that has an alternative left, takes it, and goes on
+ *    by staying on the running task wherever that is possible. Within one bound no schedule is run twice.
+ * 3. A preemption before a step that touches only what no other task touches is left out: moving that step before the switch
+ *    gives an equal run with no more preemptions. What tasks share is learnt on the way; when a name
+ *    that a choice was left out for turns out to be shared, the bound is begun again. `everyStep` leaves nothing out.
+ * 4. The first bound that breaks something has the fewest preemptions. A further search in it, for shorter runs only, then
+ *    looks for fewer steps.
+ * 5. A bound in which nothing was left out for the bound's sake covers everything.
+ *
+ * Source: Musuvathi and Qadeer, "Iterative context bounding for systematic testing of multithreaded programs" (2007).
+ */
+import { type Footprint, recordFootprints } from '../engine/footprint.ts'
+import type { Task } from '../engine/task.ts'
+import { Conflicts, type ConflictsState } from './conflicts.ts'
+import type { Program } from './program.ts'
+import { SCHEDULES_A_YIELD, type Search, type SearchOptions, STEP_LIMIT } from './search.ts'
+import { counterexampleOf, Tally, type TallyState } from './tally.ts'
+import type { Bound, Counterexample, Verdict } from './verdict.ts'
+import { Walk } from './walk.ts'
+
+/** Runs that look for a shorter counterexample with as few preemptions. */
+const SHORTER_RUNS = 2_000
+
+/** The tasks to choose from at one depth, by id. */
+interface Choice {
+  readonly tasks: readonly number[]
+  /** The one taken now. */
+  at: number
+  /** The first of them ran last: taking another is a preemption. */
+  readonly preempts: boolean
+  /** Preemptions before this choice. */
+  readonly spent: number
+}
+
+export interface DfsState {
+  readonly bound: number
+  readonly choices: readonly Choice[]
+  readonly tally: TallyState
+  readonly conflicts: ConflictsState
+  /** Of this pass: runs, and whether it left something out. */
+  readonly runs: number
+  readonly beyond: boolean
+  readonly thinned: boolean
+  readonly cut: boolean
+  /** The footprint of the step taken at each choice, in words. */
+  readonly footprints: readonly (readonly (readonly [number, string, number])[])[]
+}
+
+export function searchDfs(program: Program, options: SearchOptions = {}, from: DfsState | null = null): Search {
+  return new DfsSearch(program, options, from).search()
+}
+
+export class DfsSearch {
+  readonly #tally: Tally
+  readonly #conflicts: Conflicts
+  #bound = 0
+  #choices: Choice[] = []
+  /** What the step at each depth of the last run touched; empty with `everyStep`. */
+  readonly #footprints: Footprint[] = []
+  #runs = 0
+  /** There are schedules with more preemptions. */
+  #beyond = false
+  /** A preemption was left out because of what its step touches. */
+  #thinned = false
+  #cut = false
+  #stepLimit: number
+
+  constructor(
+    readonly program: Program,
+    readonly options: SearchOptions,
+    from: DfsState | null = null,
+  ) {
+    this.#stepLimit = options.steps ?? STEP_LIMIT
+    this.#tally = new Tally(from?.tally)
+    this.#conflicts = new Conflicts(from?.conflicts)
+    if (from === null) return
+    const { names } = this.#conflicts
+    this.#bound = from.bound
+    this.#choices = from.choices.map((choice) => ({ ...choice }))
+    this.#footprints = from.footprints.map((words) => words.flatMap(([object, label, mode]) => [names.id(object, label), mode]))
+    this.#runs = from.runs
+    this.#beyond = from.beyond
+    this.#thinned = from.thinned
+    this.#cut = from.cut
+  }
+
+  /** Where the search stands, as plain data; ask between two runs, that is at a yield. */
+  state(): DfsState {
+    const { names } = this.#conflicts
+    return {
+      bound: this.#bound,
+      choices: this.#choices.map((choice) => ({ ...choice })),
+      tally: this.#tally.state(),
+      conflicts: this.#conflicts.state(),
+      runs: this.#runs,
+      beyond: this.#beyond,
+      thinned: this.#thinned,
+      cut: this.#cut,
+      footprints: this.#footprints.slice(0, this.#choices.length).map((footprint) => {
+        const words: [number, string, number][] = []
+        for (let i = 0; i < footprint.length; i += 2) {
+          words.push([names.object(footprint[i]), names.label(footprint[i]), footprint[i + 1]])
+        }
+        return words
+      }),
+    }
+  }
+
+  *search(): Search {
+    const most = this.options.preemptions ?? Number.POSITIVE_INFINITY
+    const tally = this.#tally
+    // A resumed search stands after a run.
+    let more = this.#runs === 0 || this.#next()
+    for (;;) {
+      while (more) {
+        if (tally.schedules === this.options.schedules) return this.#bounded(this.#bound - 1)
+        const found = this.#run()
+        if (found !== null) return this.#shorter(found)
+        if (tally.schedules % SCHEDULES_A_YIELD === 0) yield tally.progress(this.#frontier())
+        more = this.#next()
+      }
+      if (!this.#beyond) return this.#covered()
+      if (this.#bound >= most) return this.#bounded(this.#bound)
+      this.#bound++
+      this.#beginBound()
+      more = true
+    }
+  }
+
+  #beginBound(): void {
+    this.#choices = []
+    this.#runs = 0
+    this.#beyond = false
+    this.#thinned = false
+    this.#conflicts.forgetReliance()
+  }
+
+  /** Every schedule with at most `preemptions` was run. */
+  #bounded(preemptions: number): Verdict {
+    const bound: Bound = {
+      ...(preemptions >= 0 && { preemptions }),
+      ...(this.#tally.schedules === this.options.schedules && { schedules: this.#tally.schedules }),
+      ...(this.#cut && { steps: this.#stepLimit }),
+    }
+    return this.#tally.bounded('dfs', bound)
+  }
+
+  /** 5. Nothing lies beyond the bound. */
+  #covered(): Verdict {
+    if (this.#cut) return this.#tally.bounded('dfs', { steps: this.#stepLimit })
+    return this.#tally.verified('dfs', this.#thinned ? null : BigInt(this.#runs))
+  }
+
+  /** 2. One run; the counterexample if it breaks something. */
+  #run(): Counterexample | null {
+    const walk = new Walk(this.program)
+    const last = this.#choices.length - 1
+    for (let depth = 0; depth < last; depth++) walk.follow(this.#choices[depth].tasks[this.#choices[depth].at])
+    if (this.options.everyStep !== true) recordFootprints(this.#conflicts.names)
+    let ended = false
+    try {
+      ended = this.#goOn(walk)
+    } finally {
+      recordFootprints(null)
+    }
+    this.#runs++
+    this.#tally.ran(walk)
+    if (walk.violation !== null) return counterexampleOf(walk, walk.violation)
+    if (ended) this.#tally.completed(walk)
+    else this.#cut = true
+    return null
+  }
+
+  /** From the deepest choice on; false if the run was cut. */
+  #goOn(walk: Walk): boolean {
+    while (walk.violation === null) {
+      const ready = walk.ready()
+      const depth = walk.steps
+      if (ready.length === 0) {
+        walk.end()
+        return true
+      }
+      if (depth >= this.#stepLimit) return false
+      if (depth === this.#choices.length) this.#choices.push(choiceOf(ready, walk))
+      const choice = this.#choices[depth]
+      const id = choice.tasks[choice.at]
+      const task = ready.find((t) => t.id === id)
+      if (task === undefined) throw new Error(`step ${depth}: task ${id} is not ready; the program is not deterministic`)
+      walk.perform(task)
+      this.#footprints[depth] = walk.execution.footprint
+      this.#conflicts.see(id, walk.execution.footprint)
+    }
+    return true
+  }
+
+  /** Goes back to the deepest choice with an alternative, and takes it; false if there is none. */
+  #next(): boolean {
+    // 3.
+    if (this.#conflicts.disproved) {
+      this.#beginBound()
+      return true
+    }
+    for (let depth = this.#choices.length - 1; depth >= 0; depth--) {
+      const choice = this.#choices[depth]
+      if (choice.at + 1 < choice.tasks.length && this.#mayTakeNext(choice, depth)) {
+        choice.at++
+        this.#choices.length = depth + 1
+        return true
+      }
+    }
+    return false
+  }
+
+  #mayTakeNext(choice: Choice, depth: number): boolean {
+    if (!choice.preempts || choice.at > 0) return true
+    const footprint = this.#footprints[depth]
+    if (this.options.everyStep !== true && this.#conflicts.isPrivate(footprint)) {
+      this.#conflicts.relyOn(footprint)
+      this.#thinned = true
+      return false
+    }
+    if (choice.spent < this.#bound) return true
+    this.#beyond = true
+    return false
+  }
+
+  #frontier(): number {
+    let left = 0
+    for (const { tasks, at, preempts, spent } of this.#choices) {
+      if (!preempts || spent < this.#bound) left += tasks.length - 1 - at
+    }
+    return left
+  }
+
+  /** 4. */
+  #shorter(found: Counterexample): Verdict {
+    let best = found
+    const tally = this.#tally
+    for (let runs = 0; runs < SHORTER_RUNS && tally.schedules !== this.options.schedules && this.#next(); runs++) {
+      this.#stepLimit = best.schedule.length - 1
+      // The next choice lies too deep to be shorter.
+      if (this.#choices.length > this.#stepLimit) continue
+      const shorter = this.#run()
+      if (shorter !== null && shorter.violation.invariant === best.violation.invariant) best = shorter
+    }
+    return tally.violation('dfs', best)
+  }
+}
+
+function choiceOf(ready: readonly Task[], walk: Walk): Choice {
+  const { last } = walk
+  const preempts = last !== null && ready.includes(last)
+  const tasks = preempts ? [last, ...ready.filter((task) => task !== last)] : ready
+  return { tasks: tasks.map((task) => task.id), at: 0, preempts, spent: walk.preemptions }
+}

@@ -1,0 +1,250 @@
+/**
+ * Source-DPOR with sleep sets: runs one interleaving of each class that differs only by the exchange of independent steps.
+ *
+ * 1. A run follows the one before it up to the deepest depth with a choice still to try, takes that choice, and goes on with any
+ *    ready task that is not asleep, the running one if it can.
+ * 2. For each new step, the earlier events that race with it are found (happens_before.ts). To reverse a race (e, step), the
+ *    search has to begin, in the place of e, with an initial of what follows e without depending on it, and then
+ *    the step: if none of those is chosen or asleep there, one is added to the choices.
+ * 3. A choice that has been searched falls asleep, with the footprint of its step, and sleeps until a step conflicts
+ *    with it: whatever it could begin is known. A run in which all ready tasks sleep is broken off; it is a known one.
+ * 4. At the end of a run, tasks that wait for something count as steps that would come now: their races are reversed too.
+ * 5. Each complete run is a trace of its own, and stands for all linear extensions of its order: their number is added up.
+ *
+ * What is checked after each step is checked in one interleaving of each class; that finds whatever a step itself finds broken,
+ * and what any end shows. Source: Abdulla, Aronis, Jonsson, Sagonas, "Optimal dynamic partial order reduction" (2014), section 4.
+ */
+import { type Footprint, footprintsConflict, recordFootprints } from '../engine/footprint.ts'
+import { AccessMode, type AccessOp } from '../engine/op.ts'
+import type { Task } from '../engine/task.ts'
+import { HappensBefore, MAX_TASKS } from './happens_before.ts'
+import { LinearExtensions } from './linear_extensions.ts'
+import type { Program } from './program.ts'
+import { SCHEDULES_A_YIELD, type Search, type SearchOptions, STEP_LIMIT } from './search.ts'
+import { counterexampleOf, Tally } from './tally.ts'
+import type { Counterexample, Verdict } from './verdict.ts'
+import { Walk } from './walk.ts'
+
+/** What the search knows of one depth of the run. Tasks by their numbers in HappensBefore. */
+class Place {
+  readonly ready = new Uint8Array(MAX_TASKS)
+  /** Choices to be searched here, the ones already searched too. */
+  readonly choices = new Uint8Array(MAX_TASKS)
+  /** Footprints of the next steps of the tasks that sleep. */
+  readonly asleep: (Footprint | null)[] = new Array<Footprint | null>(MAX_TASKS).fill(null)
+  /** Tasks that exist here. */
+  born = 0
+}
+
+export function searchDpor(program: Program, options: SearchOptions = {}): Search {
+  return new DporSearch(program, options).search()
+}
+
+export class DporSearch {
+  readonly #tally = new Tally()
+  readonly #order = new HappensBefore()
+  readonly #extensions = new LinearExtensions()
+  readonly #places: Place[] = []
+  #interleavings: bigint | null = 0n
+  #cut = false
+
+  constructor(
+    readonly program: Program,
+    readonly options: SearchOptions,
+  ) {}
+
+  *search(): Search {
+    const tally = this.#tally
+    let choice = -1
+    for (;;) {
+      if (tally.schedules === this.options.schedules) return this.#bounded()
+      const found = this.#run(choice)
+      if (found !== null) return tally.violation('dpor', found)
+      if (tally.schedules % SCHEDULES_A_YIELD === 0) yield tally.progress(this.#frontier())
+      choice = this.#next()
+      if (choice < 0) return this.#cut ? this.#bounded() : tally.verified('dpor', this.#interleavings)
+    }
+  }
+
+  #bounded(): Verdict {
+    const { schedules, steps } = this.options
+    return this.#tally.bounded('dpor', {
+      ...(this.#tally.schedules === schedules && { schedules }),
+      ...(this.#cut && { steps: steps ?? STEP_LIMIT }),
+    })
+  }
+
+  /** 3. Lets what was searched fall asleep, and finds the deepest choice still to try; -1: all is searched. */
+  #next(): number {
+    const order = this.#order
+    while (order.length > 0) {
+      const depth = order.length - 1
+      const place = this.#places[depth]
+      place.asleep[order.taskOf(depth)] = order.footprints[depth]
+      order.truncate(depth)
+      for (let t = 0; t < order.ids.length; t++) if (place.choices[t] === 1 && place.asleep[t] === null) return t
+    }
+    return -1
+  }
+
+  #frontier(): number {
+    let left = 0
+    for (let depth = 0; depth < this.#order.length; depth++) {
+      const { choices, asleep } = this.#places[depth]
+      for (let t = 0; t < this.#order.ids.length; t++) if (choices[t] === 1 && asleep[t] === null) left++
+      // The one being searched.
+      left--
+    }
+    return left
+  }
+
+  /** 1. One run, with this choice after the prefix that is known; the counterexample if it breaks something. */
+  #run(choice: number): Counterexample | null {
+    const order = this.#order
+    const walk = new Walk(this.program)
+    for (let depth = 0; depth < order.length; depth++) walk.follow(order.ids[order.taskOf(depth)])
+    recordFootprints(order.names)
+    try {
+      this.#goOn(walk, choice)
+    } finally {
+      recordFootprints(null)
+    }
+    this.#tally.ran(walk)
+    return walk.violation === null ? null : counterexampleOf(walk, walk.violation)
+  }
+
+  #goOn(walk: Walk, first: number): void {
+    const limit = this.options.steps ?? STEP_LIMIT
+    const order = this.#order
+    let choice = first
+    while (walk.violation === null) {
+      const ready = walk.ready()
+      const place = choice < 0 ? this.#enter(walk, ready) : this.#places[order.length]
+      if (ready.length === 0) {
+        this.#end(walk)
+        return
+      }
+      if (walk.steps >= limit) {
+        this.#cut = true
+        return
+      }
+      if (choice < 0) {
+        choice = this.#awake(place, ready, walk.last)
+        if (choice < 0) return
+        place.choices[choice] = 1
+      }
+      this.#step(walk, taskOfId(ready, order.ids[choice]), choice)
+      choice = -1
+    }
+  }
+
+  /** A depth that is reached for the first time since the last choice before it. */
+  #enter(walk: Walk, ready: readonly Task[]): Place {
+    const order = this.#order
+    const depth = order.length
+    while (this.#places.length <= depth) this.#places.push(new Place())
+    const place = this.#places[depth]
+    const tasks = walk.execution.tasks
+    const before = depth === 0 ? null : this.#places[depth - 1]
+    for (let i = before?.born ?? 0; i < tasks.length; i++) order.born(order.task(tasks[i].id))
+    place.born = tasks.length
+    place.choices.fill(0)
+    place.ready.fill(0)
+    for (const task of ready) place.ready[order.task(task.id)] = 1
+    order.setReady(place.ready)
+    this.#inherit(place, before)
+    return place
+  }
+
+  /** 3. Who slept before the last step sleeps on, unless that step conflicts with it. */
+  #inherit(place: Place, before: Place | null): void {
+    const order = this.#order
+    const last = order.length - 1
+    for (let t = 0; t < order.ids.length; t++) {
+      const footprint = before?.asleep[t] ?? null
+      place.asleep[t] = footprint === null || footprintsConflict(footprint, order.footprints[last]) ? null : footprint
+    }
+  }
+
+  /** The running task if it may go on, else the first that may; -1 if all sleep. */
+  #awake(place: Place, ready: readonly Task[], last: Task | null): number {
+    const order = this.#order
+    if (last !== null) {
+      const same = order.task(last.id)
+      if (place.ready[same] === 1 && place.asleep[same] === null) return same
+    }
+    for (const task of ready) {
+      const t = order.task(task.id)
+      if (place.asleep[t] === null) return t
+    }
+    return -1
+  }
+
+  #step(walk: Walk, task: Task, t: number): void {
+    const gated = waits(walk.execution.pending(task))
+    walk.perform(task)
+    const { footprint } = walk.execution
+    this.#reverse(t, footprint, gated, false)
+    this.#order.append(t, footprint)
+  }
+
+  /** 2. */
+  #reverse(task: number, footprint: Footprint, gated: boolean, pending: boolean): void {
+    for (const event of this.#order.races(task, footprint, gated, pending)) this.#addChoice(event, task, footprint)
+  }
+
+  #addChoice(event: number, task: number, footprint: Footprint): void {
+    const place = this.#places[event]
+    const initials = this.#initials(event, task, footprint, place)
+    if (initials.length === 0) return
+    for (const t of initials) if (place.choices[t] === 1 || place.asleep[t] !== null) return
+    place.choices[initials.includes(task) ? task : initials[0]] = 1
+  }
+
+  /** Tasks that can begin what follows `event` without depending on it, the step of `task` at its end. */
+  #initials(event: number, task: number, footprint: Footprint, place: Place): number[] {
+    const order = this.#order
+    const initials: number[] = []
+    const firsts: number[] = []
+    let alone = order.lastOf(task) < event
+    for (let k = event + 1; k < order.length; k++) {
+      if (order.happensBefore(event, k)) continue
+      const t = order.taskOf(k)
+      if (footprintsConflict(order.footprints[k], footprint)) alone = false
+      if (firsts.some((first) => order.taskOf(first) === t)) continue
+      if (!firsts.some((first) => order.happensBefore(first, k))) initials.push(t)
+      firsts.push(k)
+    }
+    if (alone && place.ready[task] === 1) initials.push(task)
+    return initials
+  }
+
+  /** 4. and 5. */
+  #end(walk: Walk): void {
+    const order = this.#order
+    for (const task of walk.execution.tasks) {
+      if (task.state === 'done') continue
+      const op = walk.execution.pending(task)
+      const footprint =
+        op === null ? [order.names.id(task.id, 'task'), AccessMode.read] : [order.names.id(op.object, op.label), op.mode]
+      this.#reverse(order.task(task.id), footprint, true, true)
+    }
+    if (walk.end() !== null) return
+    this.#tally.completed(walk)
+    this.#tally.traces++
+    if (this.#interleavings === null) return
+    const extensions = this.#extensions.count(order)
+    this.#interleavings = extensions === null ? null : this.#interleavings + extensions
+  }
+}
+
+/** A step that may have to wait: at a gate, or to be woken. */
+function waits(op: AccessOp | null): boolean {
+  return op === null || op.gate !== undefined
+}
+
+function taskOfId(ready: readonly Task[], id: number): Task {
+  const task = ready.find((t) => t.id === id)
+  if (task === undefined) throw new Error(`task ${id} is not ready; the program is not deterministic`)
+  return task
+}
