@@ -25,7 +25,7 @@ export function* findVmaSrcu(k: Thread, mm: Mm, page: number): Proc<Vma | null> 
   }
   for (;;) {
     const sequence = yield* treeSeq.readBegin(k)
-    const vma = yield* tree.walkStep(page)
+    const vma = yield* look(mm, page)
     yield treeSeq.count.announce()
     if (treeSeq.count.sequence === sequence || !mm.kernel.has('mm-seq-retry')) return vma
   }
@@ -46,7 +46,7 @@ export function* findVmaRcu(k: Thread, mm: Mm, page: number): Proc<Vma | null> {
     const sequence = yield* treeSeq.readBegin(k)
     yield read(0, 'rcu.readers')
     kernel.rcu.readLock(k)
-    let vma = yield* tree.walkStep(page)
+    let vma = yield* look(mm, page)
     if (vma !== null) {
       yield read(vma.id, 'vma.vm_ref_count')
       vma.use('find_vma_rcu')
@@ -57,4 +57,9 @@ export function* findVmaRcu(k: Thread, mm: Mm, page: number): Proc<Vma | null> {
     if (treeSeq.count.sequence === sequence || !kernel.has('mm-seq-retry')) return vma
     if (vma !== null) vma.refs.put()
   }
+}
+
+/** One walk of the tree, in steps. */
+function look(mm: Mm, page: number): Proc<Vma | null> {
+  return mm.kernel.has('lockless-no-cache') ? mm.tree.walkStep(page) : mm.tree.findStep(page)
 }

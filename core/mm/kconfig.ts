@@ -250,8 +250,18 @@ const KERNEL_PROTECTIONS = [
   },
   {
     name: 'spec-seq-recheck',
-    meaning: "a speculative fault compares the area's count again before it acts, and under the PTE lock",
+    meaning: "a speculative fault compares the area's count and the PMD again when it takes the PTE lock",
     prevents: 'a page is mapped into an area that was unmapped, protected or registered meanwhile (R01, R02, R23)',
+  },
+  {
+    name: 'spec-bounds-recheck',
+    meaning: "a speculative fault compares the area's count again once it has looked at bounds and flags",
+    prevents: 'it judges an address by an area that holds it no longer: a signal that nobody is owed (R03)',
+  },
+  {
+    name: 'spec-segv-recheck',
+    meaning: 'v12 leaves "no right" to the classic path; as posted it answered SIGSEGV from flags it had not confirmed',
+    prevents: 'a program is killed although every state of its area allows the access (R25)',
   },
   {
     name: 'spec-dead-check',
@@ -282,6 +292,11 @@ const KERNEL_PROTECTIONS = [
     name: 'mm-seq-retry',
     meaning: 'a look-up without mmap_lock starts over when mm_seq changed',
     prevents: 'a walk through a rotation finds the wrong area, or none (R05)',
+  },
+  {
+    name: 'lockless-no-cache',
+    meaning: 'a look-up without mmap_lock neither uses nor fills the cache of the area found last',
+    prevents: 'it finds an area that was freed long ago (R24)',
   },
   {
     name: 'vma-deferred-free',

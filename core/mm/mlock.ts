@@ -7,7 +7,7 @@
  * Source: mm/mlock.c.
  * @kernel do_mlock, apply_vma_lock_flags, munlock, do_mincore
  */
-import type { Proc } from '../engine/op.ts'
+import { type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { PTE_NONE, ptePresent } from '../hw/pte.ts'
 import { ERRNO } from './errno.ts'
@@ -33,6 +33,7 @@ export function* mlock(k: Thread, mm: Mm, address: number, length: number, lock:
     if (flags === vma.flags) continue
     const part = yield* splitAt(k, mm, vma, start, end)
     yield* vmaWriteBegin(k, mm, part)
+    if (k.stepping) yield write(part.id, 'vma.vm_flags')
     part.flags = flags
     yield* vmaWriteEnd(k, mm, part)
     yield* mergeAround(k, mm, part)

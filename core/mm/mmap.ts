@@ -12,7 +12,8 @@
  * Pairs with zap.ts and mmu_gather.ts (4 to 6). @kernel do_mmap, do_munmap, __split_vma, vma_merge
  * Source: mm/mmap.c; mm/vma.c.
  */
-import { type Proc, QUANTUM, write } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, type Proc, QUANTUM, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { HUGE_PAGES } from '../hw/pte.ts'
 import { anonVmaClone, unlinkAnonVmas } from './anon_vma.ts'
@@ -235,6 +236,7 @@ function* join(k: Thread, mm: Mm, lower: Vma, upper: Vma): Proc<Vma> {
   if (!lowerOpen) yield* vmaWriteBegin(k, mm, lower, '2014', depth)
   if (!upperOpen) yield* vmaWriteBegin(k, mm, upper, '2014', depth + NESTED)
   if (lower.anonVma === null && upper.anonVma !== null) {
+    touch(lower.id, 'vma.anon_vma', AccessMode.write)
     lower.anonVma = upper.anonVma
     yield* anonVmaClone(k, lower, upper)
   }

@@ -9,6 +9,7 @@
  * Pairs with vma_lock.ts. @kernel mmap_lock, mm_lock_seq, vma_start_write, vma_end_write_all
  * Source: include/linux/mmap_lock.h, 6.4 to 6.14.
  */
+import { touch } from '../engine/footprint.ts'
 import { AccessMode, NOTHING, type Proc, read, write } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'
 import { Rwsem } from '../sync/rwsem.ts'
@@ -35,6 +36,7 @@ export class MmapLock extends Rwsem {
   }
 
   #endWriteAll(k: Task): void {
+    touch(this.id, 'mm.mm_lock_seq', AccessMode.write)
     this.sequence++
     if (this.#lockedAreas.length === 0) return
     for (const area of this.#lockedAreas) area.lockedUntilNs = k.clock.nowNs
@@ -101,6 +103,7 @@ export class VmaLock {
   }
 
   #isWriteLocked(k: Task, mmapLock: MmapLock): boolean {
+    touch(mmapLock.id, 'mm.mm_lock_seq', AccessMode.read)
     if (this.sequence === mmapLock.sequence) return true
     const now = k.clock.nowNs
     return !k.stepping && this.lockedFromNs <= now && now < this.lockedUntilNs

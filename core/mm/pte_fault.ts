@@ -13,7 +13,8 @@
  * Source: mm/memory.c.
  * @kernel handle_pte_fault, do_anonymous_page, do_wp_page
  */
-import { NOTHING, type Proc, QUANTUM, read, write } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, NOTHING, type Proc, QUANTUM, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { type Pfn, ZERO_PFN } from '../hw/phys_mem.ts'
 import {
@@ -85,6 +86,7 @@ function prepareAnonVma(k: Thread, vmf: Vmf): Proc<void> {
 }
 
 function isUserfault({ vma, guard }: Vmf): boolean {
+  touch(vma.id, 'vma.vm_flags', AccessMode.read)
   return userfaultfdMissing(vma) && guard?.settlesUserfault !== true
 }
 

@@ -20,7 +20,7 @@
  * Pairs with rmap_walk.ts, which goes on from the anon_vma to the PTEs.
  * Source: mm/rmap.c; Andrea Arcangeli, "rmap preparation for remap_anon_pages", 6 May 2013.
  */
-import { fail } from '../base/assert.ts'
+import { fail, violate } from '../base/assert.ts'
 import { touch } from '../engine/footprint.ts'
 import { AccessMode, type AccessOp, type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
@@ -149,7 +149,8 @@ export function* pageGetAnonVma(k: Thread, kernel: Kernel, pfn: Pfn): Proc<AnonV
 /** A new anonymous page of this area, mapped once and exclusively. @kernel page_add_new_anon_rmap */
 export function pageAddNewAnonRmap(kernel: Kernel, pfn: Pfn, vma: Vma, page: number): void {
   const pages = kernel.pages
-  if (vma.anonVma === null) fail(`area [${vma.start},${vma.end}) has no anon_vma`)
+  touch(vma.id, 'vma.anon_vma', AccessMode.read)
+  if (vma.anonVma === null) violate('I-RMAP', `area [${vma.start},${vma.end}) has no anon_vma`)
   if (pages.mapcount[pfn] !== 0) fail(`new page has mapcount ${pages.mapcount[pfn]} (pfn ${pfn})`)
   touchRmap(pfn)
   pages.mapping[pfn] = vma.anonVma.index * 2 + PAGE_MAPPING_ANON

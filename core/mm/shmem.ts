@@ -14,7 +14,8 @@
  * @kernel shmem_fault, shmem_get_folio_gfp, do_fault, shmem_add_to_page_cache
  */
 import { fail } from '../base/assert.ts'
-import { type Proc, read, write } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Pfn } from '../hw/phys_mem.ts'
 import { makePte, PTE_D, PTE_NONE, PTE_UFFD_WP, PTE_W } from '../hw/pte.ts'
@@ -53,6 +54,7 @@ export class OpenFile {
 
 /** @kernel fput: the last reference drops the pages of a file that nobody can open again. */
 export function putInode(kernel: Kernel, inode: ShmemInode): void {
+  touch(inode.id, 'inode.refs', AccessMode.write)
   if (--inode.refs > 0) return
   if (inode.refs < 0) fail(`inode ${inode.id} has ${inode.refs} references`)
   for (const pfn of inode.cache.values()) kernel.pages.put(pfn)

@@ -11,7 +11,8 @@
  * Source: Peter Zijlstra, 5/6 of the RFC of Oct 2014; v12 22/31. Pairs with speculative_fault.ts and vma_sequence.ts.
  * @kernel pte_spinlock, pte_map_lock, vma_is_dead, vma_has_changed
  */
-import { type Proc, read, write } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { irqDisable, irqEnable } from '../hw/ipi.ts'
 import { type FaultGuard, LOCKED, NOT_LOCKED, type Vmf } from './vm_fault.ts'
@@ -92,6 +93,7 @@ export function vmaHasChanged(k: Thread, vmf: Pick<Vmf, 'vma' | 'mm'>, sequence:
   const { vma } = vmf
   const { kernel } = vmf.mm
   vma.use('vma_is_dead')
+  touch(vma.id, 'vma.vm_rb', AccessMode.read)
   if (kernel.has('spec-dead-check') && !vma.linked) return true
   return kernel.has('spec-seq-recheck') && vma.sequence.isChanged(k, sequence, sinceNs)
 }

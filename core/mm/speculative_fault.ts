@@ -3,8 +3,9 @@
  * Any doubt answers 'fallback', with a reason that is counted, and the classic path handles the fault.
  *
  * 2014 (handleSpeculativeFault2014), inside an SRCU section:
- *  1. enter. 2. find_vma_srcu. 3. dead, then the count. 4. odd or dead. 5. bounds (and rights: the RFC had no such test).
- *  6. the count again: the bounds may have been a mixture. 7. interrupts off. 8. no table on the way: nothing is allocated.
+ *  1. enter. 2. find_vma_srcu. 3. dead, then the count. 4. odd or dead. 5. bounds; snapshot of flags.
+ *  6. the count again: bounds and flags may have been a mixture. 6b. rights: the RFC had no such test. From here on the answer
+ *  may be final. 7. interrupts off. 8. no table on the way: nothing is allocated.
  *  9. snapshot of table and PTE; interrupts on. 10. the ordinary PTE code, guarded by speculation.ts. 11. leave.
  *
  * v12 of 2019 (handleSpeculativeFault), with a reference on the area:
@@ -13,11 +14,12 @@
  *  18. interrupts on. 19. the count again. 20. the PTE code. 21. drop the reference.
  *  (1, 8, 10 and 17 concern what this model has not: retry flags, growing stacks, protection keys, gfp masks.)
  *
- * v12 answers SIGSEGV in step 11 from flags that step 19 has not confirmed; here a negative answer is a fall-back, too (R25).
+ * v12 answered SIGSEGV in step 11 from flags that step 19 has not confirmed; here that answer is a fall-back, too (R25).
  * Source: Peter Zijlstra, RFC 5/6, Oct 2014; Laurent Dufour, v12 22/31. @kernel handle_speculative_fault
  */
-import { fail } from '../base/assert.ts'
-import { type Proc, read } from '../engine/op.ts'
+import { violate } from '../base/assert.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, type Proc, read } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { irqDisable, irqEnable } from '../hw/ipi.ts'
 import { ENTRIES } from '../hw/page_table.ts'
@@ -47,7 +49,10 @@ type Reason =
   | 'pte-not-supported'
   | 'vma-changed'
 
-function end(mm: Mm, outcome: Attempt | Reason): FirstTry {
+/** A signal that was decided here and is final. */
+type Verdict = 'sigsegv'
+
+function end(mm: Mm, outcome: Attempt | Verdict | Reason): FirstTry {
   const { faults } = mm.kernel
   switch (outcome) {
     case 'done':
@@ -62,6 +67,7 @@ function end(mm: Mm, outcome: Attempt | Reason): FirstTry {
       return 'fallback'
     case 'retry':
     case 'sigbus':
+    case 'sigsegv':
       return outcome
     default:
       faults.countAbort(outcome)
@@ -86,7 +92,7 @@ export function* handleSpeculativeFault(k: Thread, mm: Mm, page: number, store: 
   return end(mm, outcome)
 }
 
-function* speculate(k: Thread, mm: Mm, vma: Vma, page: number, store: boolean): Proc<Attempt | Reason> {
+function* speculate(k: Thread, mm: Mm, vma: Vma, page: number, store: boolean): Proc<Attempt | Verdict | Reason> {
   const { kernel } = mm
   // 3.
   const sinceNs = k.cpu.nowNs
@@ -104,19 +110,31 @@ function* speculate(k: Thread, mm: Mm, vma: Vma, page: number, store: boolean): 
   // 7. Not tested again under the PTE lock: registering counts as a change.
   if (userfaultfdMissing(vma)) return 'userfault'
   // 9.
-  if (k.stepping) yield read(vma.id, 'vma.vm_end')
+  yield* readBounds(k, vma)
   if (!vma.contains(page)) return 'bounds'
   // 11.
-  if ((flags & (store ? VM_WRITE : VM_READ)) === 0) return 'access'
+  if ((flags & (store ? VM_WRITE : VM_READ)) === 0) return kernel.has('spec-segv-recheck') ? 'access' : 'sigsegv'
   // 12.
+  if (k.stepping) yield read(vma.id, 'vma.vm_policy')
   if (vma.policy !== null) return 'policy'
   const vmf = yield* snapshot(k, mm, vma, page, store, pageProt, sequence, sinceNs)
   if (typeof vmf === 'string') return vmf
   // 19.
   if (k.stepping) yield vma.sequence.announce()
-  if (kernel.has('spec-seq-recheck') && vma.sequence.isChanged(k, sequence, sinceNs)) return 'vma-changed'
+  if (boundsMayBeOld(k, mm, vma, sequence, sinceNs)) return 'vma-changed'
   // 20.
   return yield* handlePteFault(k, vmf)
+}
+
+function* readBounds(k: Thread, vma: Vma): Proc<void> {
+  if (!k.stepping) return
+  touch(vma.id, 'vma.vm_start', AccessMode.read)
+  yield read(vma.id, 'vma.vm_end')
+}
+
+/** Steps 19 of v12, 6 of 2014. Announce the read of the count before asking. @kernel read_seqcount_retry */
+function boundsMayBeOld(k: Thread, mm: Mm, vma: Vma, sequence: number, sinceNs: number): boolean {
+  return mm.kernel.has('spec-bounds-recheck') && vma.sequence.isChanged(k, sequence, sinceNs)
 }
 
 /** Steps 13 to 18 of v12, 7 to 9 of 2014: the tables as they are now, walked with interrupts off; none is allocated. */
@@ -157,7 +175,7 @@ export function* handleSpeculativeFault2014(k: Thread, mm: Mm, page: number, sto
   return end(mm, outcome)
 }
 
-function* speculate2014(k: Thread, mm: Mm, page: number, store: boolean): Proc<Attempt | Reason> {
+function* speculate2014(k: Thread, mm: Mm, page: number, store: boolean): Proc<Attempt | Verdict | Reason> {
   const { kernel } = mm
   // 2.
   const vma = yield* findVmaSrcu(k, mm, page)
@@ -174,16 +192,18 @@ function* speculate2014(k: Thread, mm: Mm, page: number, store: boolean): Proc<A
   if (dead && kernel.has('spec-dead-check')) return 'vma-dead'
   if (kernel.has('spec-odd-check') && vma.sequence.isOdd(k)) return 'vma-odd'
   // 5.
-  if (k.stepping) yield read(vma.id, 'vma.vm_end')
+  yield* readBounds(k, vma)
   if (!vma.contains(page)) return 'bounds'
   if (k.stepping) yield read(vma.id, 'vma.vm_flags')
   const { flags, pageProt } = vma
-  if (kernel.has('spec-access-check') && (flags & (store ? VM_WRITE : VM_READ)) === 0) return 'access'
-  if (vma.anonVma === null && vma.file === null && kernel.has('spec-anon-vma')) return 'no-anon-vma'
   if (userfaultfdMissing(vma)) return 'userfault'
+  if (k.stepping) yield read(vma.id, 'vma.anon_vma')
+  if (vma.anonVma === null && vma.isAnonymous && kernel.has('spec-anon-vma')) return 'no-anon-vma'
   // 6.
   if (k.stepping) yield vma.sequence.announce()
-  if (kernel.has('spec-seq-recheck') && vma.sequence.isChanged(k, sequence, sinceNs)) return 'vma-changed'
+  if (boundsMayBeOld(k, mm, vma, sequence, sinceNs)) return 'vma-changed'
+  // 6b.
+  if (kernel.has('spec-access-check') && (flags & (store ? VM_WRITE : VM_READ)) === 0) return 'sigsegv'
   // 7. to 9.
   const vmf = yield* snapshot(k, mm, vma, page, store, pageProt, sequence, sinceNs)
   if (typeof vmf === 'string') return vmf
@@ -198,14 +218,17 @@ function* speculate2014(k: Thread, mm: Mm, page: number, store: boolean): Proc<A
  * the method never has the page; what matters is that the file is still there to ask.
  */
 function* callFaultMethod(k: Thread, vma: Vma): Proc<Reason> {
+  if (k.stepping) yield read(vma.id, 'vma.vm_file')
   const { file } = vma
-  if (k.stepping) yield read(vma.id, 'file.f_op')
-  if (file !== null && file.inode.refs <= 0) fail(`use after free: the fault method uses file ${file.inode.id}, which was freed`)
+  if (file === null) return 'file'
+  if (k.stepping) yield read(file.inode.id, 'inode.refs')
+  if (file.inode.refs <= 0) violate('I-UAF', `use after free: the fault method uses file ${file.inode.id}, which was freed`)
   return 'file'
 }
 
 /** The policy says which node a new page comes from. There is one node, but the policy is read. @kernel get_vma_policy */
 function* chooseNode(k: Thread, vma: Vma): Proc<void> {
+  if (k.stepping) yield read(vma.id, 'vma.vm_policy')
   const { policy } = vma
   if (policy === null) return
   if (k.stepping) yield read(vma.id, 'policy.mode')

@@ -13,7 +13,8 @@
  *
  * Source: Peter Zijlstra, "SRCU free VMAs", 20 Oct 2014; v12 20/31, 21/31. @kernel free_vma, __free_vma, remove_vma, put_vma
  */
-import { NOTHING, type Proc } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, NOTHING, type Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ERRNO } from './errno.ts'
 import type { Kernel } from './kernel.ts'
@@ -93,6 +94,7 @@ function poison(vma: Vma): void {
 
 /** @kernel fput */
 function putFile(kernel: Kernel, vma: Vma, forgets = true): void {
+  touch(vma.id, 'vma.vm_file', AccessMode.write)
   if (vma.file !== null) putInode(kernel, vma.file.inode)
   if (forgets) vma.file = null
 }
@@ -105,5 +107,9 @@ function putPolicy(vma: Vma): void {
 /** umount(2) of the files: EBUSY while one is open or mapped. The barrier makes areas that only wait to be freed not count. @kernel umount */
 export function* unmount(k: Thread, kernel: Kernel, files: readonly ShmemInode[]): Proc<number> {
   if (kernel.has('umount-srcu-barrier')) yield* kernel.vmaSrcu.barrier(k)
-  return files.some((inode) => inode.refs > 0) ? ERRNO.EBUSY : 0
+  for (const inode of files) {
+    touch(inode.id, 'inode.refs', AccessMode.read)
+    if (inode.refs > 0) return ERRNO.EBUSY
+  }
+  return 0
 }

@@ -12,7 +12,8 @@
  *
  * Source: mm/memory.c; "per-VMA locks", 2023. @kernel lock_vma_under_rcu, vma_start_read, vma_end_read
  */
-import { type Proc, read } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, type Proc, read } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { PTE_NONE } from '../hw/pte.ts'
 import { handleHugeFault } from './huge_memory.ts'
@@ -69,6 +70,8 @@ export function* lockVmaUnderRcu(k: Thread, mm: Mm, page: number): Proc<Vma | st
 }
 
 function isGone(mm: Mm, vma: Vma, page: number): boolean {
+  touch(vma.id, 'vma.vm_rb', AccessMode.read)
+  touch(vma.id, 'vma.vm_end', AccessMode.read)
   return mm.kernel.has('vma-lock-recheck') && !(vma.linked && vma.contains(page))
 }
 
@@ -87,6 +90,7 @@ export function* faultUnderVmaLock(
     kernel.faults.countAbort(vma)
     return 'fallback'
   }
+  if (k.stepping) yield read(vma.id, 'vma.vm_flags')
   if ((vma.flags & (store ? VM_WRITE : VM_READ)) === 0) {
     vma.lock?.endRead(k)
     return 'sigsegv'

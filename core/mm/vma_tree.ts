@@ -11,7 +11,8 @@
  * Source: Peter Zijlstra, "SRCU free VMAs", 20 Oct 2014; mm/mmap.c. @kernel find_vma, vma_rb_insert, vma_rb_erase
  */
 import { fail } from '../base/assert.ts'
-import { NOTHING, type Proc, read, write } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, NOTHING, type Proc, read, write } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'
 import type { Mm } from './mm.ts'
 import type { Vma } from './vma.ts'
@@ -66,6 +67,8 @@ export class VmaTree {
     yield read(this.mm.id, 'mm.mm_rb')
     for (let at = this.#rb.root; at !== null; ) {
       at.use('a look-up')
+      touch(at.id, 'vma.vm_start', AccessMode.read)
+      touch(at.id, 'vma.vm_end', AccessMode.read)
       const covers = at.start <= page
       if (at.end > page) {
         found = at
@@ -77,6 +80,18 @@ export class VmaTree {
         at = at.rbRight
       }
     }
+    return found
+  }
+
+  /** As `find`, in steps and without mmap_lock, which is a mistake: the area found last may be gone. Step gear. */
+  *findStep(page: number): Proc<Vma | null> {
+    yield read(this.mm.id, 'mm.mmap_cache')
+    const last = this.#last
+    last?.use('a look-up')
+    if (last?.contains(page)) return last
+    const found = yield* this.walkStep(page)
+    yield write(this.mm.id, 'mm.mmap_cache')
+    this.#last = found
     return found
   }
 
@@ -93,12 +108,19 @@ export class VmaTree {
   link(k: Task, vma: Vma): Proc<void> {
     const { mm } = this
     if (!mm.kernel.countsSequences) {
+      if (k.stepping && mm.kernel.faultPath === 'vma-lock') return this.#linkAtOnce(vma)
       this.insert(vma)
       return NOTHING
     }
     // Trap three of the 2014 patch: it initialised the count here, and an area that was linked odd became even.
     if (!mm.kernel.has('vma-seq-init-early')) vma.sequence.sequence = 0
     return this.#linkUnder(k, vma)
+  }
+
+  /** Look-ups under RCU see the tree before a change or after it, never in the middle. */
+  *#linkAtOnce(vma: Vma): Proc<void> {
+    yield write(this.mm.id, 'mm.mm_mt')
+    this.insert(vma)
   }
 
   *#linkUnder(k: Task, vma: Vma): Proc<void> {
@@ -111,7 +133,6 @@ export class VmaTree {
   /** Takes an area out, then marks it as gone. @kernel vma_rb_erase, RB_CLEAR_NODE */
   unlink(k: Task, vma: Vma): Proc<void> {
     if (this.mm.kernel.countsSequences) return this.#unlinkUnder(k, vma)
-    // Look-ups under RCU see the tree before it or after it, never in the middle.
     if (k.stepping && this.mm.kernel.faultPath === 'vma-lock') return this.#unlinkAtOnce(vma)
     this.remove(vma)
     return NOTHING
@@ -119,6 +140,7 @@ export class VmaTree {
 
   *#unlinkAtOnce(vma: Vma): Proc<void> {
     yield write(this.mm.id, 'mm.mm_mt')
+    touch(vma.id, 'vma.vm_rb', AccessMode.write)
     this.remove(vma)
   }
 
@@ -180,6 +202,7 @@ export class VmaTree {
       if (k.stepping) yield write(vma.id, 'vma.vm_end')
       vma.end = end
     }
+    touch(this.mm.id, 'mm.mm_mt', AccessMode.write)
     this.#last = null
     if (!vma.linked) return
     this.#rb.propagate(vma)

@@ -3,6 +3,9 @@
  *
  * A freed object stays where it is, marked: whoever still uses it is found (use) instead of reading what comes next.
  *
+ * Holders take and drop references in any order. Who has none yet (getUnlessZero, and use in a section of RCU) is not a holder:
+ * for him it matters whether a reference was dropped before, though it was not the last one in the order that was seen.
+ *
  * Source: include/linux/refcount.h.
  * @kernel refcount_t, refcount_inc_not_zero, refcount_dec_and_test
  */
@@ -24,7 +27,7 @@ export class Refcounted {
 
   /** A reference unless it is being freed: never resurrect. @kernel refcount_inc_not_zero */
   getUnlessZero(): boolean {
-    touch(0, this.name, this.refs === 0 ? AccessMode.read : AccessMode.acquireShared)
+    touch(0, this.name, AccessMode.read)
     if (this.refs === 0) return false
     this.refs++
     return true
@@ -42,7 +45,7 @@ export class Refcounted {
 
   /** Whoever touches the object says so: a freed one may not be touched. */
   use(who: string): void {
-    touch(0, this.name, AccessMode.acquireShared)
+    touch(0, this.name, AccessMode.read)
     if (this.freed) violate('I-UAF', `use after free: ${who} uses ${this.name}, which was freed`)
   }
 }

@@ -11,7 +11,7 @@
  * ended, and a reader on another CPU asks whether that overlaps its own reading. @kernel seqcount_t
  * Source: include/linux/seqlock.h.
  */
-import { fail } from '../base/assert.ts'
+import { violate } from '../base/assert.ts'
 import { NOTHING, type Proc, read, write } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'
 
@@ -35,7 +35,7 @@ export class Seqcount {
   /** A subclass above 0 says that a second area's count is meant. @kernel write_seqcount_begin, write_seqcount_begin_nested */
   begin(k: Task, subclass = 0): Proc<void> {
     if (this.#writers.includes(k))
-      fail(`${k.name} begins ${this.label} ${this.id} twice: the count would be even while it writes`)
+      violate('I-SEQ', `${k.name} begins ${this.label} ${this.id} twice: the count would be even while it writes`)
     this.#writers.push(k)
     if (k.lockdep !== null) k.lockdep.takes(k, this.label, this.id, 'count', subclass)
     return this.beginRaw(k)
@@ -64,7 +64,7 @@ export class Seqcount {
   /** Leaves the section and the count odd: whoever reads it from now on gives up. */
   leaveOdd(k: Task): void {
     const i = this.#writers.indexOf(k)
-    if (i < 0) fail(`${k.name} ends ${this.label} ${this.id}, which it did not begin`)
+    if (i < 0) violate('I-SEQ', `${k.name} ends ${this.label} ${this.id}, which it did not begin`)
     this.#writers.splice(i, 1)
     if (k.lockdep !== null) k.lockdep.gives(k, this.label, this.id)
   }
