@@ -9,6 +9,7 @@ import { MFILL } from './tests/mfill.ts'
 import { PRECOPY } from './tests/precopy.ts'
 import { REMAP } from './tests/remap.ts'
 import { RMAP } from './tests/rmap.ts'
+import { SPECULATION } from './tests/speculation.ts'
 import { USERFAULT } from './tests/userfault.ts'
 import { USERFAULT_EVENTS } from './tests/userfault_events.ts'
 import { USERFAULT_USE } from './tests/userfault_use.ts'
@@ -22,6 +23,7 @@ export const MUSEUM: readonly Litmus[] = [
   ...USERFAULT_USE,
   ...MFILL,
   ...PRECOPY,
+  ...SPECULATION,
 ]
 
 /** The litmus test of that name, or null. */

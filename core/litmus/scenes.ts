@@ -8,10 +8,11 @@ import type { Thread } from '../hw/cpu.ts'
 import { type PageContent, type Process, SignalError } from '../machine/process.ts'
 import { fork } from '../mm/fork.ts'
 import type { Kernel } from '../mm/kernel.ts'
-import { MADV_DONTFORK, madvise } from '../mm/madvise.ts'
+import { MADV_DONTFORK, MADV_DONTNEED, madvise } from '../mm/madvise.ts'
+import { type FaultResult, handlePageFault } from '../mm/page_fault.ts'
 import { pageReferenced } from '../mm/rmap_walk.ts'
 import { shrinkPage } from '../mm/vmscan.ts'
-import { at, P, type World } from './world.ts'
+import { type Actor, at, P, type World } from './world.ts'
 
 /**
  * Written pages (100, 101, ...) in an area of their own, and an empty area that cannot be merged with it. A child gets the area
@@ -24,6 +25,19 @@ export function sourceAndDestination(world: World, pages = 1, forks: 'dst' | 'sr
   world.call((k) => madvise(k, world.mm, at(stays), pages * P, MADV_DONTFORK))
   for (let i = 0; i < pages; i++) world.store(src + i, 100 + i)
   return { src, dst }
+}
+
+/** An area with an anon_vma and a page table, and no page in it: what a fault without mmap_lock may be tried on. */
+export function emptied(world: World, pages: number): number {
+  const a = world.map(pages)
+  world.store(a, 1)
+  world.call((k) => madvise(k, world.mm, at(a), pages * P, MADV_DONTNEED))
+  return a
+}
+
+/** A thread on CPU 0 whose store to a page has just faulted. */
+export function toucher(world: World, page: number): Actor<FaultResult> {
+  return world.actor('toucher', 0, (k) => handlePageFault(k, world.mm, page, true))
 }
 
 export function contentOf(value: number): PageContent {
