@@ -184,6 +184,16 @@ const KERNEL_PROTECTIONS = [
     prevents: 'the page appears in a mapping that nobody registered (R61)',
   },
   {
+    name: 'uffd-remove-before-zap',
+    meaning: 'madvise(MADV_DONTNEED) sends its event, and waits until it is read, before the pages go',
+    prevents: 'UFFDIO_COPY fills a page again that was dropped, and its manager could not know (R73)',
+  },
+  {
+    name: 'uffd-unregister-wake',
+    meaning: 'UFFDIO_UNREGISTER wakes whoever waits for a missing page of the range',
+    prevents: 'a thread sleeps on a page that nobody watches any longer',
+  },
+  {
     name: 'madvise-revalidate',
     meaning: 'madvise(MADV_DONTNEED) looks its area up again after it waited for the event to be read',
     prevents: 'it goes on with an area that was unmapped meanwhile',

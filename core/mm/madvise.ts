@@ -98,6 +98,8 @@ function* dontNeed(k: Thread, mm: Mm, start: number, end: number): Proc<number> 
       at = vma.start
     }
     let to = Math.min(end, vma.end)
+    const tellsFirst = mm.kernel.has('uffd-remove-before-zap')
+    if (!tellsFirst) yield* zapPageRange(k, mm, vma, at, to)
     if ((vma.flags & VM_LOCKED) === 0 && !(yield* userfaultfdRemove(k, mm, vma, at, to))) {
       yield* mm.mmapLock.downRead(k)
       if (mm.kernel.has('madvise-revalidate')) vma = mm.tree.find(at)
@@ -112,7 +114,7 @@ function* dontNeed(k: Thread, mm: Mm, start: number, end: number): Proc<number> 
       result = ERRNO.EINVAL
       break
     }
-    yield* zapPageRange(k, mm, vma, at, to)
+    if (tellsFirst) yield* zapPageRange(k, mm, vma, at, to)
     at = to
   }
   mm.mmapLock.upRead(k)

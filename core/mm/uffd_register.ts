@@ -140,7 +140,7 @@ export function* userfaultfdUnregister(k: Thread, uffd: Userfaultfd, address: nu
 
 function* unregisterPart(k: Thread, mm: Mm, uffd: Userfaultfd, part: Vma): Proc<void> {
   // Whoever waits on a write-protected page only is left asleep: UFFDIO_WAKE is the user's duty there.
-  if (userfaultfdMissing(part)) yield* wakeUserfault(k, uffd, part.start, part.end)
+  if (userfaultfdMissing(part) && mm.kernel.has('uffd-unregister-wake')) yield* wakeUserfault(k, uffd, part.start, part.end)
   yield* clearPart(k, mm, part)
 }
 

@@ -39,6 +39,34 @@ export const USERFAULT: readonly Litmus[] = [
     },
   },
   {
+    name: 'fault-against-unregister',
+    title: 'A thread sleeps on a missing page that nobody watches any longer',
+    result: 'never',
+    refs: ['R78'],
+    protections: ['uffd-unregister-wake'],
+    memoryModel: 'sc',
+    start: `
+      page -> none, registered
+      toucher: load page          manager: UFFDIO_UNREGISTER page`,
+    history: {
+      story:
+        'When userfaultfd learned to watch a process that does not know of it, faults could still come in while the manager gave a range up: it read them, could not resolve them any longer, and the threads slept for ever. Since Linux 4.11 UFFDIO_UNREGISTER wakes them itself, with mmap_sem held for writing, so that none comes after.',
+      sources: [
+        'linux-mm, 16 December 2016, [PATCH 15/42] userfaultfd: non-cooperative: wake userfaults after UFFDIO_UNREGISTER, <20161216144821.5183-16-aarcange@redhat.com>',
+      ],
+    },
+    world: {},
+    build(world) {
+      const { uffd, dst } = watched(world)
+      const toucher = world.actor('toucher', 0, (k) => sys.load(k, world.process, at(dst)))
+      world.actor('manager', 1, (k) => sys.uffdioUnregister(k, uffd, at(dst), P))
+      return {
+        judge: () => expectEqual('I-LIN', 'what the toucher loads', 0, toucher.value?.value),
+        outcome: () => `toucher=${toucher.value?.value}`,
+      }
+    },
+  },
+  {
     name: 'refile-against-wake',
     title: 'A wake-up comes while a reader moves the sleeper from queue to queue, and wakes nobody',
     result: 'never',

@@ -133,6 +133,39 @@ export const USERFAULT_EVENTS: readonly Litmus[] = [
     },
   },
   {
+    name: 'copy-against-dontneed',
+    title: 'A page that was dropped is back, with what it held before',
+    result: 'never',
+    refs: ['R73'],
+    protections: ['uffd-remove-before-zap'],
+    memoryModel: 'sc',
+    start: `
+      dst -> none, registered     src -> page 100
+      guest: MADV_DONTNEED dst    manager: UFFDIO_COPY dst <- src, then read(uffd)`,
+    history: {
+      story:
+        'The first patches of the event for MADV_DONTNEED sent it after the pages had gone. UFFDIO_COPY runs under mmap_sem for reading as MADV_DONTNEED does, so a page could be filled between the two, by a manager that could not know. Before the event was merged for Linux 4.11 the order was turned: tell, wait, drop.',
+      sources: [
+        'linux-mm, 16 December 2016, [PATCH 14/42] userfaultfd: non-cooperative: avoid MADV_DONTNEED race condition, <20161216144821.5183-15-aarcange@redhat.com>',
+      ],
+    },
+    world: {},
+    build(world) {
+      const { uffd, src, dst } = watched(world, 1, UFFD_FEATURE.EVENT_REMOVE)
+      const guest = world.actor('guest', 0, (k) => sys.madvise(k, world.process, at(dst), P, MADV_DONTNEED))
+      const manager = world.actor('manager', 1, function* (k) {
+        const { ret } = yield* sys.uffdioCopy(k, world.process, uffd, at(dst), at(src), P, 0)
+        yield* serve(k, uffd, [guest])
+        return ret
+      })
+      return {
+        // The manager copied before it read of the removal: the page must be gone.
+        judge: () => expectEqual('I-LIN', 'the frame of the page that was dropped', -1, world.frame(dst)),
+        outcome: () => `manager=${manager.value}`,
+      }
+    },
+  },
+  {
     name: 'fork-without-event',
     title: 'A child reads zeros where its parent waits for a page',
     result: 'never',
