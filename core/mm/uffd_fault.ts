@@ -17,6 +17,7 @@
  * @kernel handle_userfault, userfaultfd_must_wait, userfault_msg
  */
 import { BLOCK, type Proc, read, write } from '../engine/op.ts'
+import type { Task } from '../engine/task.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { PTE_NONE, type Pte, ptePresent, pteWritable } from '../hw/pte.ts'
 import { addressOf } from './mm.ts'
@@ -42,6 +43,14 @@ import { VM_UFFD_MINOR, VM_UFFD_MISSING, VM_UFFD_WP, VM_USERFAULT, type Vma } fr
 
 /** Why the page is somebody's business: one of the modes of registration, as an area's flag. */
 export type UserfaultReason = typeof VM_UFFD_MISSING | typeof VM_UFFD_WP | typeof VM_UFFD_MINOR
+
+/** What a sleeper on a userfault waits for, in words; the page's number follows. */
+const WAIT = 'a wake-up for page '
+
+/** The thread sleeps on a page that somebody else must bring, or allow to be written. */
+export function sleepsOnUserfault(task: Task): boolean {
+  return task.state === 'blocked' && task.waitsFor.startsWith(WAIT)
+}
 
 /** Lets go of what the fault holds. Answers 'retry' (look at the page table again) or 'sigbus'. @kernel handle_userfault */
 export function* handleUserfault(k: Thread, vmf: Vmf, reason: UserfaultReason): Proc<Attempt> {
@@ -74,7 +83,7 @@ export function* handleUserfault(k: Thread, vmf: Vmf, reason: UserfaultReason): 
   if (k.stepping) yield write(uffd.id, 'uffd.fault_pending_wqh')
   uffd.pending.add(waiter)
   uffd.pendingLock.unlock(k)
-  k.park(`a wake-up for page ${page}`)
+  k.park(WAIT + page)
   // 9. Pairs with the store of the PTE before the look at the queues in uffd_wake.ts.
   const mustWait = !kernel.has('uffd-must-wait') || (yield* userfaultfdMustWait(k, vmf, reason))
   // 10.
@@ -85,7 +94,7 @@ export function* handleUserfault(k: Thread, vmf: Vmf, reason: UserfaultReason): 
     uffd.wakeReaders(k)
     // A wait for the PTE lock un-parks the thread, which a spinning CPU does not: so it is asked whether somebody woke it.
     if (!waiter.woken) {
-      k.park(`a wake-up for page ${page}`)
+      k.park(WAIT + page)
       kernel.hooks.userfault(k, page, vmf.store)
       yield BLOCK
     }
