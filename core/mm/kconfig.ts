@@ -209,6 +209,11 @@ const KERNEL_PROTECTIONS = [
     prevents: 'the child is watched by nobody and reads zeros (R76)',
   },
   {
+    name: 'user-no-huge-pages',
+    meaning: 'whoever discards single pages of memory that is to be watched forbids huge pages there first',
+    prevents: 'khugepaged fills the discarded page with zeros before the range is registered (R67)',
+  },
+  {
     name: 'user-second-holder',
     meaning: 'a second process keeps the userfault descriptor open, so that it outlives the manager',
     prevents: 'with the last descriptor the range is let go, and what never came reads as zeros (R77)',
