@@ -4,11 +4,10 @@
  * Code asks `kernel.has('remap-tlb-flush')` at the one place where the protection stands. Nothing else may switch a step
  * of a protocol off. A test shows for each that leaving it out breaks something.
  *
- * Names that begin with `user-` are rules of whoever uses the kernel; there the place is the user code of a litmus test.
- *
  * Variants are different from protections: each is a kernel that existed (or was proposed) whole, and one of them is the default.
  */
 import { MIGRATION_PROTECTIONS } from './kconfig_migration.ts'
+import { USERFAULT_PROTECTIONS } from './kconfig_userfault.ts'
 
 export interface Protection {
   readonly name: string
@@ -52,16 +51,6 @@ const KERNEL_PROTECTIONS = [
     name: 'split-mapping-recheck',
     meaning: 'split_huge_page reads page->mapping again under the anon_vma lock and starts over if it changed',
     prevents: 'a huge page is split whose mapping the walk did not find (R28)',
-  },
-  {
-    name: 'khugepaged-userfault',
-    meaning: 'khugepaged leaves 2 MiB alone where a page of a userfault area is missing',
-    prevents: 'a page that never came reads as zeros, and a later UFFDIO_COPY finds it there (R68)',
-  },
-  {
-    name: 'khugepaged-userfault-recheck',
-    meaning: 'khugepaged asks that again when it isolates the pages, with mmap_lock held for writing',
-    prevents: 'an area armed between scan and collapse gets its missing pages filled with zeros (R68)',
   },
   {
     name: 'rmap-mapping-recheck',
@@ -157,106 +146,6 @@ const KERNEL_PROTECTIONS = [
     name: 'dirty-log-flush',
     meaning: 'the dirty log answers only after pages it protected again were flushed from every TLB',
     prevents: 'a store through an old entry is in no log (R64)',
-  },
-  {
-    name: 'uffd-must-wait',
-    meaning: 'handle_userfault looks at the PTE again after it has queued itself and before it sleeps',
-    prevents: 'a page placed in between leaves the thread asleep for ever (R52)',
-  },
-  {
-    name: 'uffd-refile-seq',
-    meaning: 'whoever looks for waiters asks again while a reader moves one from pending to fault',
-    prevents: 'a wake-up finds both queues empty for that moment and leaves the thread asleep for ever (R53)',
-  },
-  {
-    name: 'uffd-place-before-wake',
-    meaning: 'the calls that resolve a userfault wake only after the PTE is stored',
-    prevents: 'a woken thread finds nothing, reports the page again, and nobody answers the second report (R50)',
-  },
-  {
-    name: 'uffd-mmap-changing',
-    meaning: 'the calls that resolve a userfault answer EAGAIN while a layout event has not been read',
-    prevents: 'a page is placed at an address that means something else by now (R72)',
-  },
-  {
-    name: 'mfill-revalidate',
-    meaning: 'UFFDIO_COPY looks its area up again after it copied without locks',
-    prevents: 'the page appears in a mapping that nobody registered (R61)',
-  },
-  {
-    name: 'uffd-remove-before-zap',
-    meaning: 'madvise(MADV_DONTNEED) sends its event, and waits until it is read, before the pages go',
-    prevents: 'UFFDIO_COPY fills a page again that was dropped, and its manager could not know (R73)',
-  },
-  {
-    name: 'uffd-unregister-wake',
-    meaning: 'UFFDIO_UNREGISTER wakes whoever waits for a missing page of the range',
-    prevents: 'a thread sleeps on a page that nobody watches any longer',
-  },
-  {
-    name: 'madvise-revalidate',
-    meaning: 'madvise(MADV_DONTNEED) looks its area up again after it waited for the event to be read',
-    prevents: 'it goes on with an area that was unmapped meanwhile',
-  },
-  {
-    name: 'user-resolve-on-fault',
-    meaning: 'a manager resolves each fault it reads, whatever it believes to know of the page',
-    prevents: 'a page that went after its removal was answered is never placed again (R74)',
-  },
-  {
-    name: 'user-fork-event',
-    meaning: 'whoever watches a process that forks asks for UFFD_FEATURE_EVENT_FORK',
-    prevents: 'the child is watched by nobody and reads zeros (R76)',
-  },
-  {
-    name: 'user-no-huge-pages',
-    meaning: 'whoever discards single pages of memory that is to be watched forbids huge pages there first',
-    prevents: 'khugepaged fills the discarded page with zeros before the range is registered (R67)',
-  },
-  {
-    name: 'user-second-holder',
-    meaning: 'a second process keeps the userfault descriptor open, so that it outlives the manager',
-    prevents: 'with the last descriptor the range is let go, and what never came reads as zeros (R77)',
-  },
-  {
-    name: 'user-wake-after-unregister',
-    meaning: 'whoever unregisters a range that was watched for writes only wakes it afterwards',
-    prevents: 'UNREGISTER wakes only where missing pages were watched: the writer sleeps on (R78)',
-  },
-  {
-    name: 'user-sigbus-private',
-    meaning: 'memory that system calls are given is not watched with UFFD_FEATURE_SIGBUS',
-    prevents: 'a system call answers EFAULT where it would only have waited (R79)',
-  },
-  {
-    name: 'uffd-again-field',
-    meaning: 'UFFDIO_COPY writes EAGAIN into its field, too, where the layout is changing; mainline did not before 2025',
-    prevents: 'a manager takes the count of the call before for progress, and skips a page (R62)',
-  },
-  {
-    name: 'uffd-waiter-removal',
-    meaning: 'a thread that goes on without having been woken takes itself off its queue',
-    prevents: 'the next wake-up or read finds an entry whose stack frame is gone (R55)',
-  },
-  {
-    name: 'mfill-copy-before-map',
-    meaning: 'UFFDIO_COPY fills a page that nobody can reach yet, and then maps it',
-    prevents: 'a thread reads a page of which one half is new and the other still zero (R59)',
-  },
-  {
-    name: 'mfill-nofault',
-    meaning: 'UFFDIO_COPY reads its source with page faults disabled while it holds mmap_lock',
-    prevents: 'its own fault waits behind a writer that waits for it (R60)',
-  },
-  {
-    name: 'mfill-area-lock',
-    meaning: 'UFFDIO_COPY holds mmap_lock from the look-up of the area until the page is in its place',
-    prevents: 'a page is mapped where there is no area any longer (R75)',
-  },
-  {
-    name: 'uffd-2014-unlock',
-    meaning: 'the registration of 2014 drops mmap_lock also where it finds no area',
-    prevents: 'a process hangs at its next mmap, munmap or fork: the lock is held by nobody (a plain bug of the series)',
   },
   {
     name: 'mremap-flush-before-unlock',
@@ -381,7 +270,7 @@ const KERNEL_PROTECTIONS = [
 ] as const satisfies readonly Protection[]
 
 /** All that can be left out: of the kernel, then of whoever migrates (core/migration). */
-export const PROTECTIONS = [...KERNEL_PROTECTIONS, ...MIGRATION_PROTECTIONS] as const
+export const PROTECTIONS = [...KERNEL_PROTECTIONS, ...USERFAULT_PROTECTIONS, ...MIGRATION_PROTECTIONS] as const
 
 /**
  * Where page_lock_anon_vma_read reads page->mapping again: on the slow path only, as posted in 2013; on both paths, as in
