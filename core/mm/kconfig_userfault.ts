@@ -62,6 +62,26 @@ export const USERFAULT_PROTECTIONS = [
     prevents: 'a process hangs at its next mmap, munmap or fork: the lock is held by nobody (a plain bug of the series)',
   },
   {
+    name: 'uffd-close-wake',
+    meaning: 'closing the last descriptor wakes whoever sleeps on one of its pages',
+    prevents: 'a thread sleeps on a page of a manager that is gone',
+  },
+  {
+    name: 'uffd-fork-unread',
+    meaning: 'a child whose descriptor nobody has read is watched by nobody',
+    prevents: 'the child sleeps on pages that no manager can hear of',
+  },
+  {
+    name: 'uffd-unregister-lifts-wp',
+    meaning: 'UFFDIO_UNREGISTER lifts write protection from every page of the range; mainline does since 6.0',
+    prevents: 'marks of a protection that is over stay in page tables, and are taken for those of the next',
+  },
+  {
+    name: 'uffd-wp-flush',
+    meaning: 'UFFDIO_WRITEPROTECT flushes the range from every TLB before it returns',
+    prevents: 'a store through an old entry changes a page that is being saved',
+  },
+  {
     name: 'mfill-revalidate',
     meaning: 'UFFDIO_COPY looks its area up again after it copied without locks',
     prevents: 'the page appears in a mapping that nobody registered (R61)',

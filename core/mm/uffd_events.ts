@@ -56,7 +56,8 @@ function* waitCompletion(k: Thread, uffd: Userfaultfd, message: UffdMessage): Pr
   const unread = uffd.event.remove(sender)
   uffd.eventLock.unlock(k)
   // Nobody will ever have the child's descriptor: the child goes on without.
-  if (unread && message.event === UFFD_EVENT_FORK) yield* releaseAll(k, message.ufd.mm, message.ufd)
+  const orphaned = unread && message.event === UFFD_EVENT_FORK
+  if (orphaned && uffd.mm.kernel.has('uffd-fork-unread')) yield* releaseAll(k, message.ufd.mm, message.ufd)
   if (k.stepping) yield write(uffd.id, 'uffd.mmap_changing')
   uffd.mmapChanging--
   if (uffd.mmapChanging < 0) fail(`mmap_changing ${uffd.mmapChanging} < 0`)

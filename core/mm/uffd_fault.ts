@@ -67,7 +67,10 @@ export function* handleUserfault(k: Thread, vmf: Vmf, reason: UserfaultReason): 
   const closed = uffd.released
   if ((vmf.flags & FAULT_FLAG_RETRY_NOWAIT) !== 0 || closed) {
     releaseFaultLock(k, vmf)
-    return closed && uffd.protocol === '2014' ? 'sigbus' : 'retry'
+    if (closed && uffd.protocol === '2014') return 'sigbus'
+    // It is retried again and again until whoever closes has taken the areas out.
+    if (closed && k.stepping) yield { ...read(uffd.id, 'uffd.released'), gate: uffd.untilDetached }
+    return 'retry'
   }
   kernel.faults.userfault++
   // 8.

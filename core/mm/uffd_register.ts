@@ -13,7 +13,8 @@
  * @kernel userfaultfd_register, userfaultfd_unregister, userfaultfd_release
  */
 import { assert } from '../base/assert.ts'
-import { NOTHING, type Proc, write } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, NOTHING, type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ERRNO } from './errno.ts'
 import { cutsHugetlb } from './hugetlb_area.ts'
@@ -146,7 +147,8 @@ function* unregisterPart(k: Thread, mm: Mm, uffd: Userfaultfd, part: Vma): Proc<
 
 /** @kernel userfaultfd_clear_vma, userfaultfd_reset_ctx */
 function* clearPart(k: Thread, mm: Mm, part: Vma): Proc<void> {
-  if (userfaultfdWp(part)) yield* uffdWpRange(k, mm, part, part.start, part.end, false)
+  const lifts = userfaultfdWp(part) && mm.kernel.has('uffd-unregister-lifts-wp')
+  if (lifts) yield* uffdWpRange(k, mm, part, part.start, part.end, false)
   part.uffd = null
   part.flags &= ~VM_UFFD_FLAGS
 }
@@ -158,8 +160,10 @@ export function* userfaultfdRelease(k: Thread, uffd: Userfaultfd): Proc<void> {
   if (k.stepping) yield write(uffd.id, 'uffd.released')
   uffd.released = true
   yield* releaseAll(k, mm, uffd)
+  touch(uffd.id, 'uffd.released', AccessMode.write)
+  uffd.detached = true
   // Faults and events that were queued before the areas were cleared.
-  yield* wakeUserfault(k, uffd, 0, Number.POSITIVE_INFINITY)
+  if (mm.kernel.has('uffd-close-wake')) yield* wakeUserfault(k, uffd, 0, Number.POSITIVE_INFINITY)
   yield* uffd.eventLock.lock(k)
   for (const sender of uffd.event.entries) sender.task.wake(k.cpu.nowNs)
   uffd.eventLock.unlock(k)

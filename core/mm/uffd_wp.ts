@@ -105,7 +105,7 @@ export function* uffdWpRange(k: Thread, mm: Mm, vma: Vma, start: number, end: nu
     }
     lock.unlock(k)
   }
-  if (first >= 0 && arm) yield* flushTlbRange(k, mm, first, last + 1)
+  if (first >= 0 && arm && kernel.has('uffd-wp-flush')) yield* flushTlbRange(k, mm, first, last + 1)
 }
 
 function armed(pte: Pte, populate: boolean): Pte {

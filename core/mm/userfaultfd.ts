@@ -17,7 +17,7 @@
  */
 import { violate } from '../base/assert.ts'
 import { touch } from '../engine/footprint.ts'
-import { AccessMode } from '../engine/op.ts'
+import { AccessMode, type Gate } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { Rwsem } from '../sync/rwsem.ts'
 import { Spinlock } from '../sync/spinlock.ts'
@@ -67,6 +67,13 @@ export class Userfaultfd {
   /** Above zero while the layout of a registered range changes: resolving calls return EAGAIN. */
   mmapChanging = 0
   released = false
+  /** Closed, and no area points here any longer. */
+  detached = false
+  readonly untilDetached: Gate = {
+    opens: () => this.detached,
+    describe: () => `the areas of userfaultfd ${this.id} to be taken out`,
+    holder: () => null,
+  }
   /** The handshake was made. @kernel UFFD_FEATURE_INITIALIZED */
   initialized = false
   /** What the user asked for. */

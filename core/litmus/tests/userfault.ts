@@ -2,9 +2,10 @@
  * Litmus tests of sleeping on a missing page and being woken: no order of the two loses the wake-up.
  * Source: fs/userfaultfd.c.
  */
-import { sys } from '../../machine/syscall.ts'
+import { sys, UFFDIO_WRITEPROTECT_MODE_WP } from '../../machine/syscall.ts'
 import { expectEqual, type Litmus } from '../litmus.ts'
-import { watched } from '../uffd_scenes.ts'
+import { loadWord } from '../scenes.ts'
+import { openUffd, register, WP, watched } from '../uffd_scenes.ts'
 import { at, P } from '../world.ts'
 
 const MISSING_PAGE = `
@@ -63,6 +64,60 @@ export const USERFAULT: readonly Litmus[] = [
       return {
         judge: () => expectEqual('I-LIN', 'what the toucher loads', 0, toucher.value?.value),
         outcome: () => `toucher=${toucher.value?.value}`,
+      }
+    },
+  },
+  {
+    name: 'fault-against-close',
+    title: 'A thread sleeps on a page of a manager that is gone',
+    result: 'never',
+    refs: ['R77'],
+    protections: ['uffd-close-wake'],
+    memoryModel: 'sc',
+    start: `
+      page -> none, registered
+      toucher: load page          manager: close(uffd)`,
+    world: {},
+    build(world) {
+      const { uffd, dst } = watched(world)
+      const toucher = world.actor('toucher', 0, (k) => sys.load(k, world.process, at(dst)))
+      world.actor('manager', 1, (k) => sys.close(k, uffd))
+      return {
+        judge: () => expectEqual('I-LIN', 'what the toucher loads', 0, toucher.value?.value),
+        outcome: () => `toucher=${toucher.value?.value}`,
+      }
+    },
+  },
+  {
+    name: 'store-beside-writeprotect',
+    title: 'A page changes while it is write-protected',
+    result: 'never',
+    refs: [],
+    protections: ['uffd-wp-flush'],
+    memoryModel: 'sc',
+    start: `
+      page -> 100, registered for write protection, in the writer's TLB with the right to store
+      writer: store 200 to page   saver: UFFDIO_WRITEPROTECT page, two loads of it, and off again`,
+    world: {},
+    build(world) {
+      const page = world.map(1)
+      world.store(page, 100)
+      const uffd = openUffd(world)
+      register(world, uffd, page, 1, WP)
+      world.actor('writer', 0, (k) => sys.store(k, world.process, at(page), 200))
+      const saver = world.actor('saver', 1, function* (k) {
+        yield* sys.uffdioWriteprotect(k, uffd, at(page), P, UFFDIO_WRITEPROTECT_MODE_WP)
+        const first = yield* loadWord(k, world.process, page)
+        const second = yield* loadWord(k, world.process, page)
+        yield* sys.uffdioWriteprotect(k, uffd, at(page), P, 0)
+        return `${first} ${second}`
+      })
+      return {
+        judge: () => {
+          const [first, second] = (saver.value ?? '').split(' ')
+          return expectEqual('I-TLB', 'the second look at a page that is protected', first, second)
+        },
+        outcome: () => `saver=${saver.value}`,
       }
     },
   },

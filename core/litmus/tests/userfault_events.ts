@@ -166,6 +166,39 @@ export const USERFAULT_EVENTS: readonly Litmus[] = [
     },
   },
   {
+    name: 'fork-against-close',
+    title: 'A child sleeps on a page that no manager can hear of',
+    result: 'never',
+    refs: ['R76'],
+    protections: ['uffd-fork-unread'],
+    memoryModel: 'sc',
+    start: `
+      page -> none, registered, with EVENT_FORK
+      guest: fork; its child: load page           manager: close(uffd), nothing read`,
+    history: {
+      story:
+        'fork gives the child a descriptor of its own and waits until the manager has read it. If the manager closes instead, nobody ever will: the kernel freed the descriptor, and the areas of the child went on pointing to it. Fuzzers found uses after free in 2017; it took three fixes until the count, the pointer and the flags of the areas were all undone.',
+      sources: [
+        '384632e67e08 ("userfaultfd: non-cooperative: fix fork use after free"), CVE-2017-15126',
+        'linux-mm, 23 December 2017, [PATCH 1/1] userfaultfd: clear the vma->vm_userfaultfd_ctx if UFFD_EVENT_FORK fails, <20171223002505.593-2-aarcange@redhat.com>',
+      ],
+    },
+    world: {},
+    build(world) {
+      const { uffd, dst } = watched(world, 1, UFFD_FEATURE.EVENT_FORK)
+      const guest = world.actor('guest', 0, function* (k) {
+        const child = yield* forkChild(k, world)
+        child.adopt(k)
+        return (yield* sys.load(k, child, at(dst))).value
+      })
+      world.actor('manager', 1, (k) => sys.close(k, uffd))
+      return {
+        judge: () => expectEqual('I-LIN', 'what the child loads', 0, guest.value),
+        outcome: () => `guest=${guest.value}`,
+      }
+    },
+  },
+  {
     name: 'fork-without-event',
     title: 'A child reads zeros where its parent waits for a page',
     result: 'never',

@@ -15,11 +15,16 @@ export const USERFAULT_USE: readonly Litmus[] = [
     title: 'A writer sleeps on a page that nobody watches any longer',
     result: 'never',
     refs: ['R78'],
-    protections: ['user-wake-after-unregister'],
+    protections: ['user-wake-after-unregister', 'uffd-unregister-lifts-wp'],
     memoryModel: 'sc',
     start: `
       page -> 100, registered for write protection only, and protected
       writer: store 200 to page   manager: UFFDIO_UNREGISTER page, UFFDIO_WAKE page`,
+    history: {
+      story:
+        'UFFDIO_UNREGISTER used to leave the marks of write protection in the page tables, to be quick; the next fault was to clear them. Memory could so be writable and marked at once, and whoever registered the range again met marks of the time before. Since August 2022 the marks go with the registration. That whoever waits for a write is not woken is so to this day (6.18).',
+      sources: ['f369b07c8614 ("mm/uffd: reset write protection when unregister with wp-mode")'],
+    },
     world: {},
     build(world) {
       const page = world.map(1)
