@@ -13,6 +13,8 @@ import { SPECULATION } from './tests/speculation.ts'
 import { USERFAULT } from './tests/userfault.ts'
 import { USERFAULT_EVENTS } from './tests/userfault_events.ts'
 import { USERFAULT_USE } from './tests/userfault_use.ts'
+import { VMA_LIFETIME } from './tests/vma_lifetime.ts'
+import { VMA_LOCK } from './tests/vma_lock.ts'
 
 export const MUSEUM: readonly Litmus[] = [
   ...REMAP,
@@ -24,6 +26,8 @@ export const MUSEUM: readonly Litmus[] = [
   ...MFILL,
   ...PRECOPY,
   ...SPECULATION,
+  ...VMA_LIFETIME,
+  ...VMA_LOCK,
 ]
 
 /** The litmus test of that name, or null. */

@@ -233,6 +233,11 @@ const KERNEL_PROTECTIONS = [
     prevents: 'a write section begins on no area at all',
   },
   {
+    name: 'vma-seq-once',
+    meaning: 'a merge inside the section that mremap holds open goes on in it, and does not begin it again (v12: keep_locked)',
+    prevents: 'the count is even in the middle of a change (R11)',
+  },
+  {
     name: 'vma-seq-init-early',
     meaning: 'the count is set up when the area is made, not when it is linked as in 2014',
     prevents: 'an area that is linked odd (mremap) becomes even while it is written (R19)',
@@ -256,6 +261,11 @@ const KERNEL_PROTECTIONS = [
     name: 'vma-write-lock',
     meaning: 'whoever changes an area write-locks it (vma-lock)',
     prevents: 'a fault maps a page into an area that is being unmapped',
+  },
+  {
+    name: 'mbind-area-lock',
+    meaning: 'mbind replaces a policy in a write section of its area, or with the area write-locked (vma-lock)',
+    prevents: 'a fault under the lock of the area reads a policy that was freed (CVE-2023-4611)',
   },
   {
     name: 'vma-lock-second-look',

@@ -2,7 +2,8 @@
  * NUMA policies of areas: counted objects that an area holds a reference on, and mbind, which gives areas one.
  *
  *  mbind: 1. range and mode known -> EINVAL.   2. mmap_lock for writing; a hole -> EFAULT, nothing is done.
- *  3. each area, split at the edges, in its write section: the new policy, one reference an area; MPOL_DEFAULT is none.
+ *  3. each area, split at the edges, in its write section (or write-locked: CVE-2023-4611): the new policy, one reference an
+ *  area; MPOL_DEFAULT is none.
  *  4. the old one is put: at once, or where a fault reads it without mmap_lock (2014), after a grace period, like the area's
  *     own when it is freed (vma_lifetime.ts).   5. merge: neighbours with equal policies are one area again.
  *
@@ -11,7 +12,7 @@
  *
  * Source: mm/mempolicy.c. @kernel mempolicy, mpol_get, mpol_put, mpol_equal, do_mbind, mbind_range, vma_replace_policy
  */
-import { type Proc, write } from '../engine/op.ts'
+import { type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { Refcounted } from '../sync/refcount.ts'
 import { ERRNO } from './errno.ts'
@@ -55,7 +56,8 @@ export function* mbind(k: Thread, mm: Mm, address: number, length: number, mode:
   // 3. to 5. The caller's own reference goes when each area has one.
   const policy = mode === MPOL_DEFAULT ? null : new Mempolicy(mode)
   const needs = (vma: Vma) => !mpolEqual(vma.policy, policy)
-  yield* changeAreas(k, mm, start, end, needs, (part) => replacePolicy(k, mm.kernel, part, policy))
+  const change = (part: Vma) => replacePolicy(k, mm.kernel, part, policy)
+  yield* changeAreas(k, mm, start, end, needs, change, mm.kernel.has('mbind-area-lock'))
   policy?.put()
   mm.mmapLock.upWrite(k)
   return 0
@@ -70,4 +72,16 @@ function* replacePolicy(k: Thread, kernel: Kernel, vma: Vma, policy: Mempolicy |
   if (old === null) return
   if (kernel.faultPath === 'speculative-2014' && kernel.has('vma-deferred-policy')) yield* kernel.vmaSrcu.call(k, () => old.put())
   else old.put()
+}
+
+/**
+ * The policy says which node a new page comes from. There is one node, but the policy is read, without a reference of one's
+ * own: whoever replaces it must keep away, or wait. @kernel get_vma_policy
+ */
+export function* chooseNode(k: Thread, vma: Vma): Proc<void> {
+  if (k.stepping) yield read(vma.id, 'vma.vm_policy')
+  const { policy } = vma
+  if (policy === null) return
+  if (k.stepping) yield read(vma.id, 'policy.mode')
+  policy.use('the choice of a node')
 }

@@ -230,8 +230,9 @@ function canMerge(lower: Vma, upper: Vma): boolean {
 function* join(k: Thread, mm: Mm, lower: Vma, upper: Vma): Proc<Vma> {
   const kernel = mm.kernel
   // A section that mremap holds open on the area it is making goes over to the merged one: it must not look even in between.
-  const lowerOpen = lower.sequence.isWriter(k)
-  const upperOpen = upper.sequence.isWriter(k)
+  const goesOn = kernel.has('vma-seq-once')
+  const lowerOpen = goesOn && lower.sequence.isWriter(k)
+  const upperOpen = goesOn && upper.sequence.isWriter(k)
   const depth = lowerOpen || upperOpen ? 2 * NESTED : 0
   if (!lowerOpen) yield* vmaWriteBegin(k, mm, lower, '2014', depth)
   if (!upperOpen) yield* vmaWriteBegin(k, mm, upper, '2014', depth + NESTED)

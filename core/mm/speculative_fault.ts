@@ -25,6 +25,7 @@ import { irqDisable, irqEnable } from '../hw/ipi.ts'
 import { ENTRIES } from '../hw/page_table.ts'
 import { PTE_NONE, ptePresent } from '../hw/pte.ts'
 import { findVmaRcu, findVmaSrcu } from './find_vma.ts'
+import { chooseNode } from './mempolicy.ts'
 import type { Mm } from './mm.ts'
 import { handlePteFault } from './pte_fault.ts'
 import { Speculation } from './speculation.ts'
@@ -224,13 +225,4 @@ function* callFaultMethod(k: Thread, vma: Vma): Proc<Reason> {
   if (k.stepping) yield read(file.inode.id, 'inode.refs')
   if (file.inode.refs <= 0) violate('I-UAF', `use after free: the fault method uses file ${file.inode.id}, which was freed`)
   return 'file'
-}
-
-/** The policy says which node a new page comes from. There is one node, but the policy is read. @kernel get_vma_policy */
-function* chooseNode(k: Thread, vma: Vma): Proc<void> {
-  if (k.stepping) yield read(vma.id, 'vma.vm_policy')
-  const { policy } = vma
-  if (policy === null) return
-  if (k.stepping) yield read(vma.id, 'policy.mode')
-  policy.use('the choice of a node')
 }

@@ -17,6 +17,7 @@ import { AccessMode, type Proc, read } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { PTE_NONE } from '../hw/pte.ts'
 import { handleHugeFault } from './huge_memory.ts'
+import { chooseNode } from './mempolicy.ts'
 import type { Mm } from './mm.ts'
 import { VmaLock } from './mmap_lock.ts'
 import { pteAlloc } from './pgtable.ts'
@@ -106,6 +107,7 @@ export function* faultUnderVmaLock(
     if (attempt === 'fallback') slot = yield* pteAlloc(k, mm, page)
   }
   if (slot >= 0) {
+    yield* chooseNode(k, vma)
     if (k.stepping) yield read(slot, 'pte')
     const pte = kernel.tables.get(slot)
     attempt = yield* handlePteFault(k, { mm, vma, page, store, slot, pte, prot, guard, flags, offset })

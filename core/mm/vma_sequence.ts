@@ -13,7 +13,7 @@
  * Source: Peter Zijlstra, "VMA sequence count", 20 Oct 2014; Laurent Dufour, v12 09/31 to 19/31, 16 Apr 2019.
  * @kernel vm_write_begin, vm_write_end, write_seqcount_begin, vma_start_write
  */
-import { fail } from '../base/assert.ts'
+import { violate } from '../base/assert.ts'
 import { NOTHING, type Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Mm } from './mm.ts'
@@ -30,7 +30,7 @@ export type Since = '2014' | 'v12'
 export function vmaWriteBegin(k: Thread, mm: Mm, vma: Vma | null, since: Since = 'v12', subclass = 0): Proc<void> {
   if (vma === null) {
     if (mm.kernel.faultPath === 'classic') return NOTHING
-    fail(`${k.name} begins a write section of no area`)
+    violate('I-UAF', `${k.name} begins a write section of no area`)
   }
   return mm.kernel.faultPath === 'vma-lock' ? vmaLockWrite(k, mm, vma) : vmaSequenceBegin(k, mm, vma, since, subclass)
 }

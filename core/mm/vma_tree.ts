@@ -42,6 +42,7 @@ export class VmaTree {
   /** The first area with end > page; it need not contain the page. Null if there is none. Under mmap_lock. @kernel find_vma */
   find(page: number): Vma | null {
     if (!this.mm.mmapLock.isHeld) fail(`an area is looked up at page ${page} without mmap_lock`)
+    touch(this.mm.id, 'mm.mmap_cache', AccessMode.acquireShared)
     const last = this.#last
     if (last?.contains(page)) return last
     this.#last = this.walk(page)
@@ -184,6 +185,7 @@ export class VmaTree {
     if (prev === null) this.#first = next
     else prev.next = next
     if (next !== null) next.prev = prev
+    touch(this.mm.id, 'mm.mmap_cache', AccessMode.write)
     this.#last = null
     this.#count--
     yield* this.#rb.erase(k, vma)
@@ -203,6 +205,7 @@ export class VmaTree {
       vma.end = end
     }
     touch(this.mm.id, 'mm.mm_mt', AccessMode.write)
+    touch(this.mm.id, 'mm.mmap_cache', AccessMode.write)
     this.#last = null
     if (!vma.linked) return
     this.#rb.propagate(vma)

@@ -233,6 +233,16 @@ export const SPECULATION: readonly Litmus[] = [
       a -> page of 1, writable, in the TLB of CPU 2
       forker: fork                toucher: store fault on a          writer: store 7 to a`,
     world: { ...V12, cpus: 3 },
+    history: {
+      story:
+        'Threads that locked and unlocked a mutex while another one forked stayed blocked for ever. fork had made the page of the mutex read-only and not yet flushed the TLBs; one ' +
+        'thread faulted and copied it without mmap_lock, while another went on storing to the old page through its TLB. ' +
+        'Vinayak Menon and Ganesh Mahendran reported it; since then fork keeps the counts of the areas odd until after the flush.',
+      sources: [
+        'Laurent Dufour, "[PATCH v12 18/31] mm: protect against PTE changes done by dup_mmap()", 16 Apr 2019, ' +
+          '20190416134522.17540-19-ldufour@linux.ibm.com',
+      ],
+    },
     build(world) {
       const a = world.map(1)
       world.store(a, 1, 2)
