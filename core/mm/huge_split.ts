@@ -75,21 +75,31 @@ export function* splitHugePage(k: Thread, kernel: Kernel, head: Pfn): Proc<boole
   return true
 }
 
+interface HugeMapping {
+  readonly mm: Mm
+  readonly page: number
+  readonly pmdSlot: Slot
+}
+
+/** Says of one huge PMD that it is being split, and notes it. @kernel __split_huge_page_splitting */
+function* markSplitting(k: Thread, kernel: Kernel, head: Pfn, mappings: HugeMapping[], mm: Mm, page: number): Proc<boolean> {
+  const { tables } = kernel
+  const pmdSlot = yield* lockMappedPmd(k, kernel, mm, page, head)
+  if (pmdSlot < 0) return true
+  if (k.stepping) yield write(pmdSlot, 'pmd')
+  const pmd = tables.get(pmdSlot)
+  tables.set(pmdSlot, pteWithFlags(pmd, pteFlags(pmd) | PMD_SPLITTING))
+  kernel.pmdLock(pmdSlot).unlock(k)
+  mappings.push({ mm, page, pmdSlot })
+  return true
+}
+
 /** Steps 6 to 9, under the root's write lock. */
 function* splitLocked(k: Thread, kernel: Kernel, head: Pfn, anonVma: AnonVma): Proc<void> {
   const { pages, tables } = kernel
   // 6.
-  const mappings: { readonly mm: Mm; readonly page: number; readonly pmdSlot: Slot }[] = []
-  yield* rmapWalkAnon(k, kernel, head, anonVma, function* mark(mm, _vma, page) {
-    const pmdSlot = yield* lockMappedPmd(k, kernel, mm, page, head)
-    if (pmdSlot < 0) return true
-    if (k.stepping) yield write(pmdSlot, 'pmd')
-    const pmd = tables.get(pmdSlot)
-    tables.set(pmdSlot, pteWithFlags(pmd, pteFlags(pmd) | PMD_SPLITTING))
-    kernel.pmdLock(pmdSlot).unlock(k)
-    mappings.push({ mm, page, pmdSlot })
-    return true
-  })
+  const mappings: HugeMapping[] = []
+  yield* rmapWalkAnon(k, kernel, head, anonVma, (mm, _vma, page) => markSplitting(k, kernel, head, mappings, mm, page))
   // 7.
   if (mappings.length !== pages.mapcount[head])
     violate('I-RMAP', `mapcount ${pages.mapcount[head]} != ${mappings.length} huge PMDs (pfn ${head})`)

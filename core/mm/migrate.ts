@@ -93,26 +93,28 @@ function* moveMapping(k: Thread, kernel: Kernel, from: Pfn, to: Pfn): Proc<boole
   return true
 }
 
+/** One migration entry that names `from`, if this page has one. @kernel remove_migration_pte */
+function* removeMigrationPte(k: Thread, kernel: Kernel, from: Pfn, to: Pfn, mm: Mm, vma: Vma, page: number): Proc<boolean> {
+  const { tables, pages } = kernel
+  const slot = yield* lockMappedPte(k, kernel, mm, page, from, 'migration')
+  if (slot < 0) return true
+  if (k.stepping) yield write(slot, 'pte')
+  const entry = tables.get(slot)
+  const isWritable = migrationWritable(entry) && (vma.flags & VM_WRITE) !== 0
+  pages.get(to)
+  touch(to, 'page.mapcount', AccessMode.write)
+  pages.mapcount[to]++
+  if (swapExclusive(entry)) pages.setExclusive(to)
+  const prot = isWritable ? vma.pageProt : vma.pageProt & ~PTE_W
+  tables.set(slot, makePte(to, prot | (entry & PTE_UFFD_WP)))
+  kernel.pteLock(slot).unlock(k)
+  return true
+}
+
 /**
  * Every migration entry that names `from` becomes a PTE of `to`. Both are locked (and may be one); the caller holds a
- * reference on the anon_vma. @kernel remove_migration_ptes, remove_migration_pte
+ * reference on the anon_vma. @kernel remove_migration_ptes
  */
-export function* removeMigrationPtes(k: Thread, kernel: Kernel, from: Pfn, to: Pfn): Proc<void> {
-  const { tables, pages } = kernel
-  function* visit(mm: Mm, vma: Vma, page: number): Proc<boolean> {
-    const slot = yield* lockMappedPte(k, kernel, mm, page, from, 'migration')
-    if (slot < 0) return true
-    if (k.stepping) yield write(slot, 'pte')
-    const entry = tables.get(slot)
-    const isWritable = migrationWritable(entry) && (vma.flags & VM_WRITE) !== 0
-    pages.get(to)
-    touch(to, 'page.mapcount', AccessMode.write)
-    pages.mapcount[to]++
-    if (swapExclusive(entry)) pages.setExclusive(to)
-    const prot = isWritable ? vma.pageProt : vma.pageProt & ~PTE_W
-    tables.set(slot, makePte(to, prot | (entry & PTE_UFFD_WP)))
-    kernel.pteLock(slot).unlock(k)
-    return true
-  }
-  yield* rmapWalk(k, kernel, to, visit)
+export function removeMigrationPtes(k: Thread, kernel: Kernel, from: Pfn, to: Pfn): Proc<void> {
+  return rmapWalk(k, kernel, to, (mm, vma, page) => removeMigrationPte(k, kernel, from, to, mm, vma, page))
 }

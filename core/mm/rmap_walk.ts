@@ -84,12 +84,41 @@ export interface Referenced {
   vmLocked: boolean
 }
 
+/** @kernel page_referenced_one */
+function* pageReferencedOne(
+  k: Thread,
+  kernel: Kernel,
+  pfn: Pfn,
+  result: Referenced,
+  mm: Mm,
+  vma: Vma,
+  page: number,
+): Proc<boolean> {
+  const { tables, pages } = kernel
+  const huge = pages.isHuge(pfn)
+  const slot = yield* huge ? lockMappedPmd(k, kernel, mm, page, pfn) : lockMappedPte(k, kernel, mm, page, pfn, 'present')
+  if (slot < 0) return true
+  result.found++
+  if ((vma.flags & VM_LOCKED) !== 0) result.vmLocked = true
+  else {
+    if (k.stepping) yield write(slot, huge ? 'pmd' : 'pte')
+    const pte = tables.get(slot)
+    if ((pte & PTE_A) !== 0) {
+      tables.set(slot, pte - PTE_A)
+      result.referenced++
+    }
+  }
+  const lock = huge ? kernel.pmdLock(slot) : kernel.pteLock(slot)
+  lock.unlock(k)
+  return !result.vmLocked
+}
+
 /**
  * The caller holds a reference on the page, and its lock if `isLocked`.
  * @kernel page_referenced, page_referenced_anon, folio_referenced
  */
 export function* pageReferenced(k: Thread, kernel: Kernel, pfn: Pfn, isLocked: boolean): Proc<Referenced> {
-  const { tables, pages, pageLocks } = kernel
+  const { pages, pageLocks } = kernel
   const result: Referenced = { referenced: 0, found: 0, vmLocked: false }
   if (!pages.isMapped(pfn)) return result
   const locksPage = !isLocked && (pages.isKsm(pfn) || kernel.variants.rmapRecheck === 'page-lock')
@@ -100,24 +129,7 @@ export function* pageReferenced(k: Thread, kernel: Kernel, pfn: Pfn, isLocked: b
       return result
     }
   }
-  function* visit(mm: Mm, vma: Vma, page: number): Proc<boolean> {
-    const huge = pages.isHuge(pfn)
-    const slot = yield* huge ? lockMappedPmd(k, kernel, mm, page, pfn) : lockMappedPte(k, kernel, mm, page, pfn, 'present')
-    if (slot < 0) return true
-    result.found++
-    if ((vma.flags & VM_LOCKED) !== 0) result.vmLocked = true
-    else {
-      if (k.stepping) yield write(slot, huge ? 'pmd' : 'pte')
-      const pte = tables.get(slot)
-      if ((pte & PTE_A) !== 0) {
-        tables.set(slot, pte - PTE_A)
-        result.referenced++
-      }
-    }
-    const lock = huge ? kernel.pmdLock(slot) : kernel.pteLock(slot)
-    lock.unlock(k)
-    return !result.vmLocked
-  }
+  const visit: RmapVisit = (mm, vma, page) => pageReferencedOne(k, kernel, pfn, result, mm, vma, page)
   if (pages.isKsm(pfn)) yield* rmapWalkKsm(k, kernel, pfn, visit)
   else {
     const av = yield* pageLockAnonVmaRead(k, kernel, pfn)

@@ -30,38 +30,58 @@ import { makeMigrationEntry, makeSwapEntry } from './swapops.ts'
 import { flushTlbPage } from './tlb_flush.ts'
 import { VM_LOCKED, type Vma } from './vma.ts'
 
+/** @kernel try_to_unmap_one */
+function* tryToUnmapOne(k: Thread, kernel: Kernel, pfn: Pfn, mm: Mm, vma: Vma, page: number): Proc<boolean> {
+  const { tables, pages, swap } = kernel
+  const swapSlot = swap.slotOf(pfn)
+  const slot = yield* lockMappedPte(k, kernel, mm, page, pfn, 'present')
+  if (slot < 0) return true
+  const lock = kernel.pteLock(slot)
+  // 1.
+  if ((vma.flags & VM_LOCKED) !== 0) {
+    lock.unlock(k)
+    return false
+  }
+  // 2. and 3.
+  const pte = yield* clearAndFlush(k, mm, page, slot)
+  if ((pte & PTE_D) !== 0 && kernel.has('unmap-dirty-bit')) pages.flags[pfn] |= PG_DIRTY
+  // 4. and 5.
+  const exclusive = pages.isExclusive(pfn)
+  pages.clearExclusive(pfn)
+  swap.duplicate(swapSlot)
+  tables.set(slot, makeSwapEntry(swapSlot, exclusive, (pte & PTE_UFFD_WP) !== 0))
+  // 6.
+  mm.rss--
+  mm.swapEntries++
+  pageRemoveRmap(kernel, pfn)
+  pages.put(pfn)
+  lock.unlock(k)
+  return pages.isMapped(pfn)
+}
+
 /** The caller has locked the page and put it into the swap cache. True if nobody maps it any more. @kernel try_to_unmap */
 export function* tryToUnmap(k: Thread, kernel: Kernel, pfn: Pfn): Proc<boolean> {
-  const { tables, pages, swap } = kernel
+  const { pages } = kernel
   if ((pages.flags[pfn] & PG_LOCKED) === 0) fail(`pfn ${pfn} is unmapped without its lock`)
-  const swapSlot = swap.slotOf(pfn)
-  function* visit(mm: Mm, vma: Vma, page: number): Proc<boolean> {
-    const slot = yield* lockMappedPte(k, kernel, mm, page, pfn, 'present')
-    if (slot < 0) return true
-    const lock = kernel.pteLock(slot)
-    // 1.
-    if ((vma.flags & VM_LOCKED) !== 0) {
-      lock.unlock(k)
-      return false
-    }
-    // 2. and 3.
-    const pte = yield* clearAndFlush(k, mm, page, slot)
-    if ((pte & PTE_D) !== 0 && kernel.has('unmap-dirty-bit')) pages.flags[pfn] |= PG_DIRTY
-    // 4. and 5.
-    const exclusive = pages.isExclusive(pfn)
-    pages.clearExclusive(pfn)
-    swap.duplicate(swapSlot)
-    tables.set(slot, makeSwapEntry(swapSlot, exclusive, (pte & PTE_UFFD_WP) !== 0))
-    // 6.
-    mm.rss--
-    mm.swapEntries++
-    pageRemoveRmap(kernel, pfn)
-    pages.put(pfn)
-    lock.unlock(k)
-    return pages.isMapped(pfn)
-  }
-  yield* rmapWalk(k, kernel, pfn, visit)
+  yield* rmapWalk(k, kernel, pfn, (mm, vma, page) => tryToUnmapOne(k, kernel, pfn, mm, vma, page))
   return !pages.isMapped(pfn)
+}
+
+/** @kernel try_to_migrate_one */
+function* tryToMigrateOne(k: Thread, kernel: Kernel, pfn: Pfn, mm: Mm, page: number): Proc<boolean> {
+  const { tables, pages } = kernel
+  const slot = yield* lockMappedPte(k, kernel, mm, page, pfn, 'present')
+  if (slot < 0) return true
+  const pte = yield* clearAndFlush(k, mm, page, slot)
+  if ((pte & PTE_D) !== 0) pages.flags[pfn] |= PG_DIRTY
+  const exclusive = pages.isExclusive(pfn)
+  const entry = makeMigrationEntry(pfn, pteWritable(pte), exclusive)
+  tables.set(slot, entry + (pte & PTE_UFFD_WP))
+  pages.clearExclusive(pfn)
+  pageRemoveRmap(kernel, pfn)
+  pages.put(pfn)
+  kernel.pteLock(slot).unlock(k)
+  return pages.isMapped(pfn)
 }
 
 /**
@@ -69,23 +89,9 @@ export function* tryToUnmap(k: Thread, kernel: Kernel, pfn: Pfn): Proc<boolean> 
  * @kernel try_to_migrate
  */
 export function* tryToMigrate(k: Thread, kernel: Kernel, pfn: Pfn): Proc<boolean> {
-  const { tables, pages } = kernel
+  const { pages } = kernel
   if ((pages.flags[pfn] & PG_LOCKED) === 0) fail(`pfn ${pfn} is unmapped without its lock`)
-  function* visit(mm: Mm, _vma: Vma, page: number): Proc<boolean> {
-    const slot = yield* lockMappedPte(k, kernel, mm, page, pfn, 'present')
-    if (slot < 0) return true
-    const pte = yield* clearAndFlush(k, mm, page, slot)
-    if ((pte & PTE_D) !== 0) pages.flags[pfn] |= PG_DIRTY
-    const exclusive = pages.isExclusive(pfn)
-    const entry = makeMigrationEntry(pfn, pteWritable(pte), exclusive)
-    tables.set(slot, entry + (pte & PTE_UFFD_WP))
-    pages.clearExclusive(pfn)
-    pageRemoveRmap(kernel, pfn)
-    pages.put(pfn)
-    kernel.pteLock(slot).unlock(k)
-    return pages.isMapped(pfn)
-  }
-  yield* rmapWalk(k, kernel, pfn, visit)
+  yield* rmapWalk(k, kernel, pfn, (mm, _vma, page) => tryToMigrateOne(k, kernel, pfn, mm, page))
   return !pages.isMapped(pfn)
 }
 
