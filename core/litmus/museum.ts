@@ -6,6 +6,7 @@
 import type { Litmus } from './litmus.ts'
 import { ANON_VMA } from './tests/anon_vma.ts'
 import { MFILL } from './tests/mfill.ts'
+import { POSTCOPY } from './tests/postcopy.ts'
 import { PRECOPY } from './tests/precopy.ts'
 import { REMAP } from './tests/remap.ts'
 import { RMAP } from './tests/rmap.ts'
@@ -25,6 +26,7 @@ export const MUSEUM: readonly Litmus[] = [
   ...USERFAULT_USE,
   ...MFILL,
   ...PRECOPY,
+  ...POSTCOPY,
   ...SPECULATION,
   ...VMA_LIFETIME,
   ...VMA_LOCK,

@@ -1,20 +1,25 @@
 /**
  * The destination side: the listen thread places pages, the fault thread asks for them, the main thread starts the guest.
  *
- * listen: receive a message; then for a page:
+ * main: 1. where there was a pre-copy: load what it brought, drop what the source says is old (ram_load.ts), until LISTEN.
+ *  2. arm the memory.   3. wait for the device state, load it, start the guest.
+ *
+ * listen, and a second thread where urgent pages have a channel of their own: receive a message; then for a page:
  *  1. place it (resolver.ts).   2. mark it received in the page map.   3. if it had been requested, wake who waits.
  *  Place before mark before wake: a fault thread that sees `received` may acknowledge at once, and a woken vCPU finds it.
+ *  A page that came by the other channel meanwhile stays as it is, the guest may have written it: wake, and go on.
  *
  *  Host pages of 2 MiB are gathered first (host_page.ts), and go through these steps when they are complete.
  *
  * fault: read the next missing page; look at the map:
  *  missing -> requested: send a request (only whoever changed it sends).   requested: somebody asked already.
  *  received: it came between the fault and the read: wake at once. Else that vCPU would sleep for ever.
+ *  removed: it is zeros (removals.ts, which also says what placing and reading must not do at once).
  *
  * Source: QEMU, postcopy-ram.c (postcopy_ram_fault_thread, postcopy_ram_listen_thread) and its 2014 prototype.
  */
 import type { Proc } from '../engine/op.ts'
-import { BLOCK, QUANTUM } from '../engine/op.ts'
+import { BLOCK, QUANTUM, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Link } from '../hw/link.ts'
 import { type PageContent, type Process, SignalError } from '../machine/process.ts'
@@ -23,8 +28,10 @@ import type { Recorder } from '../trace/recorder.ts'
 import { HostPage, PlaceError } from './host_page.ts'
 import { PageMap, PageMapState } from './page_map.ts'
 import { DEVICE_LOAD_NS, LOAD_PAGE_NS, REQUEST_BYTES, SHUT_BYTES } from './parameters.ts'
+import { ramLoadPrecopy } from './ram_load.ts'
 import { ReturnMessage, StreamMessage } from './ram_stream.ts'
-import type { Resolver } from './resolver.ts'
+import { nextFaultOrRemoval, placeZeros } from './removals.ts'
+import type { Placing, Resolver } from './resolver.ts'
 
 export interface DestinationOptions {
   readonly process: Process
@@ -32,6 +39,10 @@ export interface DestinationOptions {
   readonly pages: number
   readonly stream: Link
   readonly returnPath: Link
+  /** Brings urgent pages only, where there is one. @qemu postcopy-preempt */
+  readonly urgent?: Link
+  /** A pre-copy came first. */
+  readonly precopied?: boolean
   readonly resolver: Resolver
   readonly recorder: Recorder
   /** Starts the vCPUs on this machine; called by the main thread once the devices are loaded. */
@@ -55,13 +66,15 @@ export class Destination {
     this.map = new PageMap(options.pages)
   }
 
-  /** The main thread: arms the memory, waits for the device state, loads it, starts the guest. */
+  /** The main thread. */
   *main(k: Thread): Proc<void> {
-    const { resolver, process, ramPage, pages } = this.#o
+    const { process, precopied = false } = this.#o
     process.adopt(k)
-    yield* resolver.arm(k, process, ramPage, pages)
-    this.#isArmed = true
-    for (const waiter of this.#armed) waiter.wake(k.nowNs)
+    // 1.
+    if (precopied) yield* ramLoadPrecopy(k, { ...this.#o, map: this.map })
+    // 2.
+    yield* this.arm(k)
+    // 3.
     this.#mainThread = k
     while (!this.#packaged) {
       k.park('the device state')
@@ -70,6 +83,14 @@ export class Destination {
     if (this.error !== '') return
     k.cpu.nowNs += DEVICE_LOAD_NS
     this.#o.startVcpus(k)
+  }
+
+  /** From here on a touch of a missing page is reported. @qemu postcopy_ram_incoming_setup */
+  *arm(k: Thread): Proc<void> {
+    const { resolver, process, ramPage, pages, precopied = false } = this.#o
+    yield* resolver.arm(k, process, ramPage, pages, precopied)
+    this.#isArmed = true
+    for (const waiter of this.#armed) waiter.wake(k.nowNs)
   }
 
   /** Sleeps until the memory is armed. */
@@ -87,7 +108,7 @@ export class Destination {
     yield* this.#untilArmed(k)
     const { stream, returnPath, resolver } = this.#o
     try {
-      yield* this.#loadAll(k)
+      yield* this.load(k, this.#o.stream)
     } catch (e) {
       if (!(e instanceof PlaceError || e instanceof SignalError)) throw e
       this.error = e.message
@@ -99,14 +120,22 @@ export class Destination {
     while (this.error !== '') yield* stream.receive(k)
   }
 
-  *#loadAll(k: Thread): Proc<void> {
-    const { stream, recorder, ramPage, resolver } = this.#o
+  /** The thread of the urgent channel. @qemu postcopy_preempt_thread */
+  *preempt(k: Thread, urgent: Link): Proc<void> {
+    yield* this.#untilArmed(k)
+    yield* this.load(k, urgent)
+  }
+
+  /** Takes what a channel brings, until it says that this was all. @qemu ram_load_postcopy */
+  *load(k: Thread, channel: Link): Proc<void> {
+    const { recorder, resolver } = this.#o
     const content: PageContent = { word0: 0, word1: 0, version: 0 }
-    const m = stream.message
+    const m = channel.message
     const { hostPages } = resolver
     const host = hostPages > 1 ? new HostPage(hostPages, (thread, at, page) => resolver.fill(thread, at, page)) : null
+    const buffer = channel === this.#o.urgent ? 1 : 0
     for (;;) {
-      yield* stream.receive(k)
+      yield* channel.receive(k)
       switch (m.type) {
         case StreamMessage.Packaged:
           this.#wakeMain(k)
@@ -121,31 +150,72 @@ export class Destination {
           content.version = m.version
           k.cpu.nowNs += LOAD_PAGE_NS
           recorder.event(k.nowNs, EventKind.Receive, k.lane, page, m.bytes)
-          if (this.map.state(page) === PageMapState.received) {
-            this.duplicates++
-            break
-          }
-          if (host !== null) {
+          if (host === null) yield* this.#placePage(k, page, zero ? null : content, buffer)
+          else if (this.#isSettled(page)) this.duplicates++
+          else {
             const first = yield* host.add(k, page, zero ? null : content)
             if (first >= 0) yield* this.#placeHost(k, host, first)
-            if (k.expired) yield QUANTUM
-            break
           }
-          // 1.
-          yield* resolver.place(k, ramPage + page, zero ? null : content)
-          recorder.event(k.nowNs, EventKind.Place, k.lane, page, zero && resolver.mapsZeroPage ? 1 : 0)
-          // 2. and 3.
-          if (this.map.receive(page) === PageMapState.requested) yield* resolver.wake(k, ramPage + page)
           if (k.expired) yield QUANTUM
         }
       }
     }
   }
 
+  /** Nothing that comes can change it any more. */
+  #isSettled(page: number): boolean {
+    const state = this.map.state(page)
+    return state === PageMapState.received || state === PageMapState.removed
+  }
+
+  *#placePage(k: Thread, page: number, content: PageContent | null, buffer: number): Proc<void> {
+    const { map } = this
+    const { recorder, ramPage, resolver, process } = this.#o
+    const { kernel } = process.machine
+    const { removals } = resolver
+    const locks = removals !== null && kernel.has('remove-under-map-lock')
+    const marksFirst = !kernel.has('place-before-mark')
+    let before: PageMapState = PageMapState.missing
+    let placing: Placing
+    for (;;) {
+      if (locks) yield* map.lock.downRead(k)
+      if (k.stepping) yield read(page, 'page_map')
+      if (this.#isSettled(page)) {
+        if (locks) map.lock.upRead(k)
+        this.duplicates++
+        return
+      }
+      if (marksFirst) {
+        if (k.stepping) yield write(page, 'page_map')
+        before = map.receive(page)
+      }
+      // 1.
+      placing = yield* resolver.place(k, ramPage + page, content, buffer)
+      // 2.
+      if (placing !== 'again' && !marksFirst) {
+        if (k.stepping) yield write(page, 'page_map')
+        before = map.receive(page)
+      }
+      if (locks) map.lock.upRead(k)
+      if (placing !== 'again') break
+      if (removals === null) throw new PlaceError(`placing page ${page} answered EAGAIN`)
+      yield* removals.settle(k)
+    }
+    // 3.
+    if (placing === 'exists') {
+      this.duplicates++
+      if (kernel.has('wake-on-eexist')) yield* resolver.wakeExisting(k, ramPage + page)
+      return
+    }
+    recorder.event(k.nowNs, EventKind.Place, k.lane, page, content === null && resolver.mapsZeroPage ? 1 : 0)
+    if (before === PageMapState.requested) yield* resolver.wake(k, ramPage + page)
+  }
+
   /** Steps 1 to 3 for a complete host page: its target pages become visible all at once. */
   *#placeHost(k: Thread, host: HostPage, first: number): Proc<void> {
     const { recorder, ramPage, resolver } = this.#o
     yield* resolver.placeHost(k, ramPage + first)
+    if (k.stepping) yield write(first, 'page_map')
     const wasRequested = this.map.state(first) === PageMapState.requested
     for (let i = 0; i < host.pages; i++) {
       recorder.event(k.nowNs, EventKind.Place, k.lane, first + i, host.zero[i])
@@ -162,22 +232,26 @@ export class Destination {
   /** The fault thread. Ends when the userfault descriptor is closed. */
   *fault(k: Thread): Proc<void> {
     yield* this.#untilArmed(k)
-    const { resolver, returnPath, recorder, ramPage, pages } = this.#o
-    const { hostPages } = resolver
+    const { map } = this
+    const { resolver, returnPath, recorder, ramPage, pages, process } = this.#o
+    const { hostPages, removals } = resolver
+    const acknowledges = process.machine.kernel.has('ack-received')
+    const watched = removals === null ? null : { process, ramPage, map, resolver, removals, backlog: [] }
     for (;;) {
-      const at = yield* resolver.nextFault(k)
+      const at = watched === null ? yield* resolver.nextFault(k) : yield* nextFaultOrRemoval(k, watched)
       if (at === null) return
       const touched = at - ramPage
       if (touched < 0 || touched >= pages) continue
       // A request names the host page, and so does a wake-up.
       const page = touched - (touched % hostPages)
-      if (this.map.request(page, hostPages)) {
+      if (k.stepping) yield write(page, 'page_map')
+      if (map.request(page, hostPages)) {
         this.requestsSent++
         recorder.event(k.nowNs, EventKind.Request, k.lane, page, 0)
         yield* returnPath.send(k, ReturnMessage.RequestPages, page, REQUEST_BYTES)
-      } else if (this.map.state(page) === PageMapState.received) {
-        yield* resolver.wake(k, ramPage + page)
-      }
+      } else if (map.state(page) === PageMapState.received) {
+        if (acknowledges) yield* resolver.wake(k, ramPage + page)
+      } else if (watched !== null && map.state(page) === PageMapState.removed) yield* placeZeros(k, watched, ramPage + page)
     }
   }
 }

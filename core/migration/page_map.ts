@@ -1,18 +1,23 @@
 /**
- * The destination's three-state map of guest pages: missing, requested, received.
+ * The destination's map of guest pages: missing, requested, received; and removed, where the guest gave the page back.
  *
  *     missing --request--> requested --placed--> received          missing --placed--> received (background push)
+ *     received --discard--> missing (what pre-copy sent is old)    any --removed--> removed: from now on the page is zeros
  *
  * A page is never both requested and received. The order at the destination is place, mark, wake: whoever sees
- * `received` may rely on the page being there. Source: Gilbert's post-copy for QEMU, 2014 (postcopy_pmi).
+ * `received` may rely on the page being there. `lock` is for who watches removals: held for reading from the look at a page's
+ * state to its mark, for writing from the reading of an event to its mark.
+ * Source: Gilbert's post-copy for QEMU, 2014 (postcopy_pmi). @qemu receivedmap, page_requested
  */
+import { Rwsem } from '../sync/rwsem.ts'
 
-export const PageMapState = { missing: 0, requested: 1, received: 2 } as const
+export const PageMapState = { missing: 0, requested: 1, received: 2, removed: 3 } as const
 export type PageMapState = (typeof PageMapState)[keyof typeof PageMapState]
 
 export class PageMap {
   readonly states: Uint8Array
   received = 0
+  readonly lock = new Rwsem(0, 'page_map', 0)
 
   constructor(pages: number) {
     this.states = new Uint8Array(pages)
@@ -35,5 +40,21 @@ export class PageMap {
     if (before !== PageMapState.received) this.received++
     this.states[page] = PageMapState.received
     return before
+  }
+
+  /** To missing: what came is not what the guest shall see. */
+  discard(page: number): void {
+    if (this.states[page] === PageMapState.received) this.received--
+    this.states[page] = PageMapState.missing
+  }
+
+  remove(page: number): void {
+    if (this.states[page] === PageMapState.received) this.received--
+    this.states[page] = PageMapState.removed
+  }
+
+  /** The requested pages, in order: whoever asked for them may have asked in vain. */
+  requested(): number[] {
+    return [...this.states.keys()].filter((page) => this.states[page] === PageMapState.requested)
   }
 }

@@ -12,6 +12,10 @@ export const PAGE_RECORD_BYTES = HEADER_BYTES + 4096
 export const REQUEST_BYTES = 4 + 12
 export const SHUT_BYTES = 4 + 4
 export const END_BYTES = HEADER_BYTES
+/** MULTIFD_FLAG_SYNC, RAM_SAVE_FLAG_MULTIFD_FLUSH and CMD_POSTCOPY_LISTEN: a header and nothing else. */
+export const SYNC_BYTES = HEADER_BYTES
+/** A CMD_POSTCOPY_RAM_DISCARD with one range: command, version, name of the block, start and length. */
+export const DISCARD_BYTES = HEADER_BYTES + 16
 
 /** Device state of one machine and of one vCPU. Ours: a small virtio machine. */
 export const DEVICE_STATE_BYTES = 256 * 1024

@@ -11,11 +11,12 @@ import { type Proc, QUANTUM } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Link } from '../hw/link.ts'
 import type { PageContent, Process } from '../machine/process.ts'
+import type { Kernel } from '../mm/kernel.ts'
 import { EventKind } from '../trace/event.ts'
 import type { Recorder } from '../trace/recorder.ts'
 import { DirtyBitmap } from './dirty_bitmap.ts'
 import type { MigrationState } from './migration_state.ts'
-import { PAGE_RECORD_BYTES, SAVE_PAGE_NS, ZERO_RECORD_BYTES } from './parameters.ts'
+import { PAGE_RECORD_BYTES, SAVE_PAGE_NS, SYNC_BYTES, ZERO_RECORD_BYTES } from './parameters.ts'
 import { StreamMessage } from './ram_stream.ts'
 
 export interface RamOptions {
@@ -25,6 +26,8 @@ export interface RamOptions {
   /** Target pages in a host page: they are sent together, in order. */
   readonly hostPages: number
   readonly stream: Link
+  /** What pre-copy sends its pages by, where that is not the stream. @qemu multifd */
+  readonly multifd?: Link
   readonly state: MigrationState
   readonly recorder: Recorder
 }
@@ -33,12 +36,19 @@ export class RamState {
   readonly dirty: DirtyBitmap
   readonly #o: RamOptions
   readonly #content: PageContent = { word0: 0, word1: 0, version: 0 }
+  /** Takes the pages: in pre-copy it may be another channel than the stream. */
+  #channel: Link
   /** Where the search for the next dirty page goes on. */
   #cursor = 0
 
   constructor(options: RamOptions) {
     this.#o = options
+    this.#channel = options.multifd ?? options.stream
     this.dirty = new DirtyBitmap(options.process, options.ramPage, options.pages)
+  }
+
+  get kernel(): Kernel {
+    return this.#o.process.machine.kernel
   }
 
   /** Pages that are known to be dirty. @qemu ram_state_pending_estimate */
@@ -67,8 +77,20 @@ export class RamState {
 
   /** Pre-copy, the vCPUs stopped: all that is left, and nothing can follow. @qemu ram_save_complete */
   *complete(k: Thread): Proc<void> {
-    if (this.#o.process.machine.kernel.has('final-bitmap-sync')) yield* this.sync(k)
+    if (this.kernel.has('final-bitmap-sync')) yield* this.sync(k)
     yield* this.iterate(k, Number.POSITIVE_INFINITY)
+  }
+
+  /**
+   * The end of pre-copy's channel: pages go by the stream from here on, and the destination will not read what follows in the
+   * stream before it has read all of the channel. @qemu multifd_ram_flush_and_sync
+   */
+  *leaveChannel(k: Thread): Proc<void> {
+    const { stream, multifd } = this.#o
+    if (multifd === undefined) return
+    yield* multifd.send(k, StreamMessage.MultifdSync, -1, SYNC_BYTES)
+    yield* stream.send(k, StreamMessage.MultifdFlush, -1, SYNC_BYTES)
+    this.#channel = stream
   }
 
   /** The first page of the next dirty host page behind the last one, starting over at the end; one must be dirty. */
@@ -90,9 +112,9 @@ export class RamState {
   }
 
   *#savePage(k: Thread, page: number): Proc<void> {
-    const { process, ramPage, stream, state, recorder } = this.#o
+    const { process, ramPage, state, recorder } = this.#o
     const content = this.#content
-    const clearsFirst = process.machine.kernel.has('dirty-clear-before-copy')
+    const clearsFirst = this.kernel.has('dirty-clear-before-copy')
     // 1.
     if (clearsFirst && !(yield* this.dirty.clear(k, page))) return
     // 2.
@@ -106,7 +128,7 @@ export class RamState {
     state.remaining = this.pending
     // 3.
     const type = zero ? StreamMessage.Zero : StreamMessage.Page
-    yield* stream.send(k, type, page, bytes, content.word0, content.word1, content.version)
+    yield* this.#channel.send(k, type, page, bytes, content.word0, content.word1, content.version)
     recorder.event(k.nowNs, EventKind.Send, k.lane, page, bytes)
   }
 }

@@ -13,6 +13,14 @@ export const StreamMessage = {
   Packaged: 3,
   /** Every page was sent. */
   End: 4,
+  /** CMD_POSTCOPY_RAM_DISCARD: of `word0` pages from `page` on, what pre-copy sent is old. */
+  Discard: 5,
+  /** CMD_POSTCOPY_LISTEN: pre-copy is over; from here on pages are placed, and missing ones asked for. */
+  Listen: 6,
+  /** RAM_SAVE_FLAG_MULTIFD_FLUSH: what follows must not overtake what the other channel was given before. */
+  MultifdFlush: 7,
+  /** MULTIFD_FLAG_SYNC, on the other channel: all of that was read up to here. */
+  MultifdSync: 8,
 } as const
 
 export const ReturnMessage = {

@@ -7,23 +7,33 @@
  * - move: UFFDIO_MOVE out of the same kind of temporary page, and UFFDIO_ZEROPAGE; both wake by themselves.
  * - copy: UFFDIO_COPY out of a buffer that stays, and UFFDIO_ZEROPAGE; both wake by themselves.
  *
+ * A page that is there already is never replaced: the answer is 'exists'. Each channel that brings pages has a temporary page
+ * of its own, so that two may receive at once.
+ *
  * Host pages of 2 MiB (host_page.ts): the temporary page is a huge one, filled target page by target page, then placed whole.
  * The order place, mark, wake is the caller's for remap (destination.ts); for the ioctls the wake-up comes with the
  * placing, and whoever wakes looks at the page table, not at the map.
  */
-import type { Proc } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, type Gate, type Proc, QUANTUM, read } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { PageContent, Process } from '../machine/process.ts'
 import {
   addressOf,
+  ERRNO,
   errnoName,
   MADV_DONTFORK,
   MADV_DONTNEED,
   MADV_USERFAULT,
+  O_CLOEXEC,
+  O_NONBLOCK,
+  POLLIN,
   pageOfAddress,
   sys,
   UFFD_API,
   UFFD_EVENT_PAGEFAULT,
+  UFFD_EVENT_REMOVE,
+  UFFD_FEATURE,
   UFFD_MSG_BYTES,
   UFFDIO_REGISTER_MODE_MISSING,
   USERFAULTFD_PROTOCOL,
@@ -32,24 +42,50 @@ import {
 } from '../machine/syscall.ts'
 import { check, mapHostPages, PlaceError } from './host_page.ts'
 
+/** placed; exists: a page is there, and stays; again: the layout is changing, and nobody has read how yet. */
+export type Placing = 'placed' | 'exists' | 'again'
+
+/** What the fault thread reads: somebody misses `page`; or [page, page + removed) is being given back. */
+export interface ResolverMessage {
+  readonly page: number
+  readonly removed: number
+}
+
+/** Reads removals besides faults: polls the descriptor and reads without sleeping, so that a lock can be held meanwhile. */
+export interface RemovalWatcher {
+  /** With poll(2): sleeps until there is something to read; false when closed. */
+  poll(k: Thread): Proc<boolean>
+  /** Null: nothing to read any longer. */
+  readMessage(k: Thread): Proc<ResolverMessage | null>
+  /** After 'again': waits until the layout stands still. Stands for asking again and again. */
+  settle(k: Thread, orMessage?: 'or a message'): Proc<void>
+}
+
 export interface Resolver {
   readonly name: string
   /** Target pages in a host page. */
   readonly hostPages: number
   /** Whether zeros are placed as the shared zero page, or written to a page of their own. */
   readonly mapsZeroPage: boolean
-  /** Sets up [ramPage, ramPage + pages) so that a touch of a missing page is reported; `k` runs in `process`. */
-  arm(k: Thread, process: Process, ramPage: number, pages: number): Proc<void>
+  /** Where removals are watched for: how. Else null, and only faults are read. */
+  readonly removals: RemovalWatcher | null
+  /**
+   * Sets up [ramPage, ramPage + pages) so that a touch of a missing page is reported; `k` runs in `process`. What is there is
+   * dropped, but for what pre-copy brought (`keeps`).
+   */
+  arm(k: Thread, process: Process, ramPage: number, pages: number, keeps?: boolean): Proc<void>
   /** Next page that somebody misses; null when closed. */
   nextFault(k: Thread): Proc<number | null>
-  /** Places content, or zeros if `content` is null, at a missing page. */
-  place(k: Thread, page: number, content: PageContent | null): Proc<void>
+  /** Places content, or zeros if `content` is null, at a missing page, by the temporary page of the channel. */
+  place(k: Thread, page: number, content: PageContent | null, channel?: number): Proc<Placing>
   /** Writes into the temporary page: of host pages larger than 4 KiB, target page `offset`. */
   fill(k: Thread, offset: number, content: PageContent | null): Proc<void>
   /** Places the temporary host page, filled, at a missing host page. */
   placeHost(k: Thread, page: number): Proc<void>
   /** Wakes those who wait for the host page that begins at `page`, where placing did not. */
   wake(k: Thread, page: number): Proc<void>
+  /** Wakes those who wait for a page that somebody else has placed, whatever he did about waking. */
+  wakeExisting(k: Thread, page: number): Proc<void>
   disarm(k: Thread): Proc<void>
 }
 
@@ -60,32 +96,52 @@ function* makeTemporaryPage(k: Thread, process: Process, hostPages: number): Pro
   return page
 }
 
+function* makeTemporaryPages(k: Thread, process: Process, hostPages: number, channels: number): Proc<number[]> {
+  const pages: number[] = []
+  while (pages.length < channels) pages.push(yield* makeTemporaryPage(k, process, hostPages))
+  return pages
+}
+
+function* empty(k: Thread, process: Process, ramPage: number, pages: number): Proc<void> {
+  check(yield* sys.madvise(k, process, addressOf(ramPage), pages * 4096, MADV_DONTNEED), 0, 'madvise(MADV_DONTNEED)')
+}
+
+/** The outcome of a call that places; any errno but the two that may be is the end of the migration. */
+function outcome(result: number, expected: number, what: string): Placing {
+  if (result === ERRNO.EEXIST) return 'exists'
+  if (result === ERRNO.EAGAIN) return 'again'
+  check(result, expected, what)
+  return 'placed'
+}
+
 const ZEROS: PageContent = { word0: 0, word1: 0, version: 0 }
 
 export class RemapResolver implements Resolver {
   readonly name = 'remap'
   readonly mapsZeroPage = false
+  readonly removals = null
   readonly #process: Process
   readonly #uffd: Userfaultfd2014
-  #temporary = -1
+  #temporary: readonly number[] = []
 
   constructor(
     process: Process,
     readonly hostPages = 1,
+    readonly channels = 1,
   ) {
     this.#process = process
     this.#uffd = sys.userfaultfd2014(process)
   }
 
-  *arm(k: Thread, process: Process, ramPage: number, pages: number): Proc<void> {
+  *arm(k: Thread, process: Process, ramPage: number, pages: number, keeps = false): Proc<void> {
     check(this.#uffd.writeProtocol(USERFAULTFD_PROTOCOL), 8, 'userfaultfd handshake')
     check(yield* this.#uffd.readAddress(k), USERFAULTFD_PROTOCOL, 'userfaultfd handshake')
     // Truly empty first: what is there now would never be reported.
-    check(yield* sys.madvise(k, process, addressOf(ramPage), pages * 4096, MADV_DONTNEED), 0, 'madvise(MADV_DONTNEED)')
+    if (!keeps) yield* empty(k, process, ramPage, pages)
     check(yield* sys.madvise(k, process, addressOf(ramPage), pages * 4096, MADV_USERFAULT), 0, 'madvise(MADV_USERFAULT)')
     const [start, end] = Userfaultfd2014.range(ramPage, pages, 'register')
     check(yield* this.#uffd.writeRange(k, start, end), 16, 'userfaultfd registration')
-    this.#temporary = yield* makeTemporaryPage(k, process, this.hostPages)
+    this.#temporary = yield* makeTemporaryPages(k, process, this.hostPages, this.channels)
   }
 
   *nextFault(k: Thread): Proc<number | null> {
@@ -94,19 +150,20 @@ export class RemapResolver implements Resolver {
     return address < 0 ? null : pageOfAddress(address - (address % 4096))
   }
 
-  *place(k: Thread, page: number, content: PageContent | null): Proc<void> {
-    yield* this.#process.writePage(k, this.#temporary, content ?? ZEROS)
-    const moved = yield* sys.remapAnonPages(k, this.#process, addressOf(page), addressOf(this.#temporary), 4096, 0)
-    check(moved, 4096, `remap_anon_pages to page ${page}`)
+  *place(k: Thread, page: number, content: PageContent | null, channel = 0): Proc<Placing> {
+    const temporary = this.#temporary[channel]
+    yield* this.#process.writePage(k, temporary, content ?? ZEROS)
+    const moved = yield* sys.remapAnonPages(k, this.#process, addressOf(page), addressOf(temporary), 4096, 0)
+    return outcome(moved, 4096, `remap_anon_pages to page ${page}`)
   }
 
   fill(k: Thread, offset: number, content: PageContent | null): Proc<void> {
-    return this.#process.writePage(k, this.#temporary + offset, content ?? ZEROS)
+    return this.#process.writePage(k, this.#temporary[0] + offset, content ?? ZEROS)
   }
 
   *placeHost(k: Thread, page: number): Proc<void> {
     const bytes = this.hostPages * 4096
-    const moved = yield* sys.remapAnonPages(k, this.#process, addressOf(page), addressOf(this.#temporary), bytes, 0)
+    const moved = yield* sys.remapAnonPages(k, this.#process, addressOf(page), addressOf(this.#temporary[0]), bytes, 0)
     check(moved, bytes, `remap_anon_pages to page ${page}`)
   }
 
@@ -116,34 +173,44 @@ export class RemapResolver implements Resolver {
     yield* this.#uffd.writeRange(k, start, end)
   }
 
+  wakeExisting(k: Thread, page: number): Proc<void> {
+    return this.wake(k, page)
+  }
+
   *disarm(k: Thread): Proc<void> {
     yield* sys.close(k, this.#uffd)
   }
 }
 
-export class IoctlResolver implements Resolver {
+export class IoctlResolver implements Resolver, RemovalWatcher {
   readonly mapsZeroPage = true
+  readonly removals: RemovalWatcher | null
   readonly #process: Process
   readonly #uffd: Userfaultfd
-  #temporary = -1
+  #temporary: readonly number[] = []
 
   constructor(
     process: Process,
     readonly name: 'move' | 'copy',
     readonly hostPages = 1,
+    readonly channels = 1,
+    watchesRemoval = false,
   ) {
+    this.removals = watchesRemoval ? this : null
     this.#process = process
-    const uffd = sys.userfaultfd(process)
+    // Who polls must not sleep in read(2).
+    const uffd = sys.userfaultfd(process, watchesRemoval ? O_CLOEXEC | O_NONBLOCK : O_CLOEXEC)
     if (typeof uffd === 'number') throw new PlaceError(`userfaultfd answered ${errnoName(uffd)}`)
     this.#uffd = uffd
   }
 
-  *arm(k: Thread, process: Process, ramPage: number, pages: number): Proc<void> {
-    check(sys.uffdioApi(process, this.#uffd, UFFD_API, 0).ret, 0, 'UFFDIO_API')
-    check(yield* sys.madvise(k, process, addressOf(ramPage), pages * 4096, MADV_DONTNEED), 0, 'madvise(MADV_DONTNEED)')
+  *arm(k: Thread, process: Process, ramPage: number, pages: number, keeps = false): Proc<void> {
+    const features = this.removals !== null ? UFFD_FEATURE.EVENT_REMOVE : 0
+    check(sys.uffdioApi(process, this.#uffd, UFFD_API, features).ret, 0, 'UFFDIO_API')
+    if (!keeps) yield* empty(k, process, ramPage, pages)
     const registered = yield* sys.uffdioRegister(k, this.#uffd, addressOf(ramPage), pages * 4096, UFFDIO_REGISTER_MODE_MISSING)
     check(registered.ret, 0, 'UFFDIO_REGISTER')
-    this.#temporary = yield* makeTemporaryPage(k, process, this.hostPages)
+    this.#temporary = yield* makeTemporaryPages(k, process, this.hostPages, this.channels)
   }
 
   *nextFault(k: Thread): Proc<number | null> {
@@ -152,32 +219,69 @@ export class IoctlResolver implements Resolver {
     return message?.event === UFFD_EVENT_PAGEFAULT ? pageOfAddress(message.address) : null
   }
 
-  *place(k: Thread, page: number, content: PageContent | null): Proc<void> {
+  *poll(k: Thread): Proc<boolean> {
+    return (yield* sys.uffdPollWait(k, this.#uffd)) === POLLIN
+  }
+
+  *readMessage(k: Thread): Proc<ResolverMessage | null> {
+    const { messages } = yield* sys.uffdRead(k, this.#uffd, UFFD_MSG_BYTES)
+    const message = messages[0]
+    switch (message?.event) {
+      case UFFD_EVENT_PAGEFAULT:
+        return { page: pageOfAddress(message.address), removed: 0 }
+      case UFFD_EVENT_REMOVE:
+        return { page: pageOfAddress(message.start), removed: (message.end - message.start) / 4096 }
+      default:
+        return null
+    }
+  }
+
+  *place(k: Thread, page: number, content: PageContent | null, channel = 0): Proc<Placing> {
     if (content === null) {
       const zeroed = yield* sys.uffdioZeropage(k, this.#uffd, addressOf(page), 4096, 0)
-      check(zeroed.ret, 0, `UFFDIO_ZEROPAGE at page ${page}`)
+      return outcome(zeroed.ret, 0, `UFFDIO_ZEROPAGE at page ${page}`)
+    }
+    const temporary = this.#temporary[channel]
+    yield* this.#process.writePage(k, temporary, content)
+    const call = this.name === 'move' ? sys.uffdioMove : sys.uffdioCopy
+    const placed = yield* call(k, this.#process, this.#uffd, addressOf(page), addressOf(temporary), 4096, 0)
+    return outcome(placed.ret, 0, `UFFDIO_${this.name.toUpperCase()} to page ${page}`)
+  }
+
+  *settle(k: Thread, orMessage?: 'or a message'): Proc<void> {
+    if (!k.stepping) {
+      yield QUANTUM
       return
     }
-    yield* this.#process.writePage(k, this.#temporary, content)
-    const call = this.name === 'move' ? sys.uffdioMove : sys.uffdioCopy
-    const placed = yield* call(k, this.#process, this.#uffd, addressOf(page), addressOf(this.#temporary), 4096, 0)
-    check(placed.ret, 0, `UFFDIO_${this.name.toUpperCase()} to page ${page}`)
+    const uffd = this.#uffd
+    const hasMessage = () => orMessage !== undefined && uffd.event.entries.length > 0
+    const gate: Gate = {
+      opens: () => uffd.mmapChanging === 0 || hasMessage(),
+      describe: () => 'a layout event to be over',
+      holder: () => null,
+    }
+    yield { ...read(uffd.id, 'uffd.mmap_changing'), gate }
+    touch(uffd.id, uffd.event.label, AccessMode.read)
   }
 
   fill(k: Thread, offset: number, content: PageContent | null): Proc<void> {
-    return this.#process.writePage(k, this.#temporary + offset, content ?? ZEROS)
+    return this.#process.writePage(k, this.#temporary[0] + offset, content ?? ZEROS)
   }
 
   /** Zeros too: UFFDIO_ZEROPAGE would map 512 small zero pages, or (hugetlb) refuse. */
   *placeHost(k: Thread, page: number): Proc<void> {
     const call = this.name === 'move' ? sys.uffdioMove : sys.uffdioCopy
     const bytes = this.hostPages * 4096
-    const placed = yield* call(k, this.#process, this.#uffd, addressOf(page), addressOf(this.#temporary), bytes, 0)
+    const placed = yield* call(k, this.#process, this.#uffd, addressOf(page), addressOf(this.#temporary[0]), bytes, 0)
     check(placed.ret, 0, `UFFDIO_${this.name.toUpperCase()} to page ${page}`)
   }
 
   *wake(): Proc<void> {
     // The ioctl woke everybody.
+  }
+
+  *wakeExisting(k: Thread, page: number): Proc<void> {
+    check((yield* sys.uffdioWake(k, this.#uffd, addressOf(page), this.hostPages * 4096)).ret, 0, 'UFFDIO_WAKE')
   }
 
   *disarm(k: Thread): Proc<void> {

@@ -2,7 +2,8 @@
  * The source side of a post-copy migration: the migration thread and the return path thread.
  *
  * migration thread:
- *  1. setup: the connection; then active.       2. switch over: stop the vCPUs, save the device state, send it packaged.
+ *  1. setup: the connection; then active.       2. switch over: stop the vCPUs, save the device state, send it packaged. After a
+ *     pre-copy, before that: end its channel, say what is old (discard.ts), say LISTEN.
  *  3. postcopy-active, until no page is left:
  *     a requested page goes first, and the background push goes on behind it (the next fault is likely near);
  *     else the next page of the bitmap. A page's bit is cleared when it is sent, so nothing is sent twice (ram_save.ts).
@@ -17,13 +18,16 @@ import { BLOCK, type Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Link } from '../hw/link.ts'
 import { EventKind } from '../trace/event.ts'
-import { DEVICE_SAVE_NS, DEVICE_STATE_BYTES, END_BYTES, SETUP_NS, VCPU_STATE_BYTES } from './parameters.ts'
+import { postcopySendDiscardBitmap } from './discard.ts'
+import { DEVICE_SAVE_NS, DEVICE_STATE_BYTES, END_BYTES, SETUP_NS, SYNC_BYTES, VCPU_STATE_BYTES } from './parameters.ts'
 import { type RamOptions, RamState } from './ram_save.ts'
 import { ReturnMessage, StreamMessage } from './ram_stream.ts'
 
 export interface SourceOptions extends RamOptions {
   readonly vcpus: number
   readonly returnPath: Link
+  /** A pre-copy came first: the bitmap says what is left. */
+  readonly precopied?: boolean
   /** Stops all vCPUs of this machine; answers when the last has stopped. @qemu vm_stop_force_state */
   readonly stopVcpus: (k: Thread) => Proc<void>
 }
@@ -55,16 +59,18 @@ export class Source {
     state.startNs = k.nowNs
     state.set(k, 'setup')
     k.cpu.nowNs += SETUP_NS
-    this.bitmap.fill()
-    state.dirtySyncCount = 1
-    state.remaining = this.#o.pages
+    if (!(this.#o.precopied ?? false)) {
+      this.bitmap.fill()
+      state.dirtySyncCount = 1
+      state.remaining = this.#o.pages
+    }
     state.setupNs = k.nowNs - state.startNs
     state.set(k, 'active')
     // 2.
-    yield* this.#switchOver(k)
+    yield* this.switchOver(k)
     // 3.
     const beforeBytes = stream.bytesSent
-    yield* this.#pushAll(k)
+    yield* this.pushAll(k)
     state.postcopyBytes = stream.bytesSent - beforeBytes
     // 4.
     if (this.#shut < 0) yield* stream.send(k, StreamMessage.End, -1, END_BYTES)
@@ -76,19 +82,26 @@ export class Source {
     state.set(k, this.#shut === 0 ? 'completed' : 'failed')
   }
 
-  *#switchOver(k: Thread): Proc<void> {
-    const { state, stream, vcpus } = this.#o
+  /** @qemu postcopy_start */
+  *switchOver(k: Thread): Proc<void> {
+    const { state, stream, vcpus, precopied = false } = this.#o
     state.downtimeStartNs = k.nowNs
     state.set(k, 'device')
     yield* this.#o.stopVcpus(k)
     k.cpu.nowNs += DEVICE_SAVE_NS
     const before = stream.bytesSent
+    if (precopied) {
+      yield* this.ram.leaveChannel(k)
+      yield* postcopySendDiscardBitmap(k, this.ram, stream)
+      yield* stream.send(k, StreamMessage.Listen, -1, SYNC_BYTES)
+    }
     yield* stream.send(k, StreamMessage.Packaged, -1, DEVICE_STATE_BYTES + vcpus * VCPU_STATE_BYTES)
     state.downtimeBytes = stream.bytesSent - before
     state.set(k, 'postcopy-active')
   }
 
-  *#pushAll(k: Thread): Proc<void> {
+  /** Until no page is left. @qemu ram_save_iterate, in post-copy */
+  *pushAll(k: Thread): Proc<void> {
     while (this.ram.pending > 0 && this.#shut < 0) {
       const requested = this.#nextRequest()
       yield* this.ram.saveHostPage(k, requested < 0 ? this.ram.nextDirty() : requested)

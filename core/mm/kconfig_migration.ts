@@ -15,4 +15,34 @@ export const MIGRATION_PROTECTIONS = [
     meaning: 'the source reads the dirty log once more after its vCPUs have stopped',
     prevents: 'what the guest wrote after the last sync stays behind (R65)',
   },
+  {
+    name: 'postcopy-discard',
+    meaning: 'before post-copy the destination drops every page that was written after pre-copy had sent it',
+    prevents: 'the guest reads the old page there, since a page that is present does not fault (R66)',
+  },
+  {
+    name: 'multifd-sync',
+    meaning: 'the stream waits, before post-copy, until the other channel was read as far as pre-copy filled it',
+    prevents: 'a page of pre-copy arrives after the page of post-copy, and takes its place (R82)',
+  },
+  {
+    name: 'ack-received',
+    meaning: 'the fault thread acknowledges a fault on a page that it finds received',
+    prevents: 'a fault that was not read when its page came sleeps for ever (R51)',
+  },
+  {
+    name: 'place-before-mark',
+    meaning: 'the destination marks a page received only after it has placed it',
+    prevents: 'the fault thread wakes a vCPU again and again for a page that is not there (R81)',
+  },
+  {
+    name: 'wake-on-eexist',
+    meaning: 'whoever finds a page in its place already wakes those who wait for it',
+    prevents: 'if whoever placed it does not, they wait for ever (R57)',
+  },
+  {
+    name: 'remove-under-map-lock',
+    meaning: 'the look at a page in the map, its placing and its mark exclude the reading and marking of a removal',
+    prevents: 'what the guest gave back comes to life again (R73)',
+  },
 ] as const satisfies readonly Protection[]

@@ -102,6 +102,11 @@ export const USERFAULT_PROTECTIONS = [
     prevents: 'a page is mapped where there is no area any longer (R75)',
   },
   {
+    name: 'place-exclusive',
+    meaning: 'UFFDIO_COPY and UFFDIO_ZEROPAGE answer EEXIST where a page is, and leave it alone',
+    prevents: 'a page that arrives twice takes the place of what the guest wrote meanwhile (R56, R58)',
+  },
+  {
     name: 'madvise-revalidate',
     meaning: 'madvise(MADV_DONTNEED) looks its area up again after it waited for the event to be read',
     prevents: 'it goes on with an area that was unmapped meanwhile',

@@ -212,7 +212,7 @@ function* install(k: Thread, mm: Mm, page: number, pte: Pte, overMarkers: boolea
   if (k.stepping) yield read(slot, 'pte')
   const now = tables.get(slot)
   const free = now === PTE_NONE || (overMarkers && !ptePresent(now) && swapKind(now) === 'marker')
-  if (!free) {
+  if (!free && mm.kernel.has('place-exclusive')) {
     lock.unlock(k)
     return ERRNO.EEXIST
   }

@@ -11,7 +11,7 @@
  *
  * Source: "RFC: userfault", 2 July and 3 October 2014. @kernel userfaultfd_read, userfaultfd_write
  */
-import type { Proc } from '../engine/op.ts'
+import { type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ERRNO } from './errno.ts'
 import { addressOf, type Mm, pageOfAddress } from './mm.ts'
@@ -108,6 +108,7 @@ export class Userfaultfd2014 extends Userfaultfd {
       return result === 0 ? 16 : result
     }
     k.cpu.nowNs += k.cpu.preset.syscallNs.value
+    if (k.stepping) yield write(this.id, this.fault.label)
     return this.#acknowledge(k, pageOfAddress(from), pageOfAddress(end)) > 0 ? 16 : ERRNO.ENOENT
   }
 

@@ -87,7 +87,7 @@ describe('a page that cannot be placed', () => {
     let placed = 0
     world.resolver.place = function* (k, page, content) {
       if (placed++ === 5) throw new PlaceError('no room for the page')
-      yield* place(k, page, content)
+      return yield* place(k, page, content)
     }
     if (world.engine instanceof Timeline) world.engine.run(20_000)
     expect(world.statuses.at(-1)).toBe('failed')

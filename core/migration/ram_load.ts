@@ -1,0 +1,99 @@
+/**
+ * What the destination does with the pages of a pre-copy: it writes them where they belong, over what came before.
+ *
+ * main channel: pages, until LISTEN. DISCARD: a page goes again (discard.ts). FLUSH: wait until the other channel has said SYNC.
+ * other channel (multifd): pages and SYNCs, as a thread of its own.
+ *
+ * The two channels are two streams: what left first may arrive last. A page that pre-copy gave to the other channel would come
+ * after the post-copy page that replaced it, and take its place (R82). Hence the barrier before LISTEN: the source says SYNC on the
+ * channel and FLUSH on the stream, and the stream goes on only when the channel has been read up to there.
+ * @qemu ram_load_precopy, multifd_recv_thread, multifd_recv_sync_main
+ */
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, BLOCK, type Proc, read, write } from '../engine/op.ts'
+import type { Thread } from '../hw/cpu.ts'
+import type { Link, Message } from '../hw/link.ts'
+import type { PageContent, Process } from '../machine/process.ts'
+import { ramDiscardRange } from './discard.ts'
+import { PlaceError } from './host_page.ts'
+import type { PageMap } from './page_map.ts'
+import { LOAD_PAGE_NS } from './parameters.ts'
+import { StreamMessage } from './ram_stream.ts'
+
+export interface RamLoadOptions {
+  readonly process: Process
+  readonly ramPage: number
+  readonly map: PageMap
+  readonly stream: Link
+  /** Pages besides those of the stream. @qemu multifd-channels */
+  readonly multifd?: MultifdReceiver
+}
+
+/** The main channel, until LISTEN. */
+export function* ramLoadPrecopy(k: Thread, o: RamLoadOptions): Proc<void> {
+  const m = o.stream.message
+  for (;;) {
+    yield* o.stream.receive(k)
+    switch (m.type) {
+      case StreamMessage.Listen:
+        return
+      case StreamMessage.Discard:
+        yield* ramDiscardRange(k, o.process, o.ramPage, o.map, m.page, m.word0)
+        break
+      case StreamMessage.MultifdFlush:
+        if (o.multifd !== undefined && o.process.machine.kernel.has('multifd-sync')) yield* o.multifd.waitForSync(k)
+        break
+      default:
+        yield* loadPage(k, o, m)
+    }
+  }
+}
+
+/** Writes the page and marks it received. */
+function* loadPage(k: Thread, { process, ramPage, map }: RamLoadOptions, { page, word0, word1, version }: Message): Proc<void> {
+  const content: PageContent = { word0, word1, version }
+  k.cpu.nowNs += LOAD_PAGE_NS
+  yield* process.writePage(k, ramPage + page, content)
+  if (k.stepping) yield write(page, 'page_map')
+  map.receive(page)
+}
+
+/** The other channel's thread and how far it has come. */
+export class MultifdReceiver {
+  readonly #channel: Link
+  /** SYNCs read, and FLUSHes that waited for one. */
+  #synced = 0
+  #flushed = 0
+  #waiter: Thread | null = null
+
+  constructor(channel: Link) {
+    this.#channel = channel
+  }
+
+  /** The thread, for ever. @qemu multifd_recv_thread */
+  *receive(k: Thread, o: RamLoadOptions): Proc<void> {
+    const m = this.#channel.message
+    for (;;) {
+      yield* this.#channel.receive(k)
+      if (m.type === StreamMessage.MultifdSync) {
+        touch(0, 'multifd.synced', AccessMode.write)
+        this.#synced++
+        this.#waiter?.wake(k.nowNs)
+      } else if (m.type === StreamMessage.Page || m.type === StreamMessage.Zero) yield* loadPage(k, o, m)
+      else throw new PlaceError(`message ${m.type} on a channel of pages`)
+    }
+  }
+
+  /** Until the channel was read up to the SYNC that belongs to this FLUSH. @qemu multifd_recv_sync_main */
+  *waitForSync(k: Thread): Proc<void> {
+    this.#flushed++
+    this.#waiter = k
+    for (;;) {
+      k.park('the other channel to be read')
+      if (k.stepping) yield read(0, 'multifd.synced')
+      if (this.#synced >= this.#flushed) break
+      yield BLOCK
+    }
+    k.unpark()
+  }
+}
