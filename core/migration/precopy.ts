@@ -3,6 +3,7 @@
  *
  *  1. setup (RamState.setup): every page is dirty, the log is on.
  *  2. an iteration: how much is left? If little, by the bitmap, ask the kernel's log too; if little still, 3. Else send some.
+ *     A guest that writes faster than the link carries would never let it end: so there is a last iteration.
  *  3. completion: stop the vCPUs; sync once more, since they wrote until they stood; send all that is left (ram_save.ts).
  *
  * Source: QEMU, migration/migration.c. @qemu migration_thread, migration_iteration_run, migration_completion
@@ -17,6 +18,8 @@ export interface PrecopyOptions {
   readonly threshold: number
   /** Host pages between two looks at how much is left. */
   readonly batch: number
+  /** At most so many iterations. @qemu max_iters, of guestperf */
+  readonly iterations: number
   /** Stops all vCPUs; answers when the last has stopped. @qemu vm_stop_force_state */
   readonly stopVcpus: (k: Thread) => Proc<void>
 }
@@ -24,7 +27,7 @@ export interface PrecopyOptions {
 /** From the first page to the last, after 1; the guest stands afterwards, and the destination has, or will get, all of it. */
 export function* precopy(k: Thread, o: PrecopyOptions): Proc<void> {
   // 2.
-  while (!(yield* isLittleLeft(k, o))) yield* o.ram.iterate(k, o.batch)
+  for (let n = 0; n < o.iterations && !(yield* isLittleLeft(k, o)); n++) yield* o.ram.iterate(k, o.batch)
   // 3.
   yield* o.stopVcpus(k)
   yield* o.ram.complete(k)

@@ -12,17 +12,17 @@ import { contentOf } from '../scenes.ts'
 import type { World } from '../world.ts'
 
 /** One guest page, its RAM, and a vCPU that stores 2 to it before it is stopped. The log is on, and 1 was stored since. */
-function storeWhileSending(world: World, prepare: (world: World, ram: RamState) => void): Scene {
+function storeWhileSending(world: World, iterations: number, prepare: (ram: RamState) => void): Scene {
   const page = world.map(1)
   const stream = litmusLink('the stream')
   const ram = outgoingRam(world.process, page, 1, stream)
   world.call((k) => ram.setup(k))
   world.store(page, 1, 1)
   world.call((k) => ram.sync(k))
-  prepare(world, ram)
+  prepare(ram)
   const guest = new Guest()
   world.actor('vcpu', 1, (k) => guest.run(world.process.writePage(k, page, contentOf(2))))
-  world.actor('migration', 0, (k) => precopy(k, { ram, threshold: 0, batch: 1, stopVcpus: () => guest.stop() }))
+  world.actor('migration', 0, (k) => precopy(k, { ram, threshold: 0, batch: 1, iterations, stopVcpus: () => guest.stop() }))
   return {
     judge: () => expectEqual('I-DATA', 'the page as it was sent last', world.word(page), stream.inFlight().at(-1)?.word0),
     outcome: () => `sent=${stream.inFlight().map((m) => m.word0)}`,
@@ -39,9 +39,9 @@ export const PRECOPY: readonly Litmus[] = [
     memoryModel: 'sc',
     start: `
       page 1: marked in the log, dirty in the bitmap, writable in the vCPU's TLB
-      vcpu: page = 2                            migration: clear, read, send; sync; stop; send the rest`,
+      vcpu: page = 2                            migration: clear, read, send; sync; stop; sync; send the rest`,
     world: {},
-    build: (world) => storeWhileSending(world, () => {}),
+    build: (world) => storeWhileSending(world, 2, () => {}),
   },
   {
     name: 'store-before-the-stop',
@@ -54,6 +54,6 @@ export const PRECOPY: readonly Litmus[] = [
       page 1: sent, clean, write-protected
       vcpu: page = 2                            migration: sync; stop; sync; send the rest`,
     world: {},
-    build: (world) => storeWhileSending(world, (w, ram) => w.call((k) => ram.iterate(k, 1))),
+    build: (world) => storeWhileSending(world, 1, (ram) => world.call((k) => ram.iterate(k, 1))),
   },
 ]
