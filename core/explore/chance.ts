@@ -4,6 +4,7 @@
  * Pairs with random.ts and pct.ts, which make the pickers.
  */
 import type { Task } from '../engine/task.ts'
+import { LivelockWatch } from './livelock.ts'
 import type { Program } from './program.ts'
 import { CHANCE_LIMIT, SCHEDULES_A_YIELD, type Search, type SearchOptions, STEP_LIMIT } from './search.ts'
 import { counterexampleOf, Tally } from './tally.ts'
@@ -21,13 +22,15 @@ export function* searchByChance(
   const limit = options.schedules ?? CHANCE_LIMIT
   const steps = options.steps ?? STEP_LIMIT
   const tally = new Tally()
+  const livelocks = new LivelockWatch(program)
   let cut = false
   const first = options.first ?? 0
   for (let n = first; n < first + limit; n++) {
     const walk = new Walk(program)
     const ended = runBy(walk, pickerOf(n), steps)
     tally.ran(walk)
-    if (walk.violation !== null) return tally.violation(strategy, counterexampleOf(walk, walk.violation))
+    const violation = ended ? walk.violation : livelocks.look(walk)
+    if (violation !== null) return tally.violation(strategy, counterexampleOf(walk, violation))
     if (ended) tally.completed(walk)
     else cut = true
     if (tally.schedules % SCHEDULES_A_YIELD === 0) yield tally.progress(limit - tally.schedules)

@@ -16,7 +16,9 @@
 import { type Footprint, recordFootprints } from '../engine/footprint.ts'
 import type { Task } from '../engine/task.ts'
 import { Conflicts, type ConflictsState } from './conflicts.ts'
-import type { Program } from './program.ts'
+import { LivelockWatch } from './livelock.ts'
+import { footprintOf, type PlainFootprint, plainFootprint } from './plain_footprint.ts'
+import type { Program, Violation } from './program.ts'
 import { SCHEDULES_A_YIELD, type Search, type SearchOptions, STEP_LIMIT } from './search.ts'
 import { counterexampleOf, Tally, type TallyState } from './tally.ts'
 import type { Bound, Counterexample, Verdict } from './verdict.ts'
@@ -46,8 +48,10 @@ export interface DfsState {
   readonly beyond: boolean
   readonly thinned: boolean
   readonly cut: boolean
-  /** The footprint of the step taken at each choice, in words. */
-  readonly footprints: readonly (readonly (readonly [number, string, number])[])[]
+  /** The last choice was taken and not run yet. */
+  readonly taken: boolean
+  /** The footprint of the step taken at each choice. */
+  readonly footprints: readonly PlainFootprint[]
 }
 
 export function searchDfs(program: Program, options: SearchOptions = {}, from: DfsState | null = null): Search {
@@ -57,10 +61,13 @@ export function searchDfs(program: Program, options: SearchOptions = {}, from: D
 export class DfsSearch {
   readonly #tally: Tally
   readonly #conflicts: Conflicts
+  readonly #livelocks: LivelockWatch
   #bound = 0
   #choices: Choice[] = []
   /** What the step at each depth of the last run touched; empty with `everyStep`. */
   readonly #footprints: Footprint[] = []
+  /** The choices are those of a run that has not been made yet. */
+  #taken = true
   #runs = 0
   /** There are schedules with more preemptions. */
   #beyond = false
@@ -73,15 +80,19 @@ export class DfsSearch {
     readonly program: Program,
     readonly options: SearchOptions,
     from: DfsState | null = null,
+    /** Whatever else breaks is passed over; null: anything counts. The verdict is then good for its counterexample only. */
+    readonly only: string | null = null,
   ) {
     this.#stepLimit = options.steps ?? STEP_LIMIT
+    this.#livelocks = new LivelockWatch(program)
     this.#tally = new Tally(from?.tally)
     this.#conflicts = new Conflicts(from?.conflicts)
     if (from === null) return
     const { names } = this.#conflicts
     this.#bound = from.bound
     this.#choices = from.choices.map((choice) => ({ ...choice }))
-    this.#footprints = from.footprints.map((words) => words.flatMap(([object, label, mode]) => [names.id(object, label), mode]))
+    this.#footprints = from.footprints.map((plain) => footprintOf(names, plain))
+    this.#taken = from.taken
     this.#runs = from.runs
     this.#beyond = from.beyond
     this.#thinned = from.thinned
@@ -100,38 +111,33 @@ export class DfsSearch {
       beyond: this.#beyond,
       thinned: this.#thinned,
       cut: this.#cut,
-      footprints: this.#footprints.slice(0, this.#choices.length).map((footprint) => {
-        const words: [number, string, number][] = []
-        for (let i = 0; i < footprint.length; i += 2) {
-          words.push([names.object(footprint[i]), names.label(footprint[i]), footprint[i + 1]])
-        }
-        return words
-      }),
+      taken: this.#taken,
+      footprints: this.#footprints.slice(0, this.#choices.length).map((footprint) => plainFootprint(names, footprint)),
     }
   }
 
   *search(): Search {
     const most = this.options.preemptions ?? Number.POSITIVE_INFINITY
     const tally = this.#tally
-    // A resumed search stands after a run.
-    let more = this.#runs === 0 || this.#next()
     for (;;) {
-      while (more) {
+      while (this.#taken || this.#next()) {
+        this.#taken = true
         if (tally.schedules === this.options.schedules) return this.#bounded(this.#bound - 1)
         const found = this.#run()
+        this.#taken = false
         if (found !== null) return this.#shorter(found)
         if (tally.schedules % SCHEDULES_A_YIELD === 0) yield tally.progress(this.#frontier())
-        more = this.#next()
       }
       if (!this.#beyond) return this.#covered()
       if (this.#bound >= most) return this.#bounded(this.#bound)
       this.#bound++
       this.#beginBound()
-      more = true
     }
   }
 
+  /** Its first run takes no choice of an earlier one. */
   #beginBound(): void {
+    this.#taken = true
     this.#choices = []
     this.#runs = 0
     this.#beyond = false
@@ -169,10 +175,15 @@ export class DfsSearch {
     }
     this.#runs++
     this.#tally.ran(walk)
-    if (walk.violation !== null) return counterexampleOf(walk, walk.violation)
+    if (!ended) this.#cut = true
+    const violation = ended ? walk.violation : this.#livelocks.look(walk)
+    if (violation !== null) return this.#counts(violation) ? counterexampleOf(walk, violation) : null
     if (ended) this.#tally.completed(walk)
-    else this.#cut = true
     return null
+  }
+
+  #counts({ invariant }: Violation): boolean {
+    return this.only === null || this.only === invariant
   }
 
   /** From the deepest choice on; false if the run was cut. */

@@ -19,9 +19,11 @@ import { AccessMode, type AccessOp } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'
 import { HappensBefore, MAX_TASKS } from './happens_before.ts'
 import { LinearExtensions } from './linear_extensions.ts'
+import { LivelockWatch } from './livelock.ts'
+import { footprintOf, type PlainFootprint, plainFootprint } from './plain_footprint.ts'
 import type { Program } from './program.ts'
 import { SCHEDULES_A_YIELD, type Search, type SearchOptions, STEP_LIMIT } from './search.ts'
-import { counterexampleOf, Tally } from './tally.ts'
+import { counterexampleOf, Tally, type TallyState } from './tally.ts'
 import type { Counterexample, Verdict } from './verdict.ts'
 import { Walk } from './walk.ts'
 
@@ -36,12 +38,28 @@ class Place {
   born = 0
 }
 
-export function searchDpor(program: Program, options: SearchOptions = {}): Search {
-  return new DporSearch(program, options).search()
+/** Where a search stands, as plain data. Tasks by their ids. */
+export interface DporState {
+  readonly tally: TallyState
+  readonly interleavings: string | null
+  readonly cuts: number
+  readonly cut: boolean
+  /** All tasks that were seen, in the order in which they were. */
+  readonly ids: readonly number[]
+  readonly places: readonly {
+    readonly task: number
+    readonly choices: readonly number[]
+    readonly asleep: readonly (readonly [task: number, footprint: PlainFootprint])[]
+  }[]
+}
+
+export function searchDpor(program: Program, options: SearchOptions = {}, from: DporState | null = null): Search {
+  return new DporSearch(program, options, from).search()
 }
 
 export class DporSearch {
-  readonly #tally = new Tally()
+  readonly #tally: Tally
+  readonly #livelocks: LivelockWatch
   readonly #order = new HappensBefore()
   readonly #extensions = new LinearExtensions()
   readonly #places: Place[] = []
@@ -51,18 +69,68 @@ export class DporSearch {
   constructor(
     readonly program: Program,
     readonly options: SearchOptions,
-  ) {}
+    from: DporState | null = null,
+  ) {
+    this.#livelocks = new LivelockWatch(program)
+    this.#tally = new Tally(from?.tally)
+    if (from !== null) this.#resume(from)
+  }
 
   *search(): Search {
     const tally = this.#tally
     let choice = -1
     for (;;) {
-      if (tally.schedules === this.options.schedules) return this.#bounded()
+      const fresh = tally.schedules === 0
+      if (tally.schedules === this.options.schedules && (fresh || this.#frontier() > 0)) return this.#bounded()
+      if (!fresh) {
+        choice = this.#next()
+        if (choice < 0) return this.#cut ? this.#bounded() : tally.verified('dpor', this.#interleavings)
+      }
       const found = this.#run(choice)
       if (found !== null) return tally.violation('dpor', found)
       if (tally.schedules % SCHEDULES_A_YIELD === 0) yield tally.progress(this.#frontier())
-      choice = this.#next()
-      if (choice < 0) return this.#cut ? this.#bounded() : tally.verified('dpor', this.#interleavings)
+    }
+  }
+
+  /** Where the search stands; ask between two runs, that is at a yield or after a verdict that names a bound. */
+  state(): DporState {
+    const order = this.#order
+    return {
+      tally: this.#tally.state(),
+      interleavings: this.#interleavings === null ? null : `${this.#interleavings}`,
+      cuts: this.#extensions.cuts,
+      cut: this.#cut,
+      ids: [...order.ids],
+      places: this.#places.slice(0, order.length).map(({ choices, asleep }, depth) => ({
+        task: order.ids[order.taskOf(depth)],
+        choices: order.ids.filter((_, t) => choices[t] === 1),
+        asleep: order.ids.flatMap((id, t) => {
+          const footprint = asleep[t]
+          return footprint === null ? [] : [[id, plainFootprint(order.names, footprint)] as const]
+        }),
+      })),
+    }
+  }
+
+  /** Takes the last run's steps once more, so that their footprints and their order are known again. */
+  #resume(from: DporState): void {
+    this.#interleavings = from.interleavings === null ? null : BigInt(from.interleavings)
+    this.#extensions.cuts = from.cuts
+    this.#cut = from.cut
+    const order = this.#order
+    for (const id of from.ids) order.task(id)
+    const walk = new Walk(this.program)
+    recordFootprints(order.names)
+    try {
+      for (const { task, choices, asleep } of from.places) {
+        const place = this.#enter(walk, walk.ready())
+        for (const id of choices) place.choices[order.task(id)] = 1
+        for (const [id, plain] of asleep) place.asleep[order.task(id)] = footprintOf(order.names, plain)
+        walk.follow(task)
+        order.append(order.task(task), walk.execution.footprint)
+      }
+    } finally {
+      recordFootprints(null)
     }
   }
 
@@ -104,16 +172,19 @@ export class DporSearch {
     const walk = new Walk(this.program)
     for (let depth = 0; depth < order.length; depth++) walk.follow(order.ids[order.taskOf(depth)])
     recordFootprints(order.names)
+    let ended = false
     try {
-      this.#goOn(walk, choice)
+      ended = this.#goOn(walk, choice)
     } finally {
       recordFootprints(null)
     }
     this.#tally.ran(walk)
-    return walk.violation === null ? null : counterexampleOf(walk, walk.violation)
+    const violation = ended ? walk.violation : this.#livelocks.look(walk)
+    return violation === null ? null : counterexampleOf(walk, violation)
   }
 
-  #goOn(walk: Walk, first: number): void {
+  /** False if the run was cut at the limit. */
+  #goOn(walk: Walk, first: number): boolean {
     const limit = this.options.steps ?? STEP_LIMIT
     const order = this.#order
     let choice = first
@@ -122,20 +193,21 @@ export class DporSearch {
       const place = choice < 0 ? this.#enter(walk, ready) : this.#places[order.length]
       if (ready.length === 0) {
         this.#end(walk)
-        return
+        return true
       }
       if (walk.steps >= limit) {
         this.#cut = true
-        return
+        return false
       }
       if (choice < 0) {
         choice = this.#awake(place, ready, walk.last)
-        if (choice < 0) return
+        if (choice < 0) return true
         place.choices[choice] = 1
       }
       this.#step(walk, taskOfId(ready, order.ids[choice]), choice)
       choice = -1
     }
+    return true
   }
 
   /** A depth that is reached for the first time since the last choice before it. */

@@ -6,6 +6,7 @@
  * `stepThrough` is the same for whoever looks on.
  */
 import type { Task } from '../engine/task.ts'
+import { LivelockWatch } from './livelock.ts'
 import type { Program } from './program.ts'
 import { refuse } from './schedulers.ts'
 import { type Search, type SearchOptions, STEP_LIMIT } from './search.ts'
@@ -46,7 +47,11 @@ export function* searchReplay(program: Program, schedule: readonly number[], opt
   const tally = new Tally()
   tally.ran(walk)
   if (walk.violation !== null) return tally.violation('replay', counterexampleOf(walk, walk.violation))
-  if (walk.ready().length > 0) return tally.bounded('replay', { schedules: 1, steps: walk.steps })
+  if (walk.ready().length > 0) {
+    const livelock = new LivelockWatch(program).look(walk)
+    if (livelock !== null) return tally.violation('replay', counterexampleOf(walk, livelock))
+    return tally.bounded('replay', { schedules: 1, steps: walk.steps })
+  }
   tally.completed(walk)
   return tally.bounded('replay', { schedules: 1 })
 }

@@ -2,10 +2,12 @@
  * Depth-first search by preemptions: each bound has exactly the schedules it should have, the first counterexample has the fewest
  * preemptions, and what is left out as private loses no outcome.
  */
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { searchDfs } from '../../core/explore/dfs.ts'
 import { replayed } from '../../core/explore/replay.ts'
 import { finish, type SearchOptions } from '../../core/explore/search.ts'
+import { program, small } from './random_toys.ts'
 import { add, type Deed, r, toy, w } from './toys.ts'
 
 function schedules(tasks: readonly (readonly Deed[])[], options: SearchOptions): number {
@@ -48,20 +50,39 @@ describe('schedules with at most so many preemptions', () => {
   })
 })
 
+describe('what is left out as private', () => {
+  it.each([0, 1, 2])('loses no outcome and no violation with at most %i preemptions', (preemptions) => {
+    let thinner = 0
+    fc.assert(
+      fc.property(small, (shape) => {
+        const full = finish(searchDfs(program(shape), { everyStep: true, preemptions, schedules: 5_000 }))
+        fc.pre(full.bound?.schedules === undefined)
+        const thinned = finish(searchDfs(program(shape), { preemptions }))
+        expect(thinned.counterexample?.preemptions).toBe(full.counterexample?.preemptions)
+        if (full.counterexample !== null) return
+        expect(thinned.outcomes).toEqual(full.outcomes)
+        if (thinned.schedules < full.schedules) thinner++
+      }),
+      { numRuns: 100 },
+    )
+    if (preemptions > 0) expect(thinner).toBeGreaterThan(10)
+  })
+})
+
 describe('a counterexample', () => {
   it('has the fewest preemptions, and replays', () => {
     // The reader sees 0 at once, before the writer: none. Here it has to be in between: one.
-    const program = toy([
+    const between = toy([
       [add(0), { do: 'copy', word: 1, from: 2 }, add(1)],
       [
         { do: 'await', word: 0 },
         { do: 'expect', word: 1 },
       ],
     ])
-    const { counterexample, verdict } = finish(searchDfs(program))
+    const { counterexample, verdict } = finish(searchDfs(between))
     expect(verdict).toBe('violation')
     expect(counterexample).toMatchObject({ preemptions: 1, schedule: [0, 1, 1], violation: { invariant: 'T-ZERO' } })
-    expect(replayed(program, counterexample?.schedule ?? []).violation?.invariant).toBe('T-ZERO')
+    expect(replayed(between, counterexample?.schedule ?? []).violation?.invariant).toBe('T-ZERO')
   })
 
   it('of a deadlock names who waits for what', () => {

@@ -8,8 +8,10 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { searchDfs } from '../../core/explore/dfs.ts'
 import { searchDpor } from '../../core/explore/dpor.ts'
+import { replayed } from '../../core/explore/replay.ts'
 import { finish } from '../../core/explore/search.ts'
-import { add, type Deed, r, toy, w } from './toys.ts'
+import { program, small } from './random_toys.ts'
+import { type Deed, r, toy, w } from './toys.ts'
 
 function counts(tasks: readonly (readonly Deed[])[]) {
   const { verdict, traces, interleavings } = finish(searchDpor(toy(tasks)))
@@ -68,60 +70,38 @@ describe('traces and interleavings by hand', () => {
     expect(counts(tasks)).toEqual({ verdict: 'verified', traces, interleavings })
   })
 })
-const word = fc.nat(1)
-const lock = fc.nat(1)
-const plain: fc.Arbitrary<Deed> = fc.oneof(
-  word.map(r),
-  word.map(w),
-  word.map(add),
-  fc.record({ do: fc.constant('copy' as const), word, from: word }),
-)
-const inner = fc.array(plain, { maxLength: 2 })
-const deed: fc.Arbitrary<Deed> = fc.oneof(
-  { weight: 4, arbitrary: plain },
-  {
-    weight: 4,
-    arbitrary: fc.record({
-      do: fc.constantFrom('locked' as const, 'shared' as const, 'exclusive' as const, 'try' as const),
-      lock,
-      deeds: fc.oneof(
-        inner,
-        fc
-          .record({ do: fc.constantFrom('locked' as const, 'shared' as const), lock: lock.map((n) => n + 1), deeds: inner })
-          .map((d) => [d]),
-      ),
-    }),
-  },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('quiet' as const), lock: fc.constant(2), word: fc.constant(5) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('await' as const), word }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('sleep' as const, 'set' as const), flag: fc.nat(0) }) },
-  {
-    weight: 1,
-    arbitrary: fc.record({ do: fc.constant('spawn' as const), deeds: fc.array(plain, { minLength: 1, maxLength: 2 }) }),
-  },
-)
 
 describe('against depth-first search of every step', () => {
   it('same verdict, same outcomes, same number of interleavings', () => {
     let verified = 0
     fc.assert(
-      fc.property(
-        fc.array(fc.array(deed, { minLength: 1, maxLength: 3 }), { minLength: 2, maxLength: 3 }),
-        fc.array(fc.array(deed, { minLength: 1, maxLength: 2 }), { maxLength: 1 }),
-        (tasks, daemons) => {
-          const program = toy(tasks, daemons)
-          const naive = finish(searchDfs(program, { everyStep: true, schedules: 5_000 }))
-          fc.pre(naive.verdict !== 'bounded')
-          const dpor = finish(searchDpor(program))
-          expect(dpor.verdict).toBe(naive.verdict)
-          if (naive.verdict === 'violation') return
-          expect(dpor.interleavings).toBe(naive.interleavings)
-          expect(dpor.outcomes).toEqual(naive.outcomes)
-          verified++
-        },
-      ),
+      fc.property(small, (shape) => {
+        const naive = finish(searchDfs(program(shape), { everyStep: true, schedules: 5_000 }))
+        fc.pre(naive.verdict !== 'bounded')
+        const dpor = finish(searchDpor(program(shape)))
+        expect(dpor.verdict).toBe(naive.verdict)
+        if (naive.verdict === 'violation') return
+        expect(dpor.interleavings).toBe(naive.interleavings)
+        expect(dpor.outcomes).toEqual(naive.outcomes)
+        verified++
+      }),
       { numRuns: 150 },
     )
     expect(verified).toBeGreaterThan(30)
+  })
+
+  it('its counterexamples replay', () => {
+    let broken = 0
+    fc.assert(
+      fc.property(small, (shape) => {
+        const { counterexample } = finish(searchDpor(program(shape)))
+        fc.pre(counterexample !== null)
+        if (counterexample === null) return
+        expect(replayed(program(shape), counterexample.schedule).violation).toEqual(counterexample.violation)
+        broken++
+      }),
+      { numRuns: 50 },
+    )
+    expect(broken).toBeGreaterThan(10)
   })
 })

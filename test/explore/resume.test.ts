@@ -1,0 +1,76 @@
+/**
+ * A search that is stopped and taken up again from its state, as text, ends as the search that was never stopped.
+ */
+import { describe, expect, it } from 'vitest'
+import { DfsSearch, type DfsState } from '../../core/explore/dfs.ts'
+import { DporSearch, type DporState } from '../../core/explore/dpor.ts'
+import type { Program } from '../../core/explore/program.ts'
+import type { SearchOptions } from '../../core/explore/search.ts'
+import { finish } from '../../core/explore/search.ts'
+import type { Verdict } from '../../core/explore/verdict.ts'
+import { add, type Deed, r, toy, w } from './toys.ts'
+
+const locked: Deed = { do: 'locked', lock: 0, deeds: [add(2)] }
+const tasks: Deed[][] = [
+  [w(0), locked, { do: 'spawn', deeds: [add(0)] }],
+  [locked, r(0), { do: 'sleep', flag: 0 }],
+  [{ do: 'set', flag: 0 }],
+]
+const breaks: Deed[][] = [
+  [add(0), r(2), r(2), { do: 'copy', word: 0, from: 3 }, r(2), add(0)],
+  [r(2), add(2), { do: 'await', word: 0 }, add(2), { do: 'expect', word: 0 }],
+  [add(2), add(2)],
+]
+
+function dfs(program: Program, options: SearchOptions, from: DfsState | null) {
+  return new DfsSearch(program, options, from)
+}
+
+function dpor(program: Program, options: SearchOptions, from: DporState | null) {
+  return new DporSearch(program, options, from)
+}
+
+describe.each<[string, Deed[][], SearchOptions]>([
+  ['clean', tasks, {}],
+  ['broken', breaks, {}],
+  ['bounded', tasks, { preemptions: 2 }],
+])('%s', (_, deeds, options) => {
+  const program = toy(deeds)
+  const whole = { dfs: finish(dfs(program, options, null).search()), dpor: finish(dpor(program, options, null).search()) }
+
+  it.each([1, 7, 20, 300])('dfs stopped after %i runs', (schedules) => {
+    const stopped = dfs(program, { ...options, schedules: Math.min(schedules, whole.dfs.schedules - 1) }, null)
+    expect(finish(stopped.search()).verdict).toBe('bounded')
+    expect(finish(dfs(program, options, plain(stopped.state())).search())).toEqual(whole.dfs)
+  })
+
+  it.each([1, 2, 20, 60])('dpor stopped after %i runs', (schedules) => {
+    const stopped = dpor(program, { ...options, schedules: Math.min(schedules, whole.dpor.schedules - 1) }, null)
+    expect(finish(stopped.search()).verdict).toBe('bounded')
+    expect(finish(dpor(program, options, plain(stopped.state())).search())).toEqual(whole.dpor)
+  })
+
+  it('stopped at a yield again and again', () => {
+    expect(inTurns(dpor, program, options)).toEqual(whole.dpor)
+    expect(inTurns(dfs, program, options)).toEqual(whole.dfs)
+  })
+})
+
+/** Each yield ends the search; the next one begins from its state. */
+function inTurns<S>(
+  make: (program: Program, options: SearchOptions, from: S | null) => { search(): ReturnType<DporSearch['search']>; state(): S },
+  program: Program,
+  options: SearchOptions,
+): Verdict {
+  let state: S | null = null
+  for (;;) {
+    const search = make(program, options, state)
+    const { done, value } = search.search().next()
+    if (done === true) return value
+    state = plain(search.state())
+  }
+}
+
+function plain<S>(state: S): S {
+  return JSON.parse(JSON.stringify(state)) as S
+}
