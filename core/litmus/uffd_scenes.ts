@@ -7,6 +7,7 @@ import { assert } from '../base/assert.ts'
 import { touch } from '../engine/footprint.ts'
 import { AccessMode, type Gate, NOTHING, type Proc, read } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
+import { ptePresent } from '../hw/pte.ts'
 import { O_NONBLOCK, sys, UFFD_API, UFFD_MSG_BYTES, type UffdMessage, type Userfaultfd } from '../machine/syscall.ts'
 import { type Actor, at, P, type World } from './world.ts'
 
@@ -43,6 +44,16 @@ export function watched(world: World, pages = 1, features = 0): Watched {
   const uffd = openUffd(world, features)
   register(world, uffd, dst, pages)
   return { uffd, src, dst }
+}
+
+/** What /proc/self/pagemap says of a page; it looks under the PTE lock. */
+export function* isPresent(k: Thread, { mm, kernel }: World, page: number): Proc<boolean> {
+  const slot = mm.table.walk(page)
+  const lock = kernel.pteLock(slot)
+  yield* lock.lock(k)
+  const present = ptePresent(kernel.tables.get(slot))
+  lock.unlock(k)
+  return present
 }
 
 /**

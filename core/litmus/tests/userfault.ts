@@ -5,7 +5,7 @@
 import { sys, UFFDIO_WRITEPROTECT_MODE_WP } from '../../machine/syscall.ts'
 import { expectEqual, type Litmus } from '../litmus.ts'
 import { loadWord } from '../scenes.ts'
-import { openUffd, register, WP, watched } from '../uffd_scenes.ts'
+import { isPresent, MISSING, openUffd, register, WP, watched } from '../uffd_scenes.ts'
 import { at, P } from '../world.ts'
 
 const MISSING_PAGE = `
@@ -36,6 +36,37 @@ export const USERFAULT: readonly Litmus[] = [
       return {
         judge: () => expectEqual('I-LIN', 'what the toucher loads', 100, toucher.value?.value),
         outcome: () => `toucher=${toucher.value?.value} placer=${placer.value?.ret}`,
+      }
+    },
+  },
+  {
+    name: 'fault-against-register',
+    title: 'A fault that began before the registration maps zeros after it',
+    result: 'never',
+    refs: ['R23'],
+    protections: ['uffd-register-seq'],
+    memoryModel: 'sc',
+    start: `
+      page -> none, its neighbour written; src -> page 100
+      toucher: load page, without mmap_lock
+      manager: UFFDIO_REGISTER page; if pagemap says that it is missing, UFFDIO_COPY page <- src`,
+    world: { faultPath: 'speculative' },
+    build(world) {
+      const page = world.map(2)
+      world.store(page + 1, 7)
+      const src = world.map(1)
+      world.store(src, 100)
+      const uffd = openUffd(world)
+      const toucher = world.actor('toucher', 0, (k) => sys.load(k, world.process, at(page)))
+      const manager = world.actor('manager', 1, function* (k) {
+        yield* sys.uffdioRegister(k, uffd, at(page), 2 * P, MISSING)
+        if (yield* isPresent(k, world, page)) return 'there before'
+        return (yield* sys.uffdioCopy(k, world.process, uffd, at(page), at(src), P, 0)).ret
+      })
+      return {
+        judge: () =>
+          manager.value === 'there before' ? null : expectEqual('I-ZERO', 'UFFDIO_COPY to a missing page', 0, manager.value),
+        outcome: () => `toucher=${toucher.value?.value} manager=${manager.value}`,
       }
     },
   },
