@@ -54,7 +54,7 @@ export class ConsistencyCheck {
     this.#violation(cause, m.page, `a load of vCPU ${m.vcpu}`, m.timeNs, m.lane, m.foundVersion, other)
   }
 
-  /** An accounting check failed (checkers/accounting.ts). */
+  /** A check of page accounting failed (run/final_checks.ts). */
   accounting(message: string, seenBy: string, timeNs: number, lane: number): void {
     this.counts.accounting++
     this.recorder.event(timeNs, EventKind.Violation, lane, -1, VIOLATION_CAUSE.indexOf('accounting'))

@@ -1,52 +1,55 @@
 /**
- * I-PERM and I-VMA: what page tables allow is what the areas allow, when nothing is in flight.
+ * I-PERM: what page tables allow is what the areas allow.
  *
- * - Every entry, present or not, lies inside an area of its address space (I-VMA).
  * - A writable PTE lies in an area that may be written; its page is private to one mapping or the area is shared; it carries no
- *   userfault write protection (I-PERM).
+ *   userfault write protection, and it does not map the zero page.
  * - A PTE that hardware may read lies in an area that has any right at all.
  *
- * Reads only; answers with the first thing wrong, or null.
+ * In flight: whoever changes areas holds mmap_lock for writing; such an address space is left out. An entry outside of any area
+ * is I-VMA's business (and may be what munmap is about to clear).
  */
-import { ENTRIES } from '../hw/page_table.ts'
 import { ZERO_PFN } from '../hw/phys_mem.ts'
-import { PTE_NONE, PTE_P, PTE_UFFD_WP, type Pte, ptePfn, ptePresent, pteWritable } from '../hw/pte.ts'
-import type { Process } from '../machine/process.ts'
-import { VM_READ, VM_SHARED, VM_WRITE, type Vma } from '../mm/vma.ts'
+import { PTE_P, PTE_UFFD_WP, type Pte, ptePfn, ptePresent, pteWritable } from '../hw/pte.ts'
+import type { Kernel } from '../mm/kernel.ts'
+import type { Mm } from '../mm/mm.ts'
+import { VM_READ, VM_SHARED, VM_WRITE } from '../mm/vma.ts'
+import { areaOf, visitAllEntries, visitEntries } from './entries.ts'
+import { type Invariant, onEachKernel } from './invariant.ts'
 
-export function rightsAreThoseOfTheArea(processes: readonly Process[]): string | null {
-  for (const process of processes) {
-    const { entries } = process.machine.kernel.tables
-    let wrong: string | null = null
-    process.mm.table.forEachLeaf((node, firstPage) => {
-      for (let i = 0; i < ENTRIES && wrong === null; i++) {
-        const pte = entries[node * ENTRIES + i]
-        if (pte !== PTE_NONE) wrong = wrongAt(process, firstPage + i, pte)
-      }
-    })
-    process.mm.table.forEachHuge((pmd, _slot, firstPage) => {
-      wrong ??= wrongAt(process, firstPage, pmd)
-    })
+/** I-PERM at rest. */
+export function rightsAreThoseOfTheArea(kernel: Kernel): string | null {
+  return visitAllEntries(kernel, isAllowed)
+}
+
+export const PERMISSIONS: Invariant = {
+  id: 'I-PERM',
+  claim: 'a PTE allows no more than its area does, and nobody writes to a page that others share',
+  inFlight: (state) => onEachKernel(state, inFlight),
+  atRest: (state) => onEachKernel(state, rightsAreThoseOfTheArea),
+}
+
+function inFlight(kernel: Kernel): string | null {
+  for (let i = 0; i < kernel.mms.length; i++) {
+    const mm = kernel.mms[i]
+    const wrong = mm.mmapLock.writer !== null ? null : visitEntries(mm, isAllowed)
     if (wrong !== null) return wrong
   }
   return null
 }
 
-function wrongAt(process: Process, page: number, pte: Pte): string | null {
-  const vma = process.mm.tree.walk(page)
-  if (vma === null || !vma.contains(page)) return `page ${page} has an entry, and there is no area`
+function isAllowed(mm: Mm, page: number, pte: Pte): string | null {
   if (!ptePresent(pte)) return null
+  const { pages } = mm.kernel
+  const pfn = ptePfn(pte)
+  const writable = pteWritable(pte)
+  if (writable && (pte & PTE_UFFD_WP) !== 0) return `page ${page} is writable and write-protected by userfault`
+  if (writable && pfn === ZERO_PFN) return `page ${page} is writable and maps the zero page`
+  const vma = areaOf(mm, page)
+  if (vma === null) return null
   if ((pte & PTE_P) !== 0 && (vma.flags & (VM_READ | VM_WRITE)) === 0)
     return `page ${page} may be read, and its area gives no right`
-  return pteWritable(pte) ? wrongIfWritable(process, page, pte, vma) : null
-}
-
-function wrongIfWritable(process: Process, page: number, pte: Pte, vma: Vma): string | null {
-  const { pages } = process.machine.kernel
-  const pfn = ptePfn(pte)
+  if (!writable) return null
   if ((vma.flags & VM_WRITE) === 0) return `page ${page} is writable, and its area is not`
-  if ((pte & PTE_UFFD_WP) !== 0) return `page ${page} is writable and write-protected by userfault`
-  if (pfn === ZERO_PFN) return `page ${page} is writable and maps the zero page`
   const isShared = (vma.flags & VM_SHARED) === 0 && !pages.isExclusive(pfn) && pages.mapcount[pfn] !== 1
   return isShared ? `page ${page} is writable, and its frame is mapped ${pages.mapcount[pfn]} times (pfn ${pfn})` : null
 }

@@ -10,7 +10,7 @@
  * Pairs with model_calls.ts, which makes a generator of a step, and runner.ts, which knows no model.
  */
 import { Prng } from '../base/prng.ts'
-import { mapcountEqualsPtes, noFrameLeaks, rmapFindsEveryMapping, swapCountsEqualEntries } from '../checkers/accounting.ts'
+import { brokenAtRest } from '../checkers/invariants.ts'
 import { Execution } from '../engine/execution.ts'
 import { BLOCK, type Proc } from '../engine/op.ts'
 import { Timeline } from '../engine/timeline.ts'
@@ -130,9 +130,8 @@ export class ModelWorld implements World {
   }
 
   audit(): string | null {
-    const { processes } = this
-    const pages = mapcountEqualsPtes(processes) ?? rmapFindsEveryMapping(processes) ?? noFrameLeaks(processes)
-    return pages ?? swapCountsEqualEntries(processes)
+    const broken = brokenAtRest({ kernels: [this.machine.kernel] })
+    return broken === null ? null : `${broken.invariant}: ${broken.message}`
   }
 }
 

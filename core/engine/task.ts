@@ -44,7 +44,7 @@ export class Task {
   /** Step gear: what that access has to wait for; null if nothing. */
   gate: Gate | null = null
   #sleepsOn = ''
-  #sleepsBehind: Task | null = null
+  #sleepsBehind: (() => Task | null) | null = null
   /** The task waits busily, as for a spinlock: it does not sleep. */
   spinning = false
   /** Who checks what this task locks; null when nobody does. */
@@ -73,7 +73,7 @@ export class Task {
 
   /** The task that holds what this one waits for, where there is one. */
   get waitsForTask(): Task | null {
-    return this.gate?.opens(this) === false ? this.gate.holder() : this.#sleepsBehind
+    return this.gate?.opens(this) === false ? this.gate.holder() : (this.#sleepsBehind?.() ?? null)
   }
 
   /** True when the slice is used up: a loop should yield QUANTUM. Never in the step gear. */
@@ -81,8 +81,8 @@ export class Task {
     return this.clock.nowNs >= this.clock.sliceEndNs
   }
 
-  /** First half of going to sleep; look at the condition after this, then `yield* k.block()`. */
-  park(what: string, holder: Task | null = null): void {
+  /** First half of going to sleep, with whoever one waits for at the time of asking; look at the condition after this, then `yield* k.block()`. */
+  park(what: string, holder: (() => Task | null) | null = null): void {
     touch(this.id, 'task', AccessMode.write)
     this.parked = true
     this.#sleepsOn = what
@@ -91,7 +91,7 @@ export class Task {
   }
 
   /** As `park`, for a wait that is busy on real hardware: it may be done with a spinlock held. */
-  spin(what: string, holder: Task | null = null): void {
+  spin(what: string, holder: (() => Task | null) | null = null): void {
     this.park(what, holder)
     this.spinning = true
   }

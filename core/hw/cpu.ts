@@ -17,6 +17,8 @@ export class Cpu extends Clock {
   readonly mmu: Mmu
   /** Depth of interrupt disabling; an IPI is taken at 0 only. @kernel local_irq_disable */
   irqOff = 0
+  /** Who disabled them last, where it said so. */
+  irqOffBy: Task | null = null
   readonly pending: PendingIpi[] = []
   ipisTaken = 0
 

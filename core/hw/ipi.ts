@@ -39,24 +39,25 @@ export function chargeIpis(k: Thread, targets: readonly Cpu[]): number {
  */
 export function* callOnCpus(k: Thread, targets: readonly Cpu[], handle: (cpu: Cpu) => void): Proc<number> {
   let sent = 0
-  let waiting = 0
+  const waiting: Cpu[] = []
   if (k.lockdep !== null && targets.some((cpu) => cpu !== k.cpu)) k.lockdep.waitsForInterrupts(k)
   for (const cpu of targets) {
     if (cpu === k.cpu) continue
     sent++
-    waiting++
+    waiting.push(cpu)
     yield write(cpu.id, 'cpu.ipi')
     cpu.pending.push({
       handle: () => handle(cpu),
       acknowledge: () => {
-        waiting--
-        if (waiting === 0) k.wake(k.nowNs)
+        waiting.splice(waiting.indexOf(cpu), 1)
+        if (waiting.length === 0) k.wake(k.nowNs)
       },
     })
   }
-  while (waiting > 0) {
-    k.spin('acknowledgement of an IPI')
-    if (waiting > 0) yield BLOCK
+  while (waiting.length > 0) {
+    // Whoever has disabled the interrupts of a target has to go on first.
+    k.spin('acknowledgement of an IPI', () => waiting.find((cpu) => cpu.irqOffBy !== null)?.irqOffBy ?? null)
+    if (waiting.length > 0) yield BLOCK
   }
   return sent
 }
@@ -81,13 +82,15 @@ export function* irqTask(k: Thread): Proc<void> {
 }
 
 /** @kernel local_irq_disable */
-export function irqDisable(cpu: Cpu): void {
+export function irqDisable(cpu: Cpu, by: Thread | null = null): void {
   touch(cpu.id, 'cpu.ipi', AccessMode.write)
   cpu.irqOff++
+  cpu.irqOffBy = by
 }
 
 /** @kernel local_irq_enable */
 export function irqEnable(cpu: Cpu): void {
   touch(cpu.id, 'cpu.ipi', AccessMode.write)
   cpu.irqOff--
+  if (cpu.irqOff === 0) cpu.irqOffBy = null
 }

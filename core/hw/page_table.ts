@@ -11,7 +11,7 @@
  * `lookup` answers for either kind. Source: Intel SDM 3A 4.5.4. Pairs with mmu.ts, which walks these tables in hardware's
  * way, and with mm/pgtable.ts, which locks and allocates them.
  */
-import { fail } from '../base/assert.ts'
+import { fail, violate } from '../base/assert.ts'
 import { isRecording, touch } from '../engine/footprint.ts'
 import { AccessMode } from '../engine/op.ts'
 import { HUGE_PAGES, makePte, PTE_NONE, PTE_P, PTE_PS, PTE_U, PTE_W, type Pte, pmdHuge, ptePfn } from './pte.ts'
@@ -60,6 +60,11 @@ export class PageTablePool {
   set(slot: Slot, pte: Pte): void {
     touch(slot, 'pte', AccessMode.write)
     this.entries[slot] = pte
+  }
+
+  /** One past the highest node that was ever handed out. */
+  get highest(): number {
+    return this.#nodes
   }
 
   /** Tables in use, upper levels included. */
@@ -182,7 +187,7 @@ export class PageTable {
         if (pmd === 0) continue
         for (let j = 0; j < ENTRIES; j++) {
           const leaf = e[pmd * ENTRIES + j]
-          if (pmdHuge(leaf)) fail(`tables destroyed with 2 MiB mapped at page ${(i << 18) | (j << 9)}`)
+          if (pmdHuge(leaf)) violate('I-LEAK', `tables destroyed with 2 MiB mapped at page ${(i << 18) | (j << 9)}`)
           if (leaf !== PTE_NONE) pool.free(ptePfn(leaf))
         }
         pool.free(pmd)

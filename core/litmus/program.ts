@@ -5,8 +5,7 @@
  * when nothing is: every invariant once more, strictly, and what the actors saw. Where nobody can go on any longer, that is I-WAIT
  * if somebody sleeps on a userfault, else I-DEAD.
  */
-import type { Invariant } from '../checkers/invariant.ts'
-import { INVARIANTS } from '../checkers/invariants.ts'
+import { brokenAtRest, brokenInFlight } from '../checkers/invariants.ts'
 import type { Program, Violation } from '../explore/program.ts'
 import type { ProtectionName } from '../mm/kconfig.ts'
 import { sleepsOnUserfault } from '../mm/uffd_fault.ts'
@@ -17,11 +16,11 @@ export function programOf(litmus: Litmus, without: ReadonlySet<ProtectionName>):
   return (scheduler) => {
     const world = new World(scheduler, without, litmus.world)
     const scene = litmus.build(world)
-    const state = { processes: world.processes, execution: world.execution }
+    const state = { kernels: [world.kernel], execution: world.execution }
     return {
       execution: world.execution,
-      check: () => scene.watch?.() ?? firstBroken((invariant) => invariant.inFlight?.(state) ?? null),
-      finish: () => scene.judge?.() ?? firstBroken((invariant) => invariant.atRest?.(state) ?? null),
+      check: () => scene.watch?.() ?? brokenInFlight(state),
+      finish: () => scene.judge?.() ?? brokenAtRest(state),
       deadlocked: () => waitsForEver(world),
       outcome: () => scene.outcome(),
     }
@@ -35,12 +34,4 @@ function waitsForEver({ execution }: World): Violation {
     return `${name} waits for ${waitsFor}${waitsForTask === null ? '' : `, held by ${waitsForTask.name}`}`
   })
   return { invariant: waiting.some(sleepsOnUserfault) ? 'I-WAIT' : 'I-DEAD', message: message.join('; ') }
-}
-
-function firstBroken(check: (invariant: Invariant) => string | null): Violation | null {
-  for (const invariant of INVARIANTS) {
-    const message = check(invariant)
-    if (message !== null) return { invariant: invariant.id, message }
-  }
-  return null
 }

@@ -75,7 +75,7 @@ export class AnonVmaSlab {
       av = new AnonVma(this.#all.length + 1, this.lockNs, this.wakeupNs)
       this.#all.push(av)
     }
-    if (av.chains.length !== 0) fail(`anon_vma ${av.index} allocated with ${av.chains.length} chains`)
+    if (av.chains.length !== 0) violate('I-UAF', `anon_vma ${av.index} allocated with ${av.chains.length} chains`)
     // Whoever came by an old mapping may be looking.
     touch(av.index, 'anon_vma.root', AccessMode.write)
     touch(av.index, 'anon_vma.refcount', AccessMode.write)
@@ -98,6 +98,11 @@ export class AnonVmaSlab {
     if (av.root === av && av.rwsem.isHeld) violate('I-UAF', `anon_vma ${av.index} goes back to the allocator while it is locked`)
     av.isFree = true
     this.#free.push(av)
+  }
+
+  /** Every one there ever was, the freed ones included. */
+  get all(): readonly AnonVma[] {
+    return this.#all
   }
 
   get live(): number {

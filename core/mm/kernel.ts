@@ -17,9 +17,11 @@ import { Srcu } from '../sync/srcu.ts'
 import { AnonVmaSlab } from './anon_vma.ts'
 import { DEFAULT_VARIANTS, type ProtectionName, type Variants } from './kconfig.ts'
 import { StableNodes } from './ksm_node.ts'
+import type { Mm } from './mm.ts'
 import { Pages, PG_LOCKED } from './page.ts'
 import { Deposits } from './pgtable.ts'
 import { Swap } from './swap.ts'
+import type { UserfaultWaiter } from './userfaultfd.ts'
 import { ReclaimState } from './vmscan.ts'
 
 /** What a kernel tells whoever watches it. Pages are page numbers of the process's window. */
@@ -71,6 +73,10 @@ export class Kernel {
   readonly swap: Swap
   readonly reclaim = new ReclaimState()
   readonly cpus: Cpu[] = []
+  /** Every address space, from its making to its exit. @kernel mmlist */
+  readonly mms: Mm[] = []
+  /** Step gear: threads inside handle_userfault, queued or not. */
+  readonly userfaults = new Set<UserfaultWaiter>()
   /** Checks the locking of this kernel's threads; null when off. */
   lockdep: Lockdep | null = null
   readonly variants: Variants = { ...DEFAULT_VARIANTS }
@@ -158,4 +164,20 @@ export class Kernel {
     }
     return lock
   }
+
+  /** Somebody holds the lock of the page table page that holds `slot`, be it a PTE or a PMD. */
+  isTableLocked(slot: Slot): boolean {
+    const node = slot >>> 9
+    return (this.#pteLocks[node]?.holder ?? this.#pmdLocks[node]?.holder ?? null) !== null
+  }
+
+  /** Somebody holds the lock of some page table page. */
+  get isAnyTableLocked(): boolean {
+    return isAnyHeld(this.#pteLocks) || isAnyHeld(this.#pmdLocks)
+  }
+}
+
+function isAnyHeld(locks: readonly (Spinlock | undefined)[]): boolean {
+  for (let node = 0; node < locks.length; node++) if ((locks[node]?.holder ?? null) !== null) return true
+  return false
 }

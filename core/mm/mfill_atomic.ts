@@ -33,7 +33,7 @@ import {
   UFFDIO_ZEROPAGE_MODE_DONTWAKE,
 } from './uffd_abi.ts'
 import { validateRange } from './uffd_api.ts'
-import { wakeUserfault } from './uffd_wake.ts'
+import { noteAnswered, wakeUserfault } from './uffd_wake.ts'
 import type { Userfaultfd } from './userfaultfd.ts'
 import { VM_SHARED, VM_UFFD_WP, type Vma } from './vma.ts'
 
@@ -119,6 +119,7 @@ function* resolve(
   if (done < 0) return { result: done, done }
   // 6.
   if (wakes && kernel.has('uffd-place-before-wake')) yield* wakeUserfault(k, uffd, start, start + done / 4096)
+  if (wakes) noteAnswered(k, uffd, start, start + done / 4096)
   // 7.
   return { result: done === length ? 0 : ERRNO.EAGAIN, done }
 }

@@ -51,6 +51,7 @@ export class Mm {
     this.mmapLock = new MmapLock(this.id, lockNs, wakeupNs.value, lineTransferNs.value, wakerNs.value)
     this.treeSeq = new Seqlock(this.id, 'mm.mm_seq', lockNs)
     this.pageTableLock = new Spinlock(this.id, 'mm.page_table_lock', lockNs)
+    kernel.mms.push(this)
   }
 
   /** Lets a CPU run this mm. @kernel switch_mm */

@@ -273,5 +273,6 @@ export function* exitMmap(k: Thread, mm: Mm): Proc<void> {
   }
   for (const cpu of mm.cpus) if (cpu.mmu.space === mm.table) cpu.mmu.flushAll()
   mm.table.destroy()
+  mm.kernel.mms.splice(mm.kernel.mms.indexOf(mm), 1)
   mm.mmapLock.upWrite(k)
 }

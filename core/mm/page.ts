@@ -112,7 +112,7 @@ export class Pages {
     else if (this.#fresh < this.#freshEnd) pfn = this.#fresh++
     else if (this.#breakBlock()) pfn = this.#free[--this.#freeCount]
     else return -1
-    if (this.refcount[pfn] !== 0) fail(`free page has refcount ${this.refcount[pfn]} (pfn ${pfn})`)
+    if (this.refcount[pfn] !== 0) violate('I-CNT', `free page has refcount ${this.refcount[pfn]} (pfn ${pfn})`)
     this.refcount[pfn] = 1
     return pfn
   }
@@ -122,7 +122,7 @@ export class Pages {
     touch(home, 'pages.pcp', AccessMode.write)
     const pfn = shares[home].pop() ?? -1
     if (pfn < 0) return -1
-    if (this.refcount[pfn] !== 0) fail(`free page has refcount ${this.refcount[pfn]} (pfn ${pfn})`)
+    if (this.refcount[pfn] !== 0) violate('I-CNT', `free page has refcount ${this.refcount[pfn]} (pfn ${pfn})`)
     this.refcount[pfn] = 1
     this.#sharedOut++
     return pfn
@@ -133,7 +133,7 @@ export class Pages {
     touch(0, 'pages.blocks', AccessMode.write)
     const head = this.#freeBlocks.pop() ?? this.#freshBlock()
     if (head < 0) return -1
-    if (this.refcount[head] !== 0) fail(`free huge page has refcount ${this.refcount[head]} (pfn ${head})`)
+    if (this.refcount[head] !== 0) violate('I-CNT', `free huge page has refcount ${this.refcount[head]} (pfn ${head})`)
     this.refcount[head] = 1
     this.flags[head] = PG_HEAD
     this.flags.fill(PG_TAIL, head + 1, head + HUGE_PAGES)
@@ -237,7 +237,7 @@ export class Pages {
     const flags = this.flags[head] & ~PG_LOCKED
     for (let i = 1; i < HUGE_PAGES; i++) {
       const pfn = head + i
-      if (this.refcount[pfn] !== 0) fail(`tail page has refcount ${this.refcount[pfn]} (pfn ${pfn})`)
+      if (this.refcount[pfn] !== 0) violate('I-CNT', `tail page has refcount ${this.refcount[pfn]} (pfn ${pfn})`)
       this.flags[pfn] = flags
       this.mapping[pfn] = this.mapping[head]
       this.index[pfn] = this.index[head] + i

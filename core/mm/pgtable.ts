@@ -11,7 +11,7 @@
  * Source: mm/memory.c; include/linux/mm.h.
  * @kernel __pte_alloc, pgtable_trans_huge_deposit, pgtable_trans_huge_withdraw
  */
-import { fail } from '../base/assert.ts'
+import { violate } from '../base/assert.ts'
 import { type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ENTRIES, type Slot } from '../hw/page_table.ts'
@@ -59,7 +59,7 @@ export class Deposits {
   /** @kernel pgtable_trans_huge_withdraw */
   withdraw(pmdSlot: Slot): number {
     const node = this.#lists.get(pmdSlot >>> 9)?.pop()
-    if (node === undefined) fail(`no table is deposited with PMD table ${pmdSlot >>> 9}`)
+    if (node === undefined) violate('I-LEAK', `no table is deposited with PMD table ${pmdSlot >>> 9}`)
     return node
   }
 

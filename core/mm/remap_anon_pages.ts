@@ -22,7 +22,7 @@
  * Source: Andrea Arcangeli, remap_anon_pages, 2013 and 2014. @kernel remap_anon_pages, remap_anon_pages_pte
  */
 
-import { fail } from '../base/assert.ts'
+import { violate } from '../base/assert.ts'
 import { type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Slot } from '../hw/page_table.ts'
@@ -184,7 +184,7 @@ function* remapPte(k: Thread, mm: Mm, dstVma: Vma, dstPage: number, srcVma: Vma,
   if (locksRoot) root.rwsem.upWrite(k)
   yield* putAnonVma(k, kernel, anonVma)
   if (locksPage) kernel.pageLocks.unlock(k, pfn)
-  if (!srcVma.contains(srcPage)) fail(`page ${srcPage} left its area`)
+  if (!srcVma.contains(srcPage)) violate('I-VMA', `page ${srcPage} left its area`)
   return 0
 }
 

@@ -20,7 +20,7 @@
  * Pairs with rmap_walk.ts, which goes on from the anon_vma to the PTEs.
  * Source: mm/rmap.c; Andrea Arcangeli, "rmap preparation for remap_anon_pages", 6 May 2013.
  */
-import { fail, violate } from '../base/assert.ts'
+import { violate } from '../base/assert.ts'
 import { touch } from '../engine/footprint.ts'
 import { AccessMode, type AccessOp, type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
@@ -151,7 +151,7 @@ export function pageAddNewAnonRmap(kernel: Kernel, pfn: Pfn, vma: Vma, page: num
   const pages = kernel.pages
   touch(vma.id, 'vma.anon_vma', AccessMode.read)
   if (vma.anonVma === null) violate('I-RMAP', `area [${vma.start},${vma.end}) has no anon_vma`)
-  if (pages.mapcount[pfn] !== 0) fail(`new page has mapcount ${pages.mapcount[pfn]} (pfn ${pfn})`)
+  if (pages.mapcount[pfn] !== 0) violate('I-CNT', `new page has mapcount ${pages.mapcount[pfn]} (pfn ${pfn})`)
   touchRmap(pfn)
   pages.mapping[pfn] = vma.anonVma.index * 2 + PAGE_MAPPING_ANON
   pages.index[pfn] = vma.indexOf(page)
@@ -173,7 +173,7 @@ export function pageDupAnonRmap(kernel: Kernel, pfn: Pfn): void {
  */
 export function pageAddAnonRmap(kernel: Kernel, pfn: Pfn, vma: Vma, page: number, exclusive: boolean): void {
   const pages = kernel.pages
-  if (vma.anonVma === null) fail(`area [${vma.start},${vma.end}) has no anon_vma`)
+  if (vma.anonVma === null) violate('I-RMAP', `area [${vma.start},${vma.end}) has no anon_vma`)
   touchRmap(pfn)
   if (pages.mapping[pfn] === 0) {
     const av = exclusive ? vma.anonVma : vma.anonVma.root
@@ -188,7 +188,7 @@ export function pageAddAnonRmap(kernel: Kernel, pfn: Pfn, vma: Vma, page: number
 export function pageRemoveRmap(kernel: Kernel, pfn: Pfn): void {
   touch(pfn, 'page.mapcount', AccessMode.write)
   const left = --kernel.pages.mapcount[pfn]
-  if (left < 0) fail(`mapcount ${left} < 0 (pfn ${pfn})`)
+  if (left < 0) violate('I-CNT', `mapcount ${left} < 0 (pfn ${pfn})`)
 }
 
 /**
@@ -196,7 +196,7 @@ export function pageRemoveRmap(kernel: Kernel, pfn: Pfn): void {
  * anon_vma is not a descendant of the old one. @kernel page_move_anon_rmap, folio_move_anon_rmap
  */
 export function pageMoveAnonRmap(kernel: Kernel, pfn: Pfn, vma: Vma, page: number): void {
-  if (vma.anonVma === null) fail(`area [${vma.start},${vma.end}) has no anon_vma`)
+  if (vma.anonVma === null) violate('I-RMAP', `area [${vma.start},${vma.end}) has no anon_vma`)
   touch(pfn, 'page.mapping', AccessMode.write)
   kernel.pages.mapping[pfn] = vma.anonVma.index * 2 + PAGE_MAPPING_ANON
   if (kernel.has('remap-index')) kernel.pages.index[pfn] = vma.indexOf(page)

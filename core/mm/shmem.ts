@@ -13,7 +13,7 @@
  * Source: mm/shmem.c.
  * @kernel shmem_fault, shmem_get_folio_gfp, do_fault, shmem_add_to_page_cache
  */
-import { fail } from '../base/assert.ts'
+import { fail, violate } from '../base/assert.ts'
 import { touch } from '../engine/footprint.ts'
 import { AccessMode, type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
@@ -56,7 +56,7 @@ export class OpenFile {
 export function putInode(kernel: Kernel, inode: ShmemInode): void {
   touch(inode.id, 'inode.refs', AccessMode.write)
   if (--inode.refs > 0) return
-  if (inode.refs < 0) fail(`inode ${inode.id} has ${inode.refs} references`)
+  if (inode.refs < 0) violate('I-UAF', `inode ${inode.id} has ${inode.refs} references`)
   for (const pfn of inode.cache.values()) kernel.pages.put(pfn)
   inode.cache.clear()
 }

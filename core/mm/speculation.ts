@@ -47,7 +47,7 @@ export class Speculation implements FaultGuard {
     const lock = kernel.pteLock(slot)
     for (;;) {
       // 1.
-      irqDisable(k.cpu)
+      irqDisable(k.cpu, k)
       // 2.
       yield read(vma.id, 'vma.vm_sequence')
       // 3.

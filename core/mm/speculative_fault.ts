@@ -150,7 +150,7 @@ function* snapshot(
   sinceNs: number,
 ): Proc<Vmf | Reason> {
   const isV12 = mm.kernel.faultPath === 'speculative'
-  irqDisable(k.cpu)
+  irqDisable(k.cpu, k)
   if (k.stepping) yield read(mm.id, 'pmd')
   const leaf = mm.table.node(page, 1)
   const slot = leaf * ENTRIES + (page & (ENTRIES - 1))

@@ -76,19 +76,23 @@ export function* handleUserfault(k: Thread, vmf: Vmf, reason: UserfaultReason): 
   // 8.
   const waiter: UserfaultWaiter = {
     task: k,
+    uffd,
     page,
     store: vmf.store,
+    reason,
     message: messageOf(k, uffd, vmf, reason),
     woken: false,
     gone: false,
+    answered: false,
   }
+  if (k.stepping) kernel.userfaults.add(waiter)
   yield* uffd.pendingLock.lock(k)
   if (k.stepping) yield write(uffd.id, 'uffd.fault_pending_wqh')
   uffd.pending.add(waiter)
   uffd.pendingLock.unlock(k)
   k.park(WAIT + page)
   // 9. Pairs with the store of the PTE before the look at the queues in uffd_wake.ts.
-  const mustWait = !kernel.has('uffd-must-wait') || (yield* userfaultfdMustWait(k, vmf, reason))
+  const mustWait = !kernel.has('uffd-must-wait') || (yield* userfaultfdMustWait(k, vmf, waiter))
   // 10.
   releaseFaultLock(k, vmf)
   // 11.
@@ -110,6 +114,7 @@ export function* handleUserfault(k: Thread, vmf: Vmf, reason: UserfaultReason): 
     uffd.pendingLock.unlock(k)
   }
   waiter.gone = true
+  if (k.stepping) kernel.userfaults.delete(waiter)
   // 13.
   return 'retry'
 }
@@ -135,9 +140,15 @@ function messageOf(k: Thread, uffd: Userfaultfd, vmf: Vmf, reason: UserfaultReas
   }
 }
 
-/** None and markers mean missing; a write-protect fault also waits while the PTE lacks W. @kernel userfaultfd_must_wait */
-function* userfaultfdMustWait(k: Thread, vmf: Vmf, reason: UserfaultReason): Proc<boolean> {
+/** @kernel userfaultfd_must_wait */
+function* userfaultfdMustWait(k: Thread, vmf: Vmf, waiter: UserfaultWaiter): Proc<boolean> {
   const pte = yield* lookUnderLock(k, vmf)
+  waiter.answered = false
+  return mustWaitFor(pte, waiter.reason)
+}
+
+/** None and markers mean missing; a write-protect fault also waits while the PTE lacks W. */
+export function mustWaitFor(pte: Pte, reason: number): boolean {
   if (pte === PTE_NONE) return true
   if (!ptePresent(pte)) return swapKind(pte) === 'marker'
   return reason === VM_UFFD_WP && !pteWritable(pte)

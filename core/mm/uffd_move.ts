@@ -29,7 +29,7 @@ import { pageAnonVma } from './rmap.ts'
 import { flushTlbPage } from './tlb_flush.ts'
 import { UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES, UFFDIO_MOVE_MODE_DONTWAKE } from './uffd_abi.ts'
 import { validateRange } from './uffd_api.ts'
-import { wakeUserfault } from './uffd_wake.ts'
+import { noteAnswered, wakeUserfault } from './uffd_wake.ts'
 import type { Userfaultfd } from './userfaultfd.ts'
 import { VM_LOCKED, VM_READ, VM_SHARED, VM_WRITE, type Vma } from './vma.ts'
 
@@ -57,7 +57,10 @@ export function* uffdMove(
   const moved = yield* movePages(k, uffd, dstStart, pageOfAddress(src), length / 4096, mode)
   if (moved < 0) return failed(moved)
   // 10.
-  if ((mode & UFFDIO_MOVE_MODE_DONTWAKE) === 0) yield* wakeUserfault(k, uffd, dstStart, dstStart + moved / 4096)
+  if ((mode & UFFDIO_MOVE_MODE_DONTWAKE) === 0) {
+    yield* wakeUserfault(k, uffd, dstStart, dstStart + moved / 4096)
+    noteAnswered(k, uffd, dstStart, dstStart + moved / 4096)
+  }
   return { result: moved === length ? 0 : ERRNO.EAGAIN, done: moved }
 }
 

@@ -57,6 +57,16 @@ function* lookAndWake(k: Thread, uffd: Userfaultfd, start: number, end: number):
   uffd.pendingLock.unlock(k)
 }
 
+/**
+ * A call that resolves [start, end), or wakes it, is about to return: nobody may sleep on these pages any more while they are
+ * there. For whoever checks; step gear.
+ */
+export function noteAnswered(k: Thread, uffd: Userfaultfd, start: number, end: number): void {
+  if (!k.stepping) return
+  for (const waiter of uffd.mm.kernel.userfaults)
+    if (waiter.uffd === uffd && waiter.page >= start && waiter.page < end) waiter.answered = true
+}
+
 /** Chooses the waiters in [start, end), and marks them as woken. @kernel userfaultfd_wake_function */
 export function wakesRange(start: number, end: number): (w: UserfaultWaiter) => boolean {
   return (w) => {
@@ -74,5 +84,6 @@ export function* userfaultfdWake(k: Thread, uffd: Userfaultfd, start: number, le
   if (bad !== 0) return bad
   const page = pageOfAddress(start)
   yield* wakeUserfault(k, uffd, page, page + length / 4096)
+  noteAnswered(k, uffd, page, page + length / 4096)
   return 0
 }

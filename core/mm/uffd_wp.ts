@@ -26,7 +26,7 @@ import { MARKER_POISON, MARKER_UFFD_WP, makeMarker, swapKind, swapValue } from '
 import { flushTlbRange } from './tlb_flush.ts'
 import { UFFDIO_WRITEPROTECT_MODE_DONTWAKE, UFFDIO_WRITEPROTECT_MODE_WP } from './uffd_abi.ts'
 import { validateRange } from './uffd_api.ts'
-import { wakeUserfault } from './uffd_wake.ts'
+import { noteAnswered, wakeUserfault } from './uffd_wake.ts'
 import type { Userfaultfd } from './userfaultfd.ts'
 import { VM_SHARED, VM_UFFD_WP, VM_WRITE, type Vma } from './vma.ts'
 
@@ -54,7 +54,10 @@ export function* uffdWriteprotect(k: Thread, uffd: Userfaultfd, start: number, l
   uffd.mapChangingLock.upRead(k)
   mm.mmapLock.upRead(k)
   // 6.
-  if (result === 0 && !arm && !dontWake) yield* wakeUserfault(k, uffd, first, end)
+  if (result === 0 && !arm && !dontWake) {
+    yield* wakeUserfault(k, uffd, first, end)
+    noteAnswered(k, uffd, first, end)
+  }
   return result
 }
 

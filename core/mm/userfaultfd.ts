@@ -36,6 +36,11 @@ export interface UserfaultWaiter {
   woken: boolean
   /** The thread went on: the entry was on its stack. */
   gone: boolean
+  readonly uffd: Userfaultfd
+  /** One of the modes of registration, as an area's flag. */
+  readonly reason: number
+  /** A call that resolves its page has returned since it looked at the PTE last: it must not sleep on what is there (I-WAIT). */
+  answered: boolean
 }
 
 /** One thread that changed the layout and sleeps until somebody has read about it. */

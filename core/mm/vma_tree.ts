@@ -28,6 +28,11 @@ export class VmaTree {
     this.#rb = new VmaRb(mm.id)
   }
 
+  /** The lowest area; the others follow by `next`. The list is whole after every step, also while the tree turns. */
+  get first(): Vma | null {
+    return this.#first
+  }
+
   /** In order of address. */
   get areas(): readonly Vma[] {
     const out: Vma[] = []

@@ -17,7 +17,7 @@
  *
  * @kernel lock_acquire, lock_release, might_sleep, lockdep_assert_held
  */
-import { fail } from '../base/assert.ts'
+import { fail, violate } from '../base/assert.ts'
 import type { LockMode, LockWatch } from '../engine/lock_watch.ts'
 import type { Task } from '../engine/task.ts'
 import { Cpu } from '../hw/cpu.ts'
@@ -101,7 +101,7 @@ export class Lockdep implements LockWatch {
       held.splice(i, 1)
       return
     }
-    this.#report(task, held, `gives back ${label} ${object}, which it does not hold`)
+    fail(account(task, held, `gives back ${label} ${object}, which it does not hold`, []))
   }
 
   waitsForInterrupts(task: Task): void {
@@ -117,7 +117,7 @@ export class Lockdep implements LockWatch {
 
   ends(task: Task): void {
     const held = this.#held.get(task)
-    if (held !== undefined && held.length > 0) this.#report(task, held, 'ends')
+    if (held !== undefined && held.length > 0) fail(account(task, held, 'ends', []))
     this.#held.delete(task)
   }
 
@@ -203,10 +203,14 @@ export class Lockdep implements LockWatch {
   }
 
   #report(task: Task, held: readonly Held[], what: string, path: readonly Edge[] = []): never {
-    const lines = [`lockdep: ${task.name} ${what}`, `  ${task.name} at ${task.nowNs} holds ${describe(held)}`]
-    for (const edge of path) lines.push(`  ${edge.from} > ${edge.to}: ${edge.witness}`)
-    fail(lines.join('\n'))
+    violate('I-DEAD', account(task, held, what, path))
   }
+}
+
+function account(task: Task, held: readonly Held[], what: string, path: readonly Edge[]): string {
+  const lines = [`lockdep: ${task.name} ${what}`, `  ${task.name} at ${task.nowNs} holds ${describe(held)}`]
+  for (const edge of path) lines.push(`  ${edge.from} > ${edge.to}: ${edge.witness}`)
+  return lines.join('\n')
 }
 
 /** Whether others may wait for what is held so: not for a sequence count, nor for an RCU reader, which never sleeps. */

@@ -9,7 +9,7 @@
  * Source: include/linux/refcount.h.
  * @kernel refcount_t, refcount_inc_not_zero, refcount_dec_and_test
  */
-import { fail, violate } from '../base/assert.ts'
+import { violate } from '../base/assert.ts'
 import { touch } from '../engine/footprint.ts'
 import { AccessMode } from '../engine/op.ts'
 
@@ -21,7 +21,7 @@ export class Refcounted {
 
   get(): void {
     touch(0, this.name, AccessMode.acquireShared)
-    if (this.refs <= 0) fail(`${this.name} is referenced at count ${this.refs}`)
+    if (this.refs <= 0) violate('I-UAF', `${this.name} is referenced at count ${this.refs}`)
     this.refs++
   }
 
@@ -35,7 +35,7 @@ export class Refcounted {
 
   /** True when this was the last reference; the object is freed then. */
   put(): boolean {
-    if (this.refs <= 0) fail(`${this.name} is put at count ${this.refs}`)
+    if (this.refs <= 0) violate('I-UAF', `${this.name} is put at count ${this.refs}`)
     this.refs--
     touch(0, this.name, this.refs > 0 ? AccessMode.releaseShared : AccessMode.write)
     if (this.refs > 0) return false

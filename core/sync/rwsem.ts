@@ -12,7 +12,7 @@
  * Source: kernel/locking/rwsem.c.
  * @kernel down_read, up_read, down_write, up_write, down_read_trylock, down_write_trylock
  */
-import { fail } from '../base/assert.ts'
+import { fail, violate } from '../base/assert.ts'
 import { touch } from '../engine/footprint.ts'
 import { AccessMode, BLOCK, type Gate, NOTHING, type Proc, QUANTUM } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'
@@ -134,7 +134,7 @@ export class Rwsem {
   }
 
   *#wait(k: Task, write: boolean, subclass: number): Proc<void> {
-    if (k.stepping && this.writer === k) fail(`${k.name} takes ${this.label} ${this.id} while writing it`)
+    if (k.stepping && this.writer === k) violate('I-DEAD', `${k.name} takes ${this.label} ${this.id} while writing it`)
     if (k.stepping) {
       const gate = this.queues ? undefined : write ? this.#writeGate : this.#readGate
       // Whoever joins a queue changes it for all.
@@ -142,11 +142,11 @@ export class Rwsem {
       yield { kind: 'access', mode, object: this.id, label: this.label, gate }
     }
     if (write ? this.tryWrite(k, subclass) : this.tryRead(k, subclass)) return
-    if (this.writer === k) fail(`${k.name} takes ${this.label} ${this.id} while writing it`)
+    if (this.writer === k) violate('I-DEAD', `${k.name} takes ${this.label} ${this.id} while writing it`)
     const waiter: Waiter = { task: k, write, granted: false }
     this.#queue.push(waiter)
     while (!waiter.granted) {
-      k.park(`${this.label} ${this.id}`, this.writer)
+      k.park(`${this.label} ${this.id}`, () => this.writer)
       yield BLOCK
     }
     if (write) this.#enterWrite(k, subclass)

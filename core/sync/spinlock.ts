@@ -11,7 +11,7 @@
  * Source: kernel/locking/spinlock.c; mm/userfaultfd.c (two at once).
  * @kernel spin_lock, spin_trylock, spin_unlock
  */
-import { fail } from '../base/assert.ts'
+import { fail, violate } from '../base/assert.ts'
 import { touch } from '../engine/footprint.ts'
 import type { LockWatch } from '../engine/lock_watch.ts'
 import { AccessMode, type AccessOp, type Gate, NOTHING, type Proc } from '../engine/op.ts'
@@ -51,7 +51,7 @@ export class Spinlock {
 
   *#lockStep(k: Task, subclass: number): Proc<void> {
     k.lockdep?.asks(k, this.label, this.id, 'spin', subclass)
-    if (this.holder === k) fail(`${k.name} takes ${this.label} ${this.id} twice`)
+    if (this.holder === k) violate('I-DEAD', `${k.name} takes ${this.label} ${this.id} twice`)
     yield this.announce()
     this.holder = k
     k.lockdep?.takes(k, this.label, this.id, 'spin', subclass)

@@ -190,7 +190,7 @@ describe('a deadlock', () => {
       for (const lock of [first, second]) {
         yield write(lock, 'lock')
         while (held[lock]) {
-          k.park(`lock ${lock}`, held[lock])
+          k.park(`lock ${lock}`, () => held[lock] ?? null)
           yield BLOCK
         }
         held[lock] = k

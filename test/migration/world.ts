@@ -6,8 +6,8 @@
  * end depends on the guest alone, neither on the gear nor on the resolver nor on the schedule.
  */
 import { Prng } from '../../core/base/prng.ts'
-import { mapcountEqualsPtes, noFrameLeaks, rmapFindsEveryMapping } from '../../core/checkers/accounting.ts'
 import { ConsistencyCheck } from '../../core/checkers/consistency.ts'
+import { brokenAtRest } from '../../core/checkers/invariants.ts'
 import { Execution } from '../../core/engine/execution.ts'
 import { BLOCK, type Proc, QUANTUM } from '../../core/engine/op.ts'
 import { Timeline } from '../../core/engine/timeline.ts'
@@ -238,10 +238,6 @@ export class World {
     if (this.check.first !== null) return this.check.first.message
     if (this.incoming.map.states.some((s) => s !== PageMapState.received)) return 'a page was not received'
     if (this.incoming.duplicates > 0) return `${this.incoming.duplicates} pages came twice`
-    for (const process of [this.from, this.to]) {
-      const wrong = mapcountEqualsPtes([process]) ?? rmapFindsEveryMapping([process]) ?? noFrameLeaks([process])
-      if (wrong !== null) return wrong
-    }
-    return null
+    return brokenAtRest({ kernels: [this.source.kernel, this.destination.kernel] })?.message ?? null
   }
 }

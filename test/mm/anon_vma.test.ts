@@ -160,7 +160,7 @@ describe('the end', () => {
         const mm = family[who]?.mm
         if (mm !== undefined) rig.call((k) => exitMmap(k, mm))
         const left = order.slice(n + 1).flatMap((i) => family[i] ?? [])
-        if (left.length > 0) expect(rig.audit(left)).toBeNull()
+        if (left.length > 0) expect(rig.audit()).toBeNull()
       })
       expect(root?.refcount).toBe(0)
       expect(rig.kernel.anonVmas.live).toBe(0)

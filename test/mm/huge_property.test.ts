@@ -100,7 +100,7 @@ class Model {
   /** What is wrong, or null: the books, rss, and every page that is mapped. */
   wrong(): string | null {
     const { rig, child } = this
-    const books = rig.audit(child === null ? [rig.process] : [rig.process, child.process])
+    const books = rig.audit()
     return (
       books ??
       this.#wrongPages(rig.process, this.parent) ??

@@ -6,21 +6,14 @@
  * Pages are page numbers of the process's window; system calls take addresses, which `at` makes.
  */
 import { Prng } from '../../core/base/prng.ts'
-import {
-  everyHugePmdHasItsTable,
-  mapcountEqualsPtes,
-  noFrameLeaks,
-  rmapFindsEveryMapping,
-  swapCountsEqualEntries,
-} from '../../core/checkers/accounting.ts'
-import { rightsAreThoseOfTheArea } from '../../core/checkers/permissions.ts'
-import { sequencesAreEven } from '../../core/checkers/sequence.ts'
-import { tlbsMatchPageTables } from '../../core/checkers/tlb.ts'
+import type { State } from '../../core/checkers/invariant.ts'
+import { brokenAtRest } from '../../core/checkers/invariants.ts'
 import { Execution, type Outcome, type Scheduler } from '../../core/engine/execution.ts'
 import type { Proc } from '../../core/engine/op.ts'
 import { Timeline } from '../../core/engine/timeline.ts'
 import { random } from '../../core/explore/schedulers.ts'
 import type { Cpu, Thread } from '../../core/hw/cpu.ts'
+import type { CpuPreset } from '../../core/hw/preset.ts'
 import { ZEN5 } from '../../core/hw/presets/zen5.ts'
 import { pmdHuge, ptePfn, ptePresent } from '../../core/hw/pte.ts'
 import { Identity, Machine } from '../../core/machine/machine.ts'
@@ -67,6 +60,7 @@ export interface RigOptions {
   readonly without?: readonly ProtectionName[]
   /** Pages of a swap device. */
   readonly swap?: number
+  readonly preset?: CpuPreset
 }
 
 /** Where a spawned thread's result lands. */
@@ -90,7 +84,7 @@ export class Rig {
     this.machine = new Machine(
       {
         name: 'destination',
-        preset: ZEN5,
+        preset: options.preset ?? ZEN5,
         frames: options.frames ?? 128,
         windowPages: options.windowPages ?? 1024,
         without: new Set(options.without ?? []),
@@ -141,11 +135,12 @@ export class Rig {
     return handle.thread
   }
 
-  /** Runs until all spawned threads are done, or nothing can run any more. */
-  run(maxSteps = 200_000): Outcome {
-    if (this.engine instanceof Execution) return this.engine.run(this.engine.step + maxSteps)
+  /** Runs until all spawned threads are done, or nothing can run any more. `afterStep`: step gear. */
+  run(maxSteps = 200_000, afterStep: (step: number) => void = () => {}): Outcome {
+    const { engine } = this
+    if (engine instanceof Execution) return engine.run(engine.step + maxSteps, () => afterStep(engine.step))
     for (;;) {
-      const state = this.engine.run(maxSteps)
+      const state = engine.run(maxSteps)
       if (state === 'idle') return this.#handles.every((h) => h.done) ? 'done' : 'deadlock'
       return state === 'running' ? 'bound' : 'done'
     }
@@ -174,9 +169,7 @@ export class Rig {
   /** fork(2) on CPU `n`: the child as a process. */
   fork(n = 0, parent = this.process): Process {
     const mm = this.call((k) => fork(k, parent.mm), n, parent)
-    const child = new Process(this.machine)
-    child.mm.table.destroy()
-    return Object.assign(child, { mm })
+    return new Process(this.machine, mm)
   }
 
   /** Maps `pages` anonymous pages at the lowest gap that is a multiple of `align`; returns the first. */
@@ -237,18 +230,16 @@ export class Rig {
     return mm.tree.areas.map((v) => [v.start, v.end])
   }
 
-  /** The first thing wrong with the books, or null. Nothing may be in flight. */
-  audit(processes: readonly Process[] = [this.process]): string | null {
-    return (
-      mapcountEqualsPtes(processes) ??
-      rmapFindsEveryMapping(processes) ??
-      noFrameLeaks(processes) ??
-      swapCountsEqualEntries(processes) ??
-      everyHugePmdHasItsTable(processes) ??
-      tlbsMatchPageTables(processes) ??
-      rightsAreThoseOfTheArea(processes) ??
-      sequencesAreEven(processes)
-    )
+  /** The machine as a check sees it. */
+  get state(): State {
+    const kernels = [this.kernel]
+    return this.engine instanceof Execution ? { kernels, execution: this.engine } : { kernels }
+  }
+
+  /** The first invariant that does not hold, or null. Nothing may be in flight. */
+  audit(): string | null {
+    const broken = brokenAtRest(this.state)
+    return broken === null ? null : `${broken.invariant}: ${broken.message}`
   }
 }
 

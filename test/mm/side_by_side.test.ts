@@ -72,9 +72,7 @@ function* perform(k: Thread, rig: Rig, c: Call, children: Process[]): Proc<unkno
       return pfn > 0 ? yield* walkAndCount(k, rig, pfn) : 0
     }
     case 'fork': {
-      const child = new Process(rig.machine)
-      child.mm.table.destroy()
-      children.push(Object.assign(child, { mm: yield* fork(k, mm) }))
+      children.push(new Process(rig.machine, yield* fork(k, mm)))
       return 0
     }
   }
@@ -110,7 +108,7 @@ it('three threads with up to 4 calls each leave right books, and the end of all 
       })
       expect(rig.run(), rig.waits().join('; ')).toBe('done')
       const all = [rig.process, ...children]
-      expect(rig.audit(all)).toBeNull()
+      expect(rig.audit()).toBeNull()
       for (const { mm } of all) rig.call((k) => exitMmap(k, mm))
       expect([rig.kernel.pages.used, rig.kernel.anonVmas.live, rig.kernel.tables.nodesInUse]).toEqual([0, 0, 0])
     }),

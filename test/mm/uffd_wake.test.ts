@@ -9,15 +9,17 @@ import { WINDOW_BASE } from '../../core/mm/mm.ts'
 import { UFFD_EVENT_PAGEFAULT } from '../../core/mm/uffd_abi.ts'
 import { userfaultfdWake, wakesRange, wakeUserfault } from '../../core/mm/uffd_wake.ts'
 import type { UserfaultWaiter } from '../../core/mm/userfaultfd.ts'
+import { VM_UFFD_MISSING } from '../../core/mm/vma.ts'
 import { at, failure, GEARS, P, seedsWhere } from './rig.ts'
 import { UffdRig } from './uffd_rig.ts'
 
 const asleep = ({ uffd }: UffdRig) => uffd.pending.length + uffd.fault.length
 
 function waiterAt(rig: UffdRig, page: number): UserfaultWaiter {
+  const { uffd } = rig
   const task = rig.machine.makeThread(`waiter ${page}`, rig.cpu(1))
   const message = { event: UFFD_EVENT_PAGEFAULT, flags: 0, address: at(page), ptid: 0 } as const
-  return { task, page, store: false, message, woken: false, gone: false }
+  return { task, uffd, page, store: false, reason: VM_UFFD_MISSING, message, woken: false, gone: false, answered: false }
 }
 
 describe('the choice', () => {
