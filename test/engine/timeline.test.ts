@@ -160,6 +160,20 @@ describe('a wake-up', () => {
     expect(went).toBe(true)
   })
 
+  it('is not needed by a task that changed its mind', () => {
+    let went = false
+    const { timeline } = clockTasks(1, [
+      function* (k) {
+        k.park('itself')
+        k.unpark()
+        yield* k.block()
+        went = true
+      },
+    ])
+    runToIdle(timeline)
+    expect(went).toBe(true)
+  })
+
   it('between park and a bare BLOCK is not lost either', () => {
     let went = false
     const { timeline } = clockTasks(1, [

@@ -116,8 +116,11 @@ describe('a wake', () => {
     const queue = new WaitQueue<Entry>(1, 'pages')
     const { tasks } = clockTasks(1, [function* () {}])
     const entry = { task: tasks[0] as Task, page: 1 }
+    expect(queue.has(entry)).toBe(false)
     queue.add(entry)
+    expect([queue.has(entry), queue.has({ ...entry })]).toEqual([true, false])
     expect([queue.remove(entry), queue.remove(entry), queue.wake(0, () => true)]).toEqual([true, false, 0])
+    expect(queue.has(entry)).toBe(false)
     expect(queue.shift()).toBeUndefined()
   })
 })
