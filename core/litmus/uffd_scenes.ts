@@ -14,9 +14,9 @@ import { type Actor, at, P, type World } from './world.ts'
 export const MISSING = 1
 export const WP = 2
 
-/** A descriptor of the process, after its handshake; a read of it never sleeps, as where it is polled. */
-export function openUffd(world: World, features = 0): Userfaultfd {
-  const uffd = sys.userfaultfd(world.process, O_NONBLOCK)
+/** A descriptor of the process, after its handshake; unless told otherwise a read of it never sleeps, as where it is polled. */
+export function openUffd(world: World, features = 0, flags = O_NONBLOCK): Userfaultfd {
+  const uffd = sys.userfaultfd(world.process, flags)
   assert(typeof uffd !== 'number', `userfaultfd answered ${String(uffd)}`)
   const { ret } = sys.uffdioApi(world.process, uffd, UFFD_API, features)
   assert(ret === 0, `UFFDIO_API answered ${ret}`)

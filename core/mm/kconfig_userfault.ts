@@ -52,6 +52,11 @@ export const USERFAULT_PROTECTIONS = [
     prevents: 'a manager takes the count of the call before for progress, and skips a page (R62)',
   },
   {
+    name: 'uffd-read-parks-first',
+    meaning: 'a reader of the descriptor is about to sleep, and can be woken, before it looks for a message',
+    prevents: 'a fault that comes right after the look is never read, and both sleep for ever',
+  },
+  {
     name: 'uffd-waiter-removal',
     meaning: 'a thread that goes on without having been woken takes itself off its queue',
     prevents: 'the next wake-up or read finds an entry whose stack frame is gone (R55)',

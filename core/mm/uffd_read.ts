@@ -41,14 +41,18 @@ export function* userfaultfdRead(k: Thread, uffd: Userfaultfd, bytes: number): P
   }
 }
 
+/** What a reader sleeps for. */
+const NEWS = 'a userfault message to read'
+
 /** @kernel userfaultfd_ctx_read */
 export function* nextMessage(k: Thread, uffd: Userfaultfd, noWait: boolean): Proc<UffdMessage | number> {
   const self = { task: k }
   yield* uffd.fdLock.lock(k)
   uffd.fd.add(self)
+  const parksFirst = uffd.mm.kernel.has('uffd-read-parks-first')
   let answer: UffdMessage | number
   for (;;) {
-    k.park('a userfault message to read')
+    if (parksFirst) k.park(NEWS)
     // 1. and 2.
     const message = (yield* takeFault(k, uffd)) ?? (yield* takeEvent(k, uffd))
     if (message !== null) {
@@ -61,6 +65,7 @@ export function* nextMessage(k: Thread, uffd: Userfaultfd, noWait: boolean): Pro
     else if (k.fatalSignal) answer = ERRNO.EINTR
     else if (noWait) answer = ERRNO.EAGAIN
     else {
+      if (!parksFirst) k.park(NEWS)
       uffd.fdLock.unlock(k)
       if (k.parked) yield BLOCK
       yield* uffd.fdLock.lock(k)

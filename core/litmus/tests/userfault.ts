@@ -2,7 +2,7 @@
  * Litmus tests of sleeping on a missing page and being woken: no order of the two loses the wake-up.
  * Source: fs/userfaultfd.c.
  */
-import { sys, UFFDIO_WRITEPROTECT_MODE_WP } from '../../machine/syscall.ts'
+import { sys, UFFD_MSG_BYTES, UFFDIO_WRITEPROTECT_MODE_WP } from '../../machine/syscall.ts'
 import { expectEqual, type Litmus } from '../litmus.ts'
 import { loadWord } from '../scenes.ts'
 import { isPresent, MISSING, openUffd, register, WP, watched } from '../uffd_scenes.ts'
@@ -67,6 +67,33 @@ export const USERFAULT: readonly Litmus[] = [
         judge: () =>
           manager.value === 'there before' ? null : expectEqual('I-ZERO', 'UFFDIO_COPY to a missing page', 0, manager.value),
         outcome: () => `toucher=${toucher.value?.value} manager=${manager.value}`,
+      }
+    },
+  },
+  {
+    name: 'fault-against-read',
+    title: 'A reader goes to sleep while the fault that it waits for comes in',
+    result: 'never',
+    refs: [],
+    protections: ['uffd-read-parks-first'],
+    memoryModel: 'sc',
+    start: `${MISSING_PAGE}
+      toucher: load dst           manager: read(uffd), which may sleep, then UFFDIO_COPY dst <- src`,
+    world: {},
+    build(world) {
+      const src = world.map(1)
+      world.store(src, 100)
+      const dst = world.map(1)
+      const uffd = openUffd(world, 0, 0)
+      register(world, uffd, dst)
+      const toucher = world.actor('toucher', 0, (k) => sys.load(k, world.process, at(dst)))
+      world.actor('manager', 1, function* (k) {
+        yield* sys.uffdRead(k, uffd, UFFD_MSG_BYTES)
+        yield* sys.uffdioCopy(k, world.process, uffd, at(dst), at(src), P, 0)
+      })
+      return {
+        judge: () => expectEqual('I-LIN', 'what the toucher loads', 100, toucher.value?.value),
+        outcome: () => `toucher=${toucher.value?.value}`,
       }
     },
   },
