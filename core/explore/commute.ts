@@ -42,7 +42,10 @@ interface Step {
 
 interface Run {
   readonly steps: readonly Step[]
+  /** How it ended, in a word. */
   readonly end: string
+  /** It ended because something broke. */
+  readonly broken: boolean
 }
 
 /** Null if nothing was found to disagree in so many random runs. */
@@ -92,7 +95,7 @@ class Comparison {
     while (walk.violation === null && ready.length > 0 && steps.length < STEP_LIMIT) {
       const wanted = schedule[steps.length]
       const task = steps.length < schedule.length ? ready.find((t) => t.id === wanted) : ready[this.prng.below(ready.length)]
-      if (task === undefined) return { steps, end: `task ${wanted} is not ready` }
+      if (task === undefined) return { steps, end: `task ${wanted} is not ready`, broken: false }
       const before = walk.execution.tasks
         .filter((t) => t !== task)
         .map((t) => ({ task: t, next: this.#next(walk, t), was: ready.includes(t) }))
@@ -109,7 +112,7 @@ class Comparison {
       }
     }
     if (walk.violation === null && ready.length === 0) walk.end()
-    return { steps, end: walk.violation?.invariant ?? walk.run.outcome() }
+    return { steps, end: walk.violation?.invariant ?? walk.run.outcome(), broken: walk.violation !== null }
   }
 
   /** What a task is about to touch, as far as it has announced. */
@@ -145,6 +148,8 @@ class Comparison {
 
 /** Where the run that exchanged the steps at `depth` and after it goes another way; null if nowhere. */
 function difference(one: Run, other: Run, depth: number, names: Names): string | null {
+  // Both ways round break the same; one may have done so a step earlier.
+  if (one.broken && other.broken && one.end === other.end) return null
   for (let i = depth; i < one.steps.length; i++) {
     const mine = one.steps[i]
     const theirs = other.steps[i === depth ? depth + 1 : i === depth + 1 ? depth : i]
