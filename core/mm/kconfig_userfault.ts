@@ -22,6 +22,11 @@ export const USERFAULT_PROTECTIONS = [
     prevents: 'a page placed in between leaves the thread asleep for ever (R52)',
   },
   {
+    name: 'uffd-must-wait-entries',
+    meaning: 'that look takes an entry of swap or of page migration for a page that is there',
+    prevents: 'a page that is placed and then migrated leaves the thread asleep for ever (R52)',
+  },
+  {
     name: 'uffd-refile-seq',
     meaning: 'whoever looks for waiters asks again while a reader moves one from pending to fault',
     prevents: 'a wake-up finds both queues empty for that moment and leaves the thread asleep for ever (R53)',

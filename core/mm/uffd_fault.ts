@@ -144,12 +144,14 @@ function messageOf(k: Thread, uffd: Userfaultfd, vmf: Vmf, reason: UserfaultReas
 function* userfaultfdMustWait(k: Thread, vmf: Vmf, waiter: UserfaultWaiter): Proc<boolean> {
   const pte = yield* lookUnderLock(k, vmf)
   waiter.answered = false
-  return mustWaitFor(pte, waiter.reason)
+  const takesForMissing = !ptePresent(pte) && !vmf.mm.kernel.has('uffd-must-wait-entries')
+  return takesForMissing || mustWaitFor(pte, waiter.reason)
 }
 
 /** None and markers mean missing; a write-protect fault also waits while the PTE lacks W. */
 export function mustWaitFor(pte: Pte, reason: number): boolean {
   if (pte === PTE_NONE) return true
+  // A page in swap or on its way to another frame was placed already.
   if (!ptePresent(pte)) return swapKind(pte) === 'marker'
   return reason === VM_UFFD_WP && !pteWritable(pte)
 }

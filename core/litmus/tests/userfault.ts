@@ -3,6 +3,7 @@
  * Source: fs/userfaultfd.c.
  */
 import { sys, UFFD_MSG_BYTES, UFFDIO_WRITEPROTECT_MODE_WP } from '../../machine/syscall.ts'
+import { migratePage } from '../../mm/migrate.ts'
 import { expectEqual, type Litmus } from '../litmus.ts'
 import { loadWord } from '../scenes.ts'
 import { isPresent, MISSING, openUffd, register, WP, watched } from '../uffd_scenes.ts'
@@ -36,6 +37,41 @@ export const USERFAULT: readonly Litmus[] = [
       return {
         judge: () => expectEqual('I-LIN', 'what the toucher loads', 100, toucher.value?.value),
         outcome: () => `toucher=${toucher.value?.value} placer=${placer.value?.ret}`,
+      }
+    },
+  },
+  {
+    name: 'fault-against-migration',
+    title: 'A thread sleeps on a page that is there, and only on its way to another frame',
+    result: 'never',
+    refs: ['R52'],
+    protections: ['uffd-must-wait-entries'],
+    memoryModel: 'sc',
+    start: `${MISSING_PAGE}
+      toucher: load dst           placer: UFFDIO_COPY dst <- src, then page migration of dst`,
+    history: {
+      story:
+        'The second look of a fault asks whether the page is still missing. When huge pages became migratable it took everything that is not present for missing, an entry of page migration too: the thread went to sleep on a page that had been placed, and that nobody would wake it for. Huang Ying found it in November 2017.',
+      sources: [
+        'a365ac09d334 ("mm, userfaultfd, THP: avoid waiting when PMD under THP migration")',
+        'linux-mm, 7 December 2017, <20171207011752.3292-1-ying.huang@intel.com>',
+      ],
+    },
+    world: {},
+    build(world) {
+      const { uffd, src, dst } = watched(world)
+      const { kernel } = world
+      const toucher = world.actor('toucher', 0, (k) => sys.load(k, world.process, at(dst)))
+      world.actor('placer', 1, function* (k) {
+        yield* sys.uffdioCopy(k, world.process, uffd, at(dst), at(src), P, 0)
+        const pfn = world.frame(dst)
+        // Whoever migrates a page has taken it off its list first, with a reference.
+        kernel.pages.get(pfn)
+        return yield* migratePage(k, kernel, pfn)
+      })
+      return {
+        judge: () => expectEqual('I-LIN', 'what the toucher loads', 100, toucher.value?.value),
+        outcome: () => `toucher=${toucher.value?.value}`,
       }
     },
   },
