@@ -44,11 +44,13 @@ export function* callOnCpus(k: Thread, targets: readonly Cpu[], handle: (cpu: Cp
   for (const cpu of targets) {
     if (cpu === k.cpu) continue
     sent++
+    touch(k.id, 'ipi.waiting', AccessMode.write)
     waiting.push(cpu)
     yield write(cpu.id, 'cpu.ipi')
     cpu.pending.push({
       handle: () => handle(cpu),
       acknowledge: () => {
+        touch(k.id, 'ipi.waiting', AccessMode.write)
         waiting.splice(waiting.indexOf(cpu), 1)
         if (waiting.length === 0) k.wake(k.nowNs)
       },

@@ -6,8 +6,14 @@
  */
 import { bench, describe } from 'vitest'
 import { Prng } from '../../core/base/prng.ts'
-import type { Proc } from '../../core/engine/op.ts'
+import { type Proc, write } from '../../core/engine/op.ts'
 import { Timeline } from '../../core/engine/timeline.ts'
+import { searchDfs } from '../../core/explore/dfs.ts'
+import { searchDpor } from '../../core/explore/dpor.ts'
+import { searchPct } from '../../core/explore/pct.ts'
+import type { Program } from '../../core/explore/program.ts'
+import { searchRandom } from '../../core/explore/random.ts'
+import { finish } from '../../core/explore/search.ts'
 import { LackeyWorkload } from '../../core/guest/lackey.ts'
 import { Zipf } from '../../core/guest/zipf.ts'
 import { Cpu, type Thread } from '../../core/hw/cpu.ts'
@@ -22,6 +28,7 @@ import { MigrationRun } from '../../core/run/migration_run.ts'
 import { DEFAULT_OPTIONS, type Resolver } from '../../core/run/options.ts'
 import { EventKind } from '../../core/trace/event.ts'
 import { Recorder } from '../../core/trace/recorder.ts'
+import { stepTasks } from '../engine/tasks.ts'
 
 const PAGES = 16_384
 const ACCESSES = 1 << 20
@@ -133,4 +140,31 @@ describe('lackey reader, 2 MB of text', () => {
     reader.feed(bytes)
     while (reader.fill(out) > 0);
   })
+})
+
+/** Three tasks of four steps on one word: every interleaving is a trace of its own. */
+const increments: Program = (scheduler) => {
+  const word = { value: 0 }
+  const body = function* (): Proc<void> {
+    for (let i = 0; i < 4; i++) {
+      yield write(0, 'word')
+      word.value++
+    }
+  }
+  const execution = stepTasks(scheduler, [body, body, body])
+  return { execution, check: () => null, finish: () => null, outcome: () => `${word.value}` }
+}
+
+describe('10,000 schedules of 12 steps, each run from the start', () => {
+  for (const [name, search] of [
+    ['random', searchRandom],
+    ['pct', searchPct],
+    ['dfs', searchDfs],
+    ['dpor', searchDpor],
+  ] as const) {
+    bench(name, () => {
+      const { schedules } = finish(search(increments, { schedules: 10_000 }))
+      if (schedules !== 10_000) throw new Error(`${schedules} schedules`)
+    })
+  }
 })

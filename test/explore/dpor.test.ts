@@ -6,10 +6,13 @@
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { type Proc, read, write } from '../../core/engine/op.ts'
 import { searchDfs } from '../../core/explore/dfs.ts'
 import { searchDpor } from '../../core/explore/dpor.ts'
+import type { Program } from '../../core/explore/program.ts'
 import { replayed } from '../../core/explore/replay.ts'
 import { finish } from '../../core/explore/search.ts'
+import { stepTasks } from '../engine/tasks.ts'
 import { program, small } from './random_toys.ts'
 import { type Deed, r, toy, w } from './toys.ts'
 
@@ -69,6 +72,41 @@ describe('traces and interleavings by hand', () => {
   ])('%s', (_, tasks, traces, interleavings) => {
     expect(counts(tasks)).toEqual({ verdict: 'verified', traces, interleavings })
   })
+})
+
+/** Task 0 looks for the last zero from the end on; task j sets word j to word j - 1 plus one. */
+function lastZero(n: number): Program {
+  return (scheduler) => {
+    const words = new Int32Array(n + 1)
+    let zero = n
+    const looks = function* (): Proc<void> {
+      for (zero = n; ; zero--) {
+        yield read(zero, 'word')
+        if (words[zero] === 0) return
+      }
+    }
+    const sets = (j: number) =>
+      function* (): Proc<void> {
+        yield read(j - 1, 'word')
+        const before = words[j - 1] ?? 0
+        yield write(j, 'word')
+        words[j] = before + 1
+      }
+    const bodies = [looks, ...Array.from({ length: n }, (_, i) => sets(i + 1))]
+    return { execution: stepTasks(scheduler, bodies), check: () => null, finish: () => null, outcome: () => `${zero} ${words}` }
+  }
+}
+
+describe('the last zero, from the paper', () => {
+  // n = 1: only word 1 is looked at before or after its write: 2. In general (n + 3) 2^(n - 2).
+  it.each([
+    [1, 2],
+    [2, 5],
+    [5, 64],
+    [8, 704],
+  ])('%i writers: %i traces', (n, traces) =>
+    expect(finish(searchDpor(lastZero(n)))).toMatchObject({ verdict: 'verified', traces }),
+  )
 })
 
 describe('against depth-first search of every step', () => {
