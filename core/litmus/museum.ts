@@ -6,6 +6,7 @@
 import type { Litmus } from './litmus.ts'
 import { ANON_VMA } from './tests/anon_vma.ts'
 import { MFILL } from './tests/mfill.ts'
+import { PLAIN_COUNTER } from './tests/plain_counter.ts'
 import { POSTCOPY } from './tests/postcopy.ts'
 import { PRECOPY } from './tests/precopy.ts'
 import { REMAP } from './tests/remap.ts'
@@ -30,6 +31,7 @@ export const MUSEUM: readonly Litmus[] = [
   ...SPECULATION,
   ...VMA_LIFETIME,
   ...VMA_LOCK,
+  ...PLAIN_COUNTER,
 ]
 
 /** The litmus test of that name, or null. */

@@ -35,6 +35,7 @@ import { MARKER_POISON, MARKER_UFFD_WP, makeMarker, makeMigrationEntry, makeSwap
 import { flushTlbRange } from './tlb_flush.ts'
 import { dupComplete, dupUserfaultfd, type ForkEvent } from './uffd_events.ts'
 import { userfaultfdWp } from './uffd_fault.ts'
+import { vmStatAccount } from './vm_stat.ts'
 import { VM_DONTCOPY, VM_LOCKED, VM_SHARED, Vma } from './vma.ts'
 import { shareBacking } from './vma_lifetime.ts'
 import { vmaWriteBegin, vmaWriteEnd } from './vma_sequence.ts'
@@ -56,6 +57,7 @@ export function* fork(k: Thread, parent: Mm): Proc<Mm> {
     yield* dupUserfaultfd(k, copy, child, events)
     yield* anonVmaFork(k, kernel, copy, vma)
     child.tree.insert(copy)
+    vmStatAccount(child, copy.flags, copy.end - copy.start)
     // 3. and 4. Odd meanwhile: a speculative copy now could lose what a CPU still writes through its TLB.
     const counts = kernel.has('fork-seq')
     if (counts) yield* vmaWriteBegin(k, parent, vma)

@@ -288,11 +288,19 @@ export const PROTECTIONS = [...KERNEL_PROTECTIONS, ...USERFAULT_PROTECTIONS, ...
  */
 export type RmapRecheck = 'slow-path' | 'both-paths' | 'page-lock'
 
+/**
+ * What tells a speculative fault of v12 that its area changed: a sequence count that every writer makes odd and even; or what
+ * Jerome Glisse proposed on 18 Apr 2019 and withdrew on 22 Apr: a plain counter that goes up when an area is deleted, and
+ * vm_flags, which are 0 then and are compared too.
+ */
+export type VmaCount = 'seqcount' | 'plain-counter'
+
 export interface Variants {
   rmapRecheck: RmapRecheck
+  vmaCount: VmaCount
 }
 
-export const DEFAULT_VARIANTS: Readonly<Variants> = { rmapRecheck: 'both-paths' }
+export const DEFAULT_VARIANTS: Readonly<Variants> = { rmapRecheck: 'both-paths', vmaCount: 'seqcount' }
 
 export type ProtectionName = (typeof PROTECTIONS)[number]['name']
 

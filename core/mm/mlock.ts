@@ -70,14 +70,20 @@ export function* mincore(k: Thread, mm: Mm, address: number, length: number): Pr
   const areas = mm.tree.overlapping(start, end)
   const resident: boolean[] = []
   for (const vma of areas) {
-    for (let page = Math.max(start, vma.start); page < Math.min(end, vma.end); page++) resident.push(isResident(mm, vma, page))
+    const last = Math.min(end, vma.end)
+    for (let page = Math.max(start, vma.start); page < last; page++) resident.push(yield* isResident(k, mm, vma, page))
   }
   mm.mmapLock.upRead(k)
   return coverage(areas, start, end) ? resident : ERRNO.ENOMEM
 }
 
-function isResident(mm: Mm, vma: Vma, page: number): boolean {
+/** Under the PTE lock: who has it now may be about to map a page. */
+function* isResident(k: Thread, mm: Mm, vma: Vma, page: number): Proc<boolean> {
+  const slot = mm.table.walk(page)
+  const lock = slot < 0 ? null : mm.kernel.pteLock(slot)
+  if (lock !== null) yield* lock.lock(k)
   const pte = mm.table.lookup(page)
+  lock?.unlock(k)
   if (ptePresent(pte)) return true
   if (pte !== PTE_NONE && swapKind(pte) !== 'marker') return false
   return vma.isShmem && inodeOf(vma).cache.has(vma.indexOf(page))

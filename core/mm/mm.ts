@@ -34,6 +34,9 @@ export class Mm {
   readonly #threads: Thread[] = []
   /** Pages mapped. */
   rss = 0
+  /** Pages of its areas, and of those that are data (vm_stat.ts). */
+  totalVm = 0
+  dataVm = 0
   /** Swap entries in the page tables. @kernel MM_SWAPENTS */
   swapEntries = 0
   /** Set with mmap_lock held for writing. */

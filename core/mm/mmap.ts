@@ -24,9 +24,18 @@ import { mpolEqual } from './mempolicy.ts'
 import { addressOf, type Mm, pageOfAddress } from './mm.ts'
 import { MmuGather } from './mmu_gather.ts'
 import { type UnmapEvent, unmapComplete, unmapPrep } from './uffd_events.ts'
+import { vmStatAccount } from './vm_stat.ts'
 import { VM_HUGETLB, VM_MAYREAD, VM_MAYWRITE, VM_READ, VM_WRITE, Vma } from './vma.ts'
 import { freeVma, shareBacking } from './vma_lifetime.ts'
-import { vmaLockWrite, vmaSequenceBegin, vmaSequenceEnd, vmaWriteBegin, vmaWriteEnd, vmaWriteGone } from './vma_sequence.ts'
+import {
+  vmaDelete,
+  vmaLockWrite,
+  vmaSequenceBegin,
+  vmaSequenceEnd,
+  vmaWriteBegin,
+  vmaWriteEnd,
+  vmaWriteGone,
+} from './vma_sequence.ts'
 import { unmapPageRange, zapPageRange } from './zap.ts'
 
 /** The first page of a window is never mapped, so that a zero is never a good address. */
@@ -69,6 +78,7 @@ export function* linkNew(k: Thread, mm: Mm, vma: Vma): Proc<void> {
   yield* vmaWriteBegin(k, mm, vma)
   yield* mm.tree.link(k, vma)
   yield* vmaWriteEnd(k, mm, vma)
+  vmStatAccount(mm, vma.flags, vma.end - vma.start)
 }
 
 /** @kernel __do_munmap */
@@ -111,6 +121,7 @@ function* detach(k: Thread, mm: Mm, start: number, end: number, events: UnmapEve
     yield* unmapPrep(k, vma, start, end, events)
     const part = yield* splitAt(k, mm, vma, start, end)
     yield* vmaLockWrite(k, mm, part)
+    yield* vmaDelete(k, mm, part)
     yield* mm.tree.unlink(k, part)
     gone.push(part)
   }
@@ -132,6 +143,7 @@ function* dropArea(k: Thread, mm: Mm, vma: Vma): Proc<void> {
   yield* vmaSequenceBegin(k, mm, vma)
   yield* unlinkAnonVmas(k, mm.kernel, vma)
   yield* vmaSequenceEnd(k, mm, vma)
+  vmStatAccount(mm, vma.flags, vma.start - vma.end)
   yield* freeVma(k, mm.kernel, vma)
 }
 

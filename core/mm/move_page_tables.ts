@@ -19,6 +19,7 @@ import { mergeAround } from './mmap.ts'
 import { swapKind, swapValue } from './swapops.ts'
 import { flushTlbRange } from './tlb_flush.ts'
 import { UFFD_FEATURE } from './uffd_abi.ts'
+import { vmStatAccount } from './vm_stat.ts'
 import { Vma } from './vma.ts'
 import { shareBacking } from './vma_lifetime.ts'
 import { vmaWriteBegin } from './vma_sequence.ts'
@@ -41,6 +42,7 @@ export function* copyVma(k: Thread, mm: Mm, vma: Vma, from: number, to: number, 
   // Linked odd, and odd it stays, also in what it merges into.
   if (mm.kernel.has('mremap-seq')) yield* vmaWriteBegin(k, mm, copy, 'v12', 1)
   yield* mm.tree.link(k, copy)
+  vmStatAccount(mm, copy.flags, pages)
   const moved = yield* mergeAround(k, mm, copy)
   return { moved, rmapLocks: moved !== copy && moved.pgoff <= vma.pgoff }
 }

@@ -18,6 +18,7 @@ import { type Mm, pageOfAddress } from './mm.ts'
 import { changeAreas } from './mmap.ts'
 import { makeMigrationEntry, migrationWritable, swapExclusive, swapKind, swapValue } from './swapops.ts'
 import { flushTlbRange } from './tlb_flush.ts'
+import { vmStatAccount } from './vm_stat.ts'
 import { VM_MAYWRITE, VM_READ, VM_WRITE, type Vma } from './vma.ts'
 
 /** The bits of a PTE that mprotect decides about. */
@@ -62,7 +63,9 @@ export function* mprotect(k: Thread, mm: Mm, address: number, length: number, pr
 
 /** 3. */
 function* changeRights(k: Thread, mm: Mm, part: Vma, rights: number): Proc<void> {
+  vmStatAccount(mm, part.flags, part.start - part.end)
   part.flags = (part.flags & ~(VM_READ | VM_WRITE)) | rights
+  vmStatAccount(mm, part.flags, part.end - part.start)
   yield* changeProtection(k, mm, part)
 }
 

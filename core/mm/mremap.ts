@@ -24,6 +24,7 @@ import { FIRST_PAGE, mergeAround, splitAt, unmapLocked } from './mmap.ts'
 import { copyVma, movePageTables } from './move_page_tables.ts'
 import { mremapComplete, mremapPrep, type UnmapEvent, unmapComplete } from './uffd_events.ts'
 import type { Userfaultfd } from './userfaultfd.ts'
+import { vmStatAccount } from './vm_stat.ts'
 import { VM_LOCKED, type Vma } from './vma.ts'
 import { vmaWriteBegin, vmaWriteEnd } from './vma_sequence.ts'
 
@@ -120,6 +121,7 @@ function* expandInPlace(k: Thread, mm: Mm, vma: Vma, end: number, more: number):
   yield* vmaWriteBegin(k, mm, vma, '2014')
   yield* mm.tree.adjust(k, vma, vma.start, end + more)
   yield* vmaWriteEnd(k, mm, vma, '2014')
+  vmStatAccount(mm, vma.flags, more)
   yield* mergeAround(k, mm, vma)
   return true
 }

@@ -29,6 +29,8 @@ export class Speculation implements FaultGuard {
     /** The leaf table that the PMD named. */
     readonly leaf: number,
     readonly settlesUserfault: boolean,
+    /** vm_flags as sampled with the count. */
+    readonly vmFlags: number,
   ) {}
 
   lockPte(k: Thread, vmf: Vmf): Proc<boolean> {
@@ -36,7 +38,7 @@ export class Speculation implements FaultGuard {
     // Nothing runs between the checks and the lock here; time passes while the lock is waited for, so the check is last.
     const lock = vmf.mm.kernel.pteLock(vmf.slot)
     lock.lock(k)
-    if (!vmaHasChanged(k, vmf, this.sequence, this.sinceNs) && !this.#tableHasChanged(vmf)) return LOCKED
+    if (!this.#areaHasChanged(k, vmf, this.sinceNs) && !this.#tableHasChanged(vmf)) return LOCKED
     lock.unlock(k)
     return NOT_LOCKED
   }
@@ -51,7 +53,7 @@ export class Speculation implements FaultGuard {
       // 2.
       yield read(vma.id, 'vma.vm_sequence')
       // 3.
-      const changed = vmaHasChanged(k, vmf, this.sequence, 0) || this.#tableHasChanged(vmf)
+      const changed = this.#areaHasChanged(k, vmf, 0) || this.#tableHasChanged(vmf)
       if (changed && kernel.has('spec-seq-recheck')) {
         irqEnable(k.cpu)
         return false
@@ -69,7 +71,7 @@ export class Speculation implements FaultGuard {
     }
     // 5.
     yield read(vma.id, 'vma.vm_sequence')
-    if (vmaHasChanged(k, vmf, this.sequence, 0)) {
+    if (this.#areaHasChanged(k, vmf, 0)) {
       lock.unlock(k)
       irqEnable(k.cpu)
       return false
@@ -77,6 +79,19 @@ export class Speculation implements FaultGuard {
     // 6.
     irqEnable(k.cpu)
     return true
+  }
+
+  #areaHasChanged(k: Thread, vmf: Vmf, sinceNs: number): boolean {
+    if (vmf.mm.kernel.variants.vmaCount === 'plain-counter') return this.#cannotCommit(k, vmf)
+    return vmaHasChanged(k, vmf, this.sequence, sinceNs)
+  }
+
+  /** The counter-proposal: speculative_fault_commit. The counter, a read barrier, the flags. */
+  #cannotCommit(k: Thread, { mm, vma }: Vmf): boolean {
+    vma.use('speculative_fault_commit')
+    touch(vma.id, 'vma.vm_flags', AccessMode.read)
+    const changed = vma.sequence.isChanged(k, this.sequence, this.sinceNs) || vma.flags !== this.vmFlags
+    return changed && mm.kernel.has('spec-seq-recheck')
   }
 
   /** A collapse puts a huge page where the table was, and in 2014 it did not count as a change of the area. */

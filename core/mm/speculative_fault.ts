@@ -95,11 +95,12 @@ export function* handleSpeculativeFault(k: Thread, mm: Mm, page: number, store: 
 
 function* speculate(k: Thread, mm: Mm, vma: Vma, page: number, store: boolean): Proc<Attempt | Verdict | Reason> {
   const { kernel } = mm
+  const hasSections = kernel.variants.vmaCount === 'seqcount'
   // 3.
   const sinceNs = k.cpu.nowNs
   if (k.stepping) yield vma.sequence.announce()
   const { sequence } = vma.sequence
-  if (kernel.has('spec-odd-check') && vma.sequence.isOdd(k)) return 'vma-odd'
+  if (kernel.has('spec-odd-check') && hasSections && vma.sequence.isOdd(k)) return 'vma-odd'
   // 4.
   if (!vma.isAnonymous) return 'file'
   // 5.
@@ -108,6 +109,8 @@ function* speculate(k: Thread, mm: Mm, vma: Vma, page: number, store: boolean): 
   // 6.
   if (k.stepping) yield read(vma.id, 'vma.vm_flags')
   const { flags, pageProt } = vma
+  // The counter-proposal: "Back off the vma is dying".
+  if (!hasSections && flags === 0) return 'vma-dead'
   // 7. Not tested again under the PTE lock: registering counts as a change.
   if (userfaultfdMissing(vma)) return 'userfault'
   // 9.
@@ -118,7 +121,7 @@ function* speculate(k: Thread, mm: Mm, vma: Vma, page: number, store: boolean): 
   // 12.
   if (k.stepping) yield read(vma.id, 'vma.vm_policy')
   if (vma.policy !== null) return 'policy'
-  const vmf = yield* snapshot(k, mm, vma, page, store, pageProt, sequence, sinceNs)
+  const vmf = yield* snapshot(k, mm, vma, page, store, flags, pageProt, sequence, sinceNs)
   if (typeof vmf === 'string') return vmf
   // 19.
   if (k.stepping) yield vma.sequence.announce()
@@ -145,6 +148,7 @@ function* snapshot(
   vma: Vma,
   page: number,
   store: boolean,
+  vmFlags: number,
   prot: number,
   sequence: number,
   sinceNs: number,
@@ -159,7 +163,7 @@ function* snapshot(
   irqEnable(k.cpu)
   if (leaf === 0) return 'no-page-table'
   if (pte !== PTE_NONE && !ptePresent(pte)) return 'pte-not-supported'
-  const guard = new Speculation(vma, sequence, sinceNs, leaf, isV12)
+  const guard = new Speculation(vma, sequence, sinceNs, leaf, isV12, vmFlags)
   return { mm, vma, page, store, slot, pte, prot, guard, flags: FAULT_USER, offset: 0 }
 }
 
@@ -206,7 +210,7 @@ function* speculate2014(k: Thread, mm: Mm, page: number, store: boolean): Proc<A
   // 6b.
   if (kernel.has('spec-access-check') && (flags & (store ? VM_WRITE : VM_READ)) === 0) return 'sigsegv'
   // 7. to 9.
-  const vmf = yield* snapshot(k, mm, vma, page, store, pageProt, sequence, sinceNs)
+  const vmf = yield* snapshot(k, mm, vma, page, store, flags, pageProt, sequence, sinceNs)
   if (typeof vmf === 'string') return vmf
   // 10.
   if (!vma.isAnonymous) return yield* callFaultMethod(k, vma)

@@ -10,11 +10,14 @@
  * writing, but for unmap_page_range; there the PTE lock orders two writers, and their sections may overlap.
  * Without speculation in the kernel the counts stand still, and cost nothing.
  *
+ * The counter-proposal (kconfig.ts, VmaCount; docs/decisions/0015) has no sections: vmaDelete is all that writers do. So
+ * resizing an area goes unnoticed, and who cleans up behind a deleted area finds flags of 0.
+ *
  * Source: Peter Zijlstra, "VMA sequence count", 20 Oct 2014; Laurent Dufour, v12 09/31 to 19/31, 16 Apr 2019.
  * @kernel vm_write_begin, vm_write_end, write_seqcount_begin, vma_start_write
  */
 import { violate } from '../base/assert.ts'
-import { NOTHING, type Proc } from '../engine/op.ts'
+import { NOTHING, type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Mm } from './mm.ts'
 import type { Vma } from './vma.ts'
@@ -43,6 +46,7 @@ export function vmaWriteEnd(k: Thread, mm: Mm, vma: Vma, since: Since = 'v12'): 
 /** The end for an area that is about to be freed: v12 leaves its count odd, so that it never looks stable again. */
 export function vmaWriteGone(k: Thread, mm: Mm, vma: Vma): Proc<void> {
   if (mm.kernel.faultPath !== 'speculative') return vmaSequenceEnd(k, mm, vma, '2014')
+  if (mm.kernel.variants.vmaCount === 'plain-counter') return vmaDelete(k, mm, vma)
   vma.use('the end of a write section')
   vma.sequence.leaveOdd(k)
   return NOTHING
@@ -68,7 +72,20 @@ export function vmaSequenceEnd(k: Thread, mm: Mm, vma: Vma, since: Since = 'v12'
   return vma.sequence.end(k)
 }
 
+/** An area leaves the tree for good. Only the counter-proposal says so here: flags first, then the counter. */
+export function vmaDelete(k: Thread, mm: Mm, vma: Vma): Proc<void> {
+  const says = mm.kernel.faultPath === 'speculative' && mm.kernel.variants.vmaCount === 'plain-counter'
+  return says ? markDeleted(k, vma) : NOTHING
+}
+
+function* markDeleted(k: Thread, vma: Vma): Proc<void> {
+  if (k.stepping) yield write(vma.id, 'vma.vm_flags')
+  vma.flags = 0
+  yield* vma.sequence.beginRaw(k)
+}
+
 function counts(mm: Mm, since: Since): boolean {
+  if (mm.kernel.variants.vmaCount === 'plain-counter') return false
   const path = mm.kernel.faultPath
   return path === 'speculative' || (path === 'speculative-2014' && since === '2014')
 }

@@ -35,7 +35,7 @@ function warm(gear: Gear, path: FaultPath = 'speculative', without: ProtectionNa
 function snapshot(k: Thread, rig: Rig, page: number, leaf = rig.mm.table.node(page, 1)): Vmf {
   const vma = rig.vma(page)
   const slot = rig.mm.table.walk(page)
-  const guard = new Speculation(vma, vma.sequence.sequence, k.nowNs, leaf, true)
+  const guard = new Speculation(vma, vma.sequence.sequence, k.nowNs, leaf, true, vma.flags)
   const pte = rig.kernel.tables.get(slot)
   return { mm: rig.mm, vma, page, store: true, slot, pte, prot: vma.pageProt, guard, flags: FAULT_USER, offset: 0 }
 }
