@@ -7,8 +7,10 @@
 import type { Pte } from '../hw/pte.ts'
 import type { Kernel } from '../mm/kernel.ts'
 import type { Mm } from '../mm/mm.ts'
-import { areaOf, visitAllEntries, visitEntries } from './entries.ts'
-import { type Invariant, onEachKernel } from './invariant.ts'
+import type { Vma } from '../mm/vma.ts'
+import { areaOf, visitAllEntries } from './entries.ts'
+import { type Invariant, onEachKernel, type State } from './invariant.ts'
+import { liveEntries } from './live_entries.ts'
 
 /** I-VMA at rest. */
 export function entriesLieInAreas(kernel: Kernel): string | null {
@@ -18,20 +20,23 @@ export function entriesLieInAreas(kernel: Kernel): string | null {
 export const AREAS: Invariant = {
   id: 'I-VMA',
   claim: 'every entry of a page table lies inside an area of its address space',
-  inFlight: (state) => onEachKernel(state, inFlight),
+  inFlight,
   atRest: (state) => onEachKernel(state, entriesLieInAreas),
 }
 
-function inFlight(kernel: Kernel): string | null {
-  for (let i = 0; i < kernel.mms.length; i++) {
-    const mm = kernel.mms[i]
-    const wrong = mm.mmapLock.isHeld ? null : visitEntries(mm, liesInArea)
+function inFlight(state: State): string | null {
+  const { count, mm, page, vma, pages } = liveEntries(state)
+  for (let i = 0; i < count; i++) {
+    const wrong = mm[i].mmapLock.isHeld ? null : liesIn(vma[i], page[i], pages[i])
     if (wrong !== null) return wrong
   }
   return null
 }
 
 function liesInArea(mm: Mm, page: number, _pte: Pte, _slot: number, pages: number): string | null {
-  const vma = areaOf(mm, page)
+  return liesIn(areaOf(mm, page), page, pages)
+}
+
+function liesIn(vma: Vma | null, page: number, pages: number): string | null {
   return vma !== null && page + pages <= vma.end ? null : `page ${page} has an entry, and there is no area`
 }

@@ -14,7 +14,8 @@ import type { Kernel } from '../mm/kernel.ts'
 import type { Mm } from '../mm/mm.ts'
 import { swapKind, swapValue } from '../mm/swapops.ts'
 import { visitEntries } from './entries.ts'
-import { type Invariant, onEachKernel } from './invariant.ts'
+import { type Invariant, onEachKernel, type State } from './invariant.ts'
+import { liveEntries } from './live_entries.ts'
 
 /** mapcount and refcount, at rest. */
 export function mapcountEqualsPtes(kernel: Kernel): string | null {
@@ -29,26 +30,46 @@ export function swapCountsEqualEntries(kernel: Kernel): string | null {
 export const COUNTS: Invariant = {
   id: 'I-CNT',
   claim: 'mapcount is the number of PTEs, refcount is no less, and a swap slot counts its entries',
-  inFlight: (state) => onEachKernel(state, inFlight),
+  inFlight,
   atRest: (state) => onEachKernel(state, (kernel) => mapcountEqualsPtes(kernel) ?? swapCountsEqualEntries(kernel)),
 }
 
-function inFlight(kernel: Kernel): string | null {
-  const wrong = refcountsAreEnough(kernel)
-  if (wrong !== null || kernel.isAnyTableLocked) return wrong
-  for (let i = 0; i < kernel.mms.length; i++) if (kernel.mms[i].mmapLock.writer !== null) return null
-  const odd = countEntries(kernel)
-  if (odd !== null || isSplitting) return odd
+function inFlight(state: State): string | null {
+  for (let i = 0; i < state.kernels.length; i++) {
+    const kernel = state.kernels[i]
+    const wrong = refcountsAreEnough(kernel) ?? (standsStill(kernel) ? countsAreEqual(state, kernel) : null)
+    if (wrong !== null) return wrong
+  }
+  return null
+}
+
+function standsStill(kernel: Kernel): boolean {
+  if (kernel.isAnyTableLocked) return false
+  for (let i = 0; i < kernel.mms.length; i++) if (kernel.mms[i].mmapLock.writer !== null) return false
+  return true
+}
+
+function countsAreEqual(state: State, kernel: Kernel): string | null {
+  const { count, mm, page, pte, slot, pages } = liveEntries(state)
+  startCounting(kernel)
+  let swapEntriesKept = 0
+  for (let i = 0; i < kernel.mms.length; i++) swapEntriesKept += kernel.mms[i].swapEntries
+  for (let i = 0; i < count; i++) {
+    const wrong = mm[i].kernel === kernel ? countOne(mm[i], page[i], pte[i], slot[i], pages[i]) : null
+    if (wrong !== null) return wrong
+  }
+  if (isSplitting) return null
+  if (entriesFound !== swapEntriesKept) return `${swapEntriesKept} swap entries counted != ${entriesFound} found`
   return mapcountsAreEqual(kernel) ?? swapCountsAreEqual(kernel)
 }
 
 /** What was counted last: mappings by frame, swap entries by slot. Used again and again, so that a check allocates nothing. */
 let mappings = new Int32Array(64)
 let swapEntries = new Int32Array(64)
-let entriesOfMm = 0
+let entriesFound = 0
 let isSplitting = false
 
-function countEntries(kernel: Kernel): string | null {
+function startCounting(kernel: Kernel): void {
   const frames = kernel.pages.highest
   const slots = kernel.swap.slots + 1
   if (mappings.length < frames) mappings = new Int32Array(frames)
@@ -56,12 +77,17 @@ function countEntries(kernel: Kernel): string | null {
   if (swapEntries.length < slots) swapEntries = new Int32Array(slots)
   else swapEntries.fill(0, 0, slots)
   isSplitting = false
+  entriesFound = 0
+}
+
+function countEntries(kernel: Kernel): string | null {
+  startCounting(kernel)
   for (let i = 0; i < kernel.mms.length; i++) {
     const mm = kernel.mms[i]
-    entriesOfMm = 0
+    entriesFound = 0
     const wrong = visitEntries(mm, countOne)
     if (wrong !== null) return wrong
-    if (entriesOfMm !== mm.swapEntries) return `${mm.swapEntries} swap entries counted != ${entriesOfMm} found`
+    if (entriesFound !== mm.swapEntries) return `${mm.swapEntries} swap entries counted != ${entriesFound} found`
   }
   return null
 }
@@ -76,7 +102,7 @@ function countOne(mm: Mm, page: number, pte: Pte, _slot: number, count: number):
   } else if (ptePresent(pte)) mappings[ptePfn(pte)]++
   else if (swap.slots > 0 && swapKind(pte) === 'swap') {
     swapEntries[swapValue(pte)]++
-    entriesOfMm++
+    entriesFound++
   }
   return null
 }

@@ -12,6 +12,7 @@ import { FINAL_CONTENT } from './final_content.ts'
 import { GLOBAL_ORDER } from './global_order.ts'
 import type { Invariant, State } from './invariant.ts'
 import { LEAKS } from './leaks.ts'
+import { withLiveEntries } from './live_entries.ts'
 import { ONE_MACHINE } from './one_machine.ts'
 import { PAGE_TABLES } from './page_tables.ts'
 import { PERMISSIONS } from './permissions.ts'
@@ -52,6 +53,10 @@ export interface Broken {
 
 /** After one step: the first invariant that does not hold, or null. */
 export function brokenInFlight(state: State): Broken | null {
+  return withLiveEntries(state, firstInFlight)
+}
+
+function firstInFlight(state: State): Broken | null {
   for (let i = 0; i < INVARIANTS.length; i++) {
     const message = INVARIANTS[i].inFlight?.(state) ?? null
     if (message !== null) return { invariant: INVARIANTS[i].id, message }

@@ -12,9 +12,10 @@ import { ZERO_PFN } from '../hw/phys_mem.ts'
 import { PTE_P, PTE_UFFD_WP, type Pte, ptePfn, ptePresent, pteWritable } from '../hw/pte.ts'
 import type { Kernel } from '../mm/kernel.ts'
 import type { Mm } from '../mm/mm.ts'
-import { VM_READ, VM_SHARED, VM_WRITE } from '../mm/vma.ts'
-import { areaOf, visitAllEntries, visitEntries } from './entries.ts'
-import { type Invariant, onEachKernel } from './invariant.ts'
+import { VM_READ, VM_SHARED, VM_WRITE, type Vma } from '../mm/vma.ts'
+import { areaOf, visitAllEntries } from './entries.ts'
+import { type Invariant, onEachKernel, type State } from './invariant.ts'
+import { liveEntries } from './live_entries.ts'
 
 /** I-PERM at rest. */
 export function rightsAreThoseOfTheArea(kernel: Kernel): string | null {
@@ -24,27 +25,30 @@ export function rightsAreThoseOfTheArea(kernel: Kernel): string | null {
 export const PERMISSIONS: Invariant = {
   id: 'I-PERM',
   claim: 'a PTE allows no more than its area does, and nobody writes to a page that others share',
-  inFlight: (state) => onEachKernel(state, inFlight),
+  inFlight,
   atRest: (state) => onEachKernel(state, rightsAreThoseOfTheArea),
 }
 
-function inFlight(kernel: Kernel): string | null {
-  for (let i = 0; i < kernel.mms.length; i++) {
-    const mm = kernel.mms[i]
-    const wrong = mm.mmapLock.writer !== null ? null : visitEntries(mm, isAllowed)
+function inFlight(state: State): string | null {
+  const { count, mm, page, pte, vma } = liveEntries(state)
+  for (let i = 0; i < count; i++) {
+    const wrong = mm[i].mmapLock.writer !== null ? null : isAllowedIn(vma[i], mm[i], page[i], pte[i])
     if (wrong !== null) return wrong
   }
   return null
 }
 
 function isAllowed(mm: Mm, page: number, pte: Pte): string | null {
+  return isAllowedIn(areaOf(mm, page), mm, page, pte)
+}
+
+function isAllowedIn(vma: Vma | null, mm: Mm, page: number, pte: Pte): string | null {
   if (!ptePresent(pte)) return null
   const { pages } = mm.kernel
   const pfn = ptePfn(pte)
   const writable = pteWritable(pte)
   if (writable && (pte & PTE_UFFD_WP) !== 0) return `page ${page} is writable and write-protected by userfault`
   if (writable && pfn === ZERO_PFN) return `page ${page} is writable and maps the zero page`
-  const vma = areaOf(mm, page)
   if (vma === null) return null
   if ((pte & PTE_P) !== 0 && (vma.flags & (VM_READ | VM_WRITE)) === 0)
     return `page ${page} may be read, and its area gives no right`

@@ -11,8 +11,9 @@ import type { AnonVma } from '../mm/anon_vma.ts'
 import type { Kernel } from '../mm/kernel.ts'
 import type { Mm } from '../mm/mm.ts'
 import type { Vma } from '../mm/vma.ts'
-import { areaOf, visitAllEntries, visitEntries } from './entries.ts'
-import { type Invariant, onEachKernel } from './invariant.ts'
+import { areaOf, visitAllEntries } from './entries.ts'
+import { type Invariant, onEachKernel, type State } from './invariant.ts'
+import { liveEntries } from './live_entries.ts'
 
 /** I-RMAP at rest. */
 export function rmapFindsEveryMapping(kernel: Kernel): string | null {
@@ -22,30 +23,30 @@ export function rmapFindsEveryMapping(kernel: Kernel): string | null {
 export const REVERSE_MAP: Invariant = {
   id: 'I-RMAP',
   claim: 'the reverse map of a page leads to every PTE that maps it',
-  inFlight: (state) => onEachKernel(state, inFlight),
+  inFlight,
   atRest: (state) => onEachKernel(state, rmapFindsEveryMapping),
 }
 
-function inFlight(kernel: Kernel): string | null {
-  for (let i = 0; i < kernel.mms.length; i++) {
-    const mm = kernel.mms[i]
-    const wrong = mm.mmapLock.writer !== null ? null : visitEntries(mm, isFoundUnlocked)
+/** munmap may hold mmap_lock for reading while entries of areas that left the tree wait to be cleared. */
+function inFlight(state: State): string | null {
+  const { count, mm, page, pte, slot, pages, vma } = liveEntries(state)
+  for (let i = 0; i < count; i++) {
+    if (vma[i] === null || mm[i].kernel.isTableLocked(slot[i])) continue
+    const wrong = isFoundIn(vma[i], mm[i], page[i], pte[i], pages[i])
     if (wrong !== null) return wrong
   }
   return null
 }
 
-/** munmap may hold mmap_lock for reading while entries of areas that left the tree wait to be cleared. */
-function isFoundUnlocked(mm: Mm, page: number, pte: Pte, slot: number, pages: number): string | null {
-  return mm.kernel.isTableLocked(slot) || areaOf(mm, page) === null ? null : isFound(mm, page, pte, slot, pages)
+function isFound(mm: Mm, page: number, pte: Pte, _slot: number, count: number): string | null {
+  return isFoundIn(areaOf(mm, page), mm, page, pte, count)
 }
 
-function isFound(mm: Mm, page: number, pte: Pte, _slot: number, count: number): string | null {
+function isFoundIn(vma: Vma | null, mm: Mm, page: number, pte: Pte, count: number): string | null {
   if (!ptePresent(pte) || ptePfn(pte) === ZERO_PFN) return null
   const { pages, anonVmas } = mm.kernel
   const pfn = ptePfn(pte)
   const mapping = pages.mapping[pfn]
-  const vma = areaOf(mm, page)
   if (vma === null || page + count > vma.end) return `pfn ${pfn} is mapped at page ${page}, where there is no area`
   if (mapping < 0) return isListed(mm, vma, page, pfn) ? null : `the stable node of pfn ${pfn} does not lead to page ${page}`
   if (mapping === 0) return `pfn ${pfn} is mapped at page ${page} without an anon_vma`

@@ -17,21 +17,26 @@ import type { Vma } from '../mm/vma.ts'
 import type { WaitQueue } from '../sync/wait_queue.ts'
 import { visitAllEntries } from './entries.ts'
 import { type Invariant, onEachKernel, type State } from './invariant.ts'
+import { liveEntries } from './live_entries.ts'
 
 export const USE_AFTER_FREE: Invariant = {
   id: 'I-UAF',
   claim: 'nothing names an object that was freed',
-  inFlight: look,
-  atRest: look,
+  inFlight: (state) => noLiveEntryNamesAFreedFrame(state) ?? onEachKernel(state, nothingFreedIsNamed),
+  atRest: (state) => onEachKernel(state, (kernel) => visitAllEntries(kernel, mapsFreed) ?? nothingFreedIsNamed(kernel)),
 }
 
-function look(state: State): string | null {
-  return onEachKernel(state, nothingFreedIsNamed)
+function noLiveEntryNamesAFreedFrame(state: State): string | null {
+  const { count, mm, page, pte } = liveEntries(state)
+  for (let i = 0; i < count; i++) {
+    const wrong = mapsFreed(mm[i], page[i], pte[i])
+    if (wrong !== null) return wrong
+  }
+  return null
 }
 
 function nothingFreedIsNamed(kernel: Kernel): string | null {
   return (
-    visitAllEntries(kernel, mapsFreed) ??
     tlbsNameNoFreedFrame(kernel) ??
     cachesNameNoFreedFrame(kernel) ??
     mappedPagesHaveAnonVmas(kernel) ??
