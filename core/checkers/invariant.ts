@@ -20,7 +20,7 @@ export interface State {
   /** The tasks and what they wait for, where the step gear runs. */
   readonly execution?: Execution
   /** What a guest and its migration told, where somebody keeps account of it. */
-  readonly ledger?: Ledger
+  readonly ledger?: Ledger | undefined
 }
 
 export interface Invariant {

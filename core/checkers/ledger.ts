@@ -8,11 +8,9 @@
  *   destination    placed, discarded; `memory` says where its guest's pages are mapped
  *   any user code  answered
  *
- * An epoch of a page lasts from one discard to the next; a packet may carry the epoch in which it was sent. With a shadow
- * (guest/shadow.ts) its versions are the newest ones, and `stored` only has to be told of stores at the destination.
- * Every part is optional: an invariant says nothing of what nobody told.
+ * An epoch of a page lasts from one discard to the next; a packet may carry the epoch in which it was sent. Who keeps a shadow
+ * (guest/shadow.ts) tells its versions. Every part is optional: an invariant says nothing of what nobody told.
  */
-import type { Shadow } from '../guest/shadow.ts'
 import type { Mm } from '../mm/mm.ts'
 
 export class Ledger {
@@ -47,11 +45,8 @@ export class Ledger {
   /** The first answer that no serial execution gives. */
   oddAnswer: { readonly who: string; readonly answer: string; readonly allowed: string } | null = null
 
-  constructor(
-    readonly pages: number,
-    shadow: Shadow | null = null,
-  ) {
-    this.newest = shadow?.version ?? new Uint32Array(pages)
+  constructor(readonly pages: number) {
+    this.newest = new Uint32Array(pages)
     this.shown = new Int32Array(pages).fill(-1)
     this.epoch = new Uint32Array(pages)
     this.placements = new Uint32Array(pages)
@@ -88,11 +83,14 @@ export class Ledger {
     this.completed = true
   }
 
-  /** A page was put where the guest sees it, successfully; `epoch` is what its packet said, if packets say. */
+  /**
+   * A page was put where the guest sees it, successfully; `epoch` is what its packet said, if packets say. Whoever places may
+   * tell of it some steps later: a store of the guest may have been told before, to a page that was placed for the first time.
+   */
   placed(page: number, version: number, epoch = this.epoch[page]): void {
     const current = this.epoch[page]
-    if (epoch === current) this.placements[page]++
-    else this.latePacket ??= { page, epoch, current }
+    if (epoch !== current) this.latePacket ??= { page, epoch, current }
+    else if (this.placements[page]++ === 0 && this.shown[page] >= 0) return
     this.shown[page] = version
   }
 

@@ -5,6 +5,7 @@
  * `title` asks about, with every protection on, as in the kernel's own litmus tests. Each of `protections`, left out alone, must
  * let an invariant break; the test of the museum runs every one of them.
  */
+import type { Ledger } from '../checkers/ledger.ts'
 import type { Violation } from '../explore/program.ts'
 import type { ProtectionName } from '../mm/kconfig.ts'
 import type { World, WorldOptions } from './world.ts'
@@ -45,6 +46,8 @@ export interface Scene {
   judge?(): Violation | null
   /** After each step: as `judge`, for what only shows on the way. */
   watch?(): Violation | null
+  /** What the actors tell of a guest and its migration, for the invariants that read it. */
+  readonly ledger?: Ledger
   /** At the end: what the actors saw, on one line: `mover=4096 walker=1`. */
   outcome(): string
 }

@@ -16,7 +16,7 @@ export function programOf(litmus: Litmus, without: ReadonlySet<ProtectionName>):
   return (scheduler) => {
     const world = new World(scheduler, without, litmus.world)
     const scene = litmus.build(world)
-    const state = { kernels: [world.kernel], execution: world.execution }
+    const state = { kernels: [world.kernel], execution: world.execution, ledger: scene.ledger }
     return {
       execution: world.execution,
       check: () => scene.watch?.() ?? brokenInFlight(state),

@@ -25,6 +25,8 @@ import { MADV_HUGEPAGE, madvise } from '../../core/mm/madvise.ts'
 import { mprotect, PROT_NONE, PROT_READ } from '../../core/mm/mprotect.ts'
 import { OpenFile, ShmemInode } from '../../core/mm/shmem.ts'
 import { makeSwapEntry } from '../../core/mm/swapops.ts'
+import { UFFD_EVENT_PAGEFAULT } from '../../core/mm/uffd_abi.ts'
+import { Userfaultfd } from '../../core/mm/userfaultfd.ts'
 import { at, P, Rig } from '../mm/rig.ts'
 
 const RW = PTE_P | PTE_U | PTE_A | PTE_D | PTE_W
@@ -222,6 +224,11 @@ const USE_AFTER_FREE: [string, Plant, RegExp][] = [
   ['a freed area in the tree', (rig) => void rig.place(20, 2).refs.put(), /area \[20,22\) is in the tree, and was freed/],
   ['a freed anon_vma of an area', (rig) => areaOfFreed(rig), /anon_vma 2 of area \[20,22\) was freed/],
   ['a freed file of an area', (rig) => fileFreed(rig), /file 7 of area \[20,22\) was freed/],
+  [
+    'a userfault queue with an entry whose thread left',
+    (rig) => leftBehind(rig),
+    /uffd.pending has an entry for page 3 whose thread actor/,
+  ],
 ]
 
 function free(rig: Rig, which: number): void {
@@ -267,6 +274,14 @@ function fileFreed(rig: Rig): void {
   const inode = new ShmemInode(7, 2)
   rig.place(20, 2, undefined, 'file').file = new OpenFile(inode, 'file', true)
   inode.refs = 0
+}
+
+function leftBehind(rig: Rig): void {
+  const uffd = new Userfaultfd(rig.mm, rig.kernel.newId(), 'ioctl')
+  rig.place(20, 2).uffd = uffd
+  const message = { event: UFFD_EVENT_PAGEFAULT, flags: 0, address: at(3), ptid: 0 } as const
+  const place = { uffd, page: 3, store: false, reason: 0, message }
+  rig.act((task) => uffd.pending.add({ ...place, task, woken: false, gone: true, answered: false }))
 }
 
 const PAGE_TABLES: [string, Plant, RegExp][] = [

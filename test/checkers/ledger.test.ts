@@ -5,8 +5,8 @@
 import { describe, expect, it } from 'vitest'
 import { brokenAtRest, brokenInFlight, INVARIANTS } from '../../core/checkers/invariants.ts'
 import { Ledger } from '../../core/checkers/ledger.ts'
-import { Shadow } from '../../core/guest/shadow.ts'
 import { makePte, PTE_P } from '../../core/hw/pte.ts'
+import { RESOLVER_NAMES, World } from '../migration/world.ts'
 import { Rig } from '../mm/rig.ts'
 
 const PAGES = 4
@@ -71,14 +71,32 @@ describe('a sound migration', () => {
       expect([inFlight?.({ kernels: [] }) ?? null, atRest?.({ kernels: [] }) ?? null]).toEqual([null, null])
   })
 
-  it('takes its versions from the shadow where there is one', () => {
-    const shadow = new Shadow(PAGES)
-    const ledger = new Ledger(PAGES, shadow)
-    shadow.store(2, 0)
-    shadow.store(2, 1)
-    ledger.loaded(2, 1)
-    expect(says('I-LIN', ledger)).toBe('a load of page 2 saw version 1, the newest is 2')
+  it('may be told of a placement after the store that followed it', () => {
+    const ledger = new Ledger(PAGES)
+    ledger.stored(2, 1)
+    ledger.handsOver()
+    ledger.stored(2, 2)
+    ledger.placed(2, 1)
+    expect(says('I-DATA', ledger)).toBeNull()
+    ledger.placed(2, 1)
+    expect(says('I-DATA', ledger)).toBe('page 2 shows version 1 at the destination, the newest is 2')
   })
+})
+
+describe('a whole post-copy migration of two machines', () => {
+  it.each(RESOLVER_NAMES)(
+    'by %s places every page once, and shows the newest version of each; a page placed anew is found',
+    (resolver) => {
+      const world = new World({ gear: 'step', resolver, seed: 5 })
+      expect([world.run(), world.fault()]).toEqual([true, null])
+      const { ledger } = world
+      expect([...ledger.placements]).toEqual(Array.from({ length: world.pages }, () => 1))
+      expect([...ledger.shown]).toEqual([...world.shadow.version])
+      expect([ledger.handedOver, ledger.running.size]).toEqual([true, 0])
+      ledger.placed(0, 0)
+      expect(world.fault()).toBe('page 0 was placed 2 times in epoch 0')
+    },
+  )
 })
 
 describe('planted', () => {

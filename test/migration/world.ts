@@ -7,7 +7,8 @@
  */
 import { Prng } from '../../core/base/prng.ts'
 import { ConsistencyCheck } from '../../core/checkers/consistency.ts'
-import { brokenAtRest } from '../../core/checkers/invariants.ts'
+import { brokenAtRest, brokenInFlight } from '../../core/checkers/invariants.ts'
+import { Ledger } from '../../core/checkers/ledger.ts'
 import { Execution } from '../../core/engine/execution.ts'
 import { BLOCK, type Proc, QUANTUM } from '../../core/engine/op.ts'
 import { Timeline } from '../../core/engine/timeline.ts'
@@ -80,6 +81,22 @@ class SmallWorkload implements Workload {
   }
 }
 
+/** A shadow that tells the ledger of every store. */
+class ToldShadow extends Shadow {
+  readonly ledger: Ledger
+
+  constructor(ledger: Ledger) {
+    super(ledger.pages)
+    this.ledger = ledger
+  }
+
+  override store(page: number, word: number): number {
+    const value = super.store(page, word)
+    this.ledger.stored(page, this.version[page] ?? 0)
+    return value
+  }
+}
+
 export class World {
   readonly engine: Timeline | Execution
   readonly recorder = new Recorder({ keep: true })
@@ -91,6 +108,9 @@ export class World {
   readonly state = new MigrationState(this.recorder)
   readonly statuses: MigrationStatus[] = []
   readonly shadow: Shadow
+  readonly ledger: Ledger
+  /** The first thing that the ledger shows to be wrong, in flight. */
+  wrongOnTheWay: string | null = null
   readonly check: ConsistencyCheck
   readonly vcpus: Vcpu[]
   readonly workloads: SmallWorkload[]
@@ -123,7 +143,8 @@ export class World {
       new Link({ name, bandwidthBitsPerSec: 1e9, rttNs: 20_000, sendBufferBytes: 20_000, receiveBufferBytes: 300_000 })
     this.stream = link('stream')
     const returnPath = link('return path')
-    this.shadow = new Shadow(this.pages)
+    this.ledger = new Ledger(this.pages)
+    this.shadow = new ToldShadow(this.ledger)
     this.check = new ConsistencyCheck(this.shadow, this.recorder)
     this.#guest = { shadow: this.shadow, recorder: this.recorder, phase: 'before', onMismatch: (m) => this.check.load(m) }
     // The guest is the same for every schedule: its stream has a seed of its own.
@@ -133,6 +154,7 @@ export class World {
     )
     this.vcpus = this.workloads.map((w, i) => new Vcpu(i, w, this.#guest))
     this.resolver = options.resolver === 'remap' ? new RemapResolver(this.to) : new IoctlResolver(this.to, options.resolver)
+    this.#tellPlacements()
     const common = { ramPage: this.ramPage, pages: this.pages, stream: this.stream, returnPath, recorder: this.recorder }
     this.outgoing = new Source({
       ...common,
@@ -147,6 +169,7 @@ export class World {
       process: this.to,
       resolver: this.resolver,
       startVcpus: (k) => {
+        this.ledger.handsOver()
         for (const v of this.vcpus) this.#start(v, this.destination, this.to, k.nowNs)
       },
     })
@@ -159,7 +182,7 @@ export class World {
 
   /** Runs to the end; false if somebody waits for ever. */
   run(): boolean {
-    if (this.engine instanceof Execution) this.outcome = this.engine.run(400_000)
+    if (this.engine instanceof Execution) this.outcome = this.engine.run(400_000, () => this.#look())
     else {
       while (this.engine.run(10_000) === 'running');
       const left = [...this.source.threads, ...this.destination.threads].filter((t) => t.state !== 'done')
@@ -168,6 +191,22 @@ export class World {
     if (this.outcome !== 'done') return false
     this.check.comparePages(this.to, this.ramPage, () => true, 0, 0)
     return true
+  }
+
+  /** Each page that the resolver says it placed. */
+  #tellPlacements(): void {
+    const { resolver, ledger, ramPage } = this
+    const place = resolver.place.bind(resolver)
+    resolver.place = function* (k, page, content, channel) {
+      const placing = yield* place(k, page, content, channel)
+      if (placing === 'placed') ledger.placed(page - ramPage, content?.version ?? 0)
+      return placing
+    }
+  }
+
+  /** The kernels are looked at when the run is over: their TLBs are those of a real CPU, too large to ask after every step. */
+  #look(): void {
+    this.wrongOnTheWay ??= brokenInFlight({ kernels: [], ledger: this.ledger })?.message ?? null
   }
 
   *#story(k: Thread): Proc<void> {
@@ -200,6 +239,7 @@ export class World {
 
   #start(vcpu: Vcpu, machine: Machine, process: Process, atNs: number): void {
     const k = machine.makeThread(`vCPU ${vcpu.index}`)
+    this.ledger.runs(machine.name, true)
     vcpu.stopRequested = false
     process.adopt(k)
     machine.start(k, vcpu.run(k, process, this.ramPage), atNs)
@@ -219,6 +259,7 @@ export class World {
       k.park('the vCPUs to stop')
       if (left > 0) yield BLOCK
     }
+    for (const { name } of [this.source, this.destination]) this.ledger.runs(name, false)
   }
 
   /** The guest's memory at the destination, two words a page. */
@@ -238,6 +279,9 @@ export class World {
     if (this.check.first !== null) return this.check.first.message
     if (this.incoming.map.states.some((s) => s !== PageMapState.received)) return 'a page was not received'
     if (this.incoming.duplicates > 0) return `${this.incoming.duplicates} pages came twice`
-    return brokenAtRest({ kernels: [this.source.kernel, this.destination.kernel] })?.message ?? null
+    const { ledger } = this
+    ledger.completes()
+    const atRest = brokenAtRest({ kernels: [this.source.kernel, this.destination.kernel], ledger })
+    return this.wrongOnTheWay ?? atRest?.message ?? null
   }
 }
