@@ -2,6 +2,8 @@
  * Litmus tests of page faults without mmap_lock: what a speculation looks at, when it looks again, and what it must not decide.
  * Source: Peter Zijlstra, RFC of 20 Oct 2014; Laurent Dufour, "Speculative page faults" v12, 16 Apr 2019.
  */
+import { ZERO_PFN } from '../../hw/phys_mem.ts'
+import { sys } from '../../machine/syscall.ts'
 import { findVmaSrcu } from '../../mm/find_vma.ts'
 import { mmapAnonymous, munmap } from '../../mm/mmap.ts'
 import { mprotect, PROT_READ, PROT_WRITE } from '../../mm/mprotect.ts'
@@ -10,6 +12,7 @@ import { handlePageFault } from '../../mm/page_fault.ts'
 import { VM_DONTCOPY } from '../../mm/vma.ts'
 import { answers, expectEqual, type Litmus } from '../litmus.ts'
 import { contentOf, emptied, forkChild, toucher } from '../scenes.ts'
+import { MISSING, openUffd } from '../uffd_scenes.ts'
 import { at, P, RW } from '../world.ts'
 
 const V12 = { faultPath: 'speculative' } as const
@@ -50,6 +53,56 @@ export const SPECULATION: readonly Litmus[] = [
       toucher(world, a)
       world.actor('protector', 1, (k) => mprotect(k, world.mm, at(a), P, PROT_READ))
       return { outcome: () => answers(world) }
+    },
+  },
+  {
+    name: 'fault-against-mprotect-2014',
+    title: 'In the RFC, a page stays writable after mprotect has made its area read-only',
+    result: 'sometimes',
+    refs: ['R02'],
+    protections: [],
+    memoryModel: 'sc',
+    start: `
+      area [a, a+1) writable, its table there, no page
+      toucher: store a            protector: mprotect a, PROT_READ`,
+    world: RFC,
+    history: {
+      story:
+        'The RFC of 2014 counted what vma_adjust and unmap_page_range change, and nothing else. mprotect of a whole area changes ' +
+        'neither bounds nor mappings: a fault that had read the old rights found the count as it was and mapped its page with ' +
+        'them. Laurent Dufour made every change of a field that a speculation reads a write section.',
+      sources: [
+        'Peter Zijlstra, "[RFC][PATCH 3/6] mm: VMA sequence count", 20 Oct 2014',
+        'Laurent Dufour, "[PATCH v12 10/31] mm: protect VMA modifications using VMA sequence count", 16 Apr 2019',
+      ],
+    },
+    build(world) {
+      const a = emptied(world, 1)
+      toucher(world, a)
+      world.actor('protector', 1, (k) => mprotect(k, world.mm, at(a), P, PROT_READ))
+      return { outcome: () => answers(world) }
+    },
+  },
+  {
+    name: 'store-to-a-read-only-area',
+    title: 'A store to a read-only area does not end in SIGSEGV',
+    result: 'never',
+    refs: ['R02'],
+    protections: ['spec-access-check'],
+    memoryModel: 'sc',
+    start: `
+      area [a, a+1) read-only, its table there, no page
+      toucher: store a            unmapper: munmap a`,
+    world: RFC,
+    build(world) {
+      const a = emptied(world, 1)
+      world.call((k) => mprotect(k, world.mm, at(a), P, PROT_READ))
+      const store = world.actor('toucher', 0, (k) => sys.store(k, world.process, at(a), 7))
+      world.actor('unmapper', 1, (k) => munmap(k, world.mm, at(a), P))
+      return {
+        judge: () => expectEqual('I-ERR', 'the signal for the store', 'SIGSEGV', store.value?.signal),
+        outcome: () => `signal=${store.value?.signal}`,
+      }
     },
   },
   {
@@ -181,6 +234,48 @@ export const SPECULATION: readonly Litmus[] = [
     },
   },
   {
+    name: 'registration-returns-early',
+    title: 'UFFDIO_REGISTER has returned, and then a fault without mmap_lock maps zeros that nobody was asked for',
+    result: 'sometimes',
+    refs: ['R23'],
+    protections: [],
+    memoryModel: 'sc',
+    start: `
+      area [a, a+1), its table there, no page; src -> page 100
+      toucher: load a             manager: UFFDIO_REGISTER a; UFFDIO_COPY a <- src`,
+    world: V12,
+    history: {
+      story:
+        'A fault that holds the PTE lock and has made its last comparison may still be about to store its PTE when a registration, ' +
+        'which takes no PTE lock, begins, ends and returns. Version 12 says there that userfaultfd "may be set in our back once ' +
+        'we have lock the pte. In such a case we can ignore it this time". Jerome Glisse asked whether the fault should not be given ' +
+        'up; Laurent Dufour answered that it is up to the process to trigger no fault while it sets up the userfaultfd. For ' +
+        'postcopy that is the difference between a page to be fetched and a page of zeros: UFFDIO_COPY answers EEXIST. Under ' +
+        'mmap_lock, or the lock of the area, the registration waits for the fault.',
+      sources: [
+        'Jerome Glisse, "Re: [PATCH v12 22/31] mm: provide speculative fault infrastructure", 22 Apr 2019, ' +
+          '20190422212623.GM14666@redhat.com',
+        'Laurent Dufour, the same, 24 Apr 2019, a1e27d15-2890-28fc-d350-ca62fb77f508@linux.ibm.com',
+      ],
+    },
+    build(world) {
+      const a = emptied(world, 1)
+      const src = world.map(1, RW | VM_DONTCOPY)
+      world.store(src, 100)
+      const uffd = openUffd(world)
+      let missing = false
+      world.actor('toucher', 0, (k) => handlePageFault(k, world.mm, a, false))
+      world.actor('manager', 1, function* (k) {
+        yield* sys.uffdioRegister(k, uffd, at(a), P, MISSING)
+        missing = world.frame(a) < 0
+        return (yield* sys.uffdioCopy(k, world.process, uffd, at(a), at(src), P, 0)).ret
+      })
+      const isZeros = () => missing && world.frame(a) === ZERO_PFN
+      const message = `page ${a} was missing when UFFDIO_REGISTER returned, and is zeros now`
+      return { watch: () => (isZeros() ? { invariant: 'I-ZERO', message } : null), outcome: () => answers(world) }
+    },
+  },
+  {
     name: 'fault-beside-a-shootdown',
     title: 'A CPU waits with interrupts off for a lock whose holder waits for that CPU to answer an interrupt',
     result: 'never',
@@ -204,7 +299,7 @@ export const SPECULATION: readonly Litmus[] = [
     title: 'A page that mremap moves is lost, because a fresh one was mapped in its new place',
     result: 'never',
     refs: ['R19'],
-    protections: ['mremap-seq'],
+    protections: ['mremap-seq', 'vma-seq-init-early'],
     memoryModel: 'sc',
     start: `
       a -> page of 5              b -> none, no area; a and b in one table
