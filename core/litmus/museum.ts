@@ -5,6 +5,7 @@
  */
 import type { Litmus } from './litmus.ts'
 import { ANON_VMA } from './tests/anon_vma.ts'
+import { COLLAPSE } from './tests/collapse.ts'
 import { MFILL } from './tests/mfill.ts'
 import { PLAIN_COUNTER } from './tests/plain_counter.ts'
 import { POSTCOPY } from './tests/postcopy.ts'
@@ -26,6 +27,7 @@ export const MUSEUM: readonly Litmus[] = [
   ...USERFAULT_EVENTS,
   ...USERFAULT_USE,
   ...MFILL,
+  ...COLLAPSE,
   ...PRECOPY,
   ...POSTCOPY,
   ...SPECULATION,

@@ -10,7 +10,7 @@ import { Execution, type Scheduler } from '../engine/execution.ts'
 import { touch } from '../engine/footprint.ts'
 import { AccessMode, type Proc } from '../engine/op.ts'
 import { type Cpu, Thread } from '../hw/cpu.ts'
-import { ptePfn, ptePresent } from '../hw/pte.ts'
+import { HUGE_PAGES, ptePfn, ptePresent } from '../hw/pte.ts'
 import { Identity, Machine } from '../machine/machine.ts'
 import { type PageContent, Process } from '../machine/process.ts'
 import { fork } from '../mm/fork.ts'
@@ -32,6 +32,8 @@ export interface WorldOptions {
   readonly cpus?: number
   /** Frames for each CPU's list. [7] */
   readonly framesPerCpu?: number
+  /** Huge pages that there is memory for. [0] */
+  readonly hugePages?: number
   /** Pages of a process's window. [64] */
   readonly windowPages?: number
   readonly faultPath?: FaultPath
@@ -59,12 +61,14 @@ export class World {
 
   constructor(scheduler: Scheduler, without: ReadonlySet<ProtectionName>, options: WorldOptions = {}) {
     const cpus = options.cpus ?? 2
+    const hugePages = options.hugePages ?? 0
+    const small = 1 + cpus * (options.framesPerCpu ?? 7)
     this.execution = new Execution(scheduler)
     this.machine = new Machine(
       {
         name: 'destination',
         preset: LITMUS_CPU,
-        frames: 1 + cpus * (options.framesPerCpu ?? 7),
+        frames: hugePages === 0 ? small : (Math.ceil(small / HUGE_PAGES) + hugePages) * HUGE_PAGES,
         windowPages: options.windowPages ?? 64,
         without,
         lockdep: false,
@@ -75,7 +79,7 @@ export class World {
       new Recorder({ keep: false }),
     )
     const { kernel } = this
-    kernel.pages.splitAmongCpus(cpus)
+    kernel.pages.splitAmongCpus(cpus, hugePages)
     if (options.faultPath !== undefined) kernel.faultPath = options.faultPath
     Object.assign(kernel.variants, options.variants)
     if (options.swap !== undefined) kernel.swap.on(options.swap)

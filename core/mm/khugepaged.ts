@@ -80,10 +80,11 @@ class PteCheck {
     const { pages } = this.kernel
     const pfn = ptePfn(pte)
     if (pages.isKsm(pfn)) return 'page-anon'
-    if (pages.mapcount[pfn] > 1 && ++this.#shared > MAX_PTES_SHARED) return 'exceed-shared-pte'
+    const mapped = pages.mappings(pfn)
+    if (mapped > 1 && ++this.#shared > MAX_PTES_SHARED) return 'exceed-shared-pte'
     // Each mapping holds one reference, and so does the swap cache. Whoever holds another may be using the frame itself.
     const cached = (pages.flags[pfn] & PG_SWAPCACHE) !== 0 ? 1 : 0
-    if (pages.refcount[pfn] !== pages.mapcount[pfn] + cached) return 'page-count'
+    if (pages.references(pfn) !== mapped + cached) return 'page-count'
     this.present++
     return 'succeed'
   }
@@ -125,7 +126,8 @@ function* scanPmd(k: Thread, mm: Mm, vma: Vma, first: number): Proc<ScanResult> 
   let result: ScanResult = 'succeed'
   yield* lock.lock(k)
   for (let i = 0; i < HUGE_PAGES && result === 'succeed'; i++) {
-    if (k.stepping) yield read(slot + i, 'pte')
+    // Who fills a hole needs this lock; what is there, hardware and walks look at.
+    if (k.stepping && kernel.tables.get(slot + i) !== PTE_NONE) yield read(slot + i, 'pte')
     result = check.next(kernel.tables.get(slot + i))
   }
   lock.unlock(k)
@@ -216,7 +218,7 @@ function* isolate(k: Thread, kernel: Kernel, vma: Vma, slot: number): Proc<ScanR
   let result: ScanResult = 'succeed'
   yield* lock.lock(k)
   for (let i = 0; i < HUGE_PAGES && result === 'succeed'; i++) {
-    if (k.stepping) yield read(slot + i, 'pte')
+    if (k.stepping && tables.get(slot + i) !== PTE_NONE) yield read(slot + i, 'pte')
     const pte = tables.get(slot + i)
     result = check.next(pte)
     if (result !== 'succeed' || !ptePresent(pte) || ptePfn(pte) === ZERO_PFN) continue
@@ -245,6 +247,7 @@ function* copyPages(k: Thread, kernel: Kernel, slot: number, head: Pfn): Proc<nu
       k.cpu.nowNs += k.cpu.preset.copyPageNs.value
       present++
     }
+    if (pte === PTE_NONE) continue
     yield* lock.lock(k)
     if (k.stepping) yield write(slot + i, 'pte')
     tables.set(slot + i, PTE_NONE)

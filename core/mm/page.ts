@@ -61,6 +61,8 @@ export class Pages {
   #shares: Pfn[][] | null = null
   #shareSize = 0
   #sharedOut = 0
+  /** Where memory was split: frames from here on are whole blocks, of no CPU. */
+  #blocksFrom: Pfn = 0
 
   constructor(phys: PhysMem) {
     const n = phys.frames
@@ -76,9 +78,13 @@ export class Pages {
 
   /** Frames in use, the zero page aside. */
   get used(): number {
-    if (this.#shares !== null) return this.#sharedOut
+    if (this.#shares !== null) return this.#sharedOut + this.#usedOfBlocks
     const handedOut = this.#fresh - 1 + (this.#phys.frames - this.#freshEnd)
     return handedOut - this.#freeCount - this.#freeBlocks.length * HUGE_PAGES
+  }
+
+  get #usedOfBlocks(): number {
+    return this.#phys.frames - this.#freshEnd - this.#freeCount - this.#freeBlocks.length * HUGE_PAGES
   }
 
   /** One past the highest frame ever used. */
@@ -89,11 +95,16 @@ export class Pages {
 
   /**
    * Gives each of `cpus` CPUs a share of memory to allocate from, as its per-CPU list: two CPUs that allocate are not in each
-   * other's way. A frame goes back to the list that it came from. Before the first page is allocated. @kernel per_cpu_pages
+   * other's way. A frame goes back to the list that it came from. The last `blocks` blocks of 512 frames are kept for huge
+   * pages; their frames, once split and free, are used again only as a block. Before the first page is allocated. @kernel per_cpu_pages
    */
-  splitAmongCpus(cpus: number): void {
+  splitAmongCpus(cpus: number, blocks = 0): void {
     if (this.used > 0) fail(`memory is split among CPUs with ${this.used} frames in use`)
-    const share = Math.floor((this.#phys.frames - 1) / cpus)
+    const { frames } = this.#phys
+    this.#blocksFrom = blocks === 0 ? frames : (Math.floor(frames / HUGE_PAGES) - blocks) * HUGE_PAGES
+    this.#fresh = this.#blocksFrom
+    this.#freshEnd = frames
+    const share = Math.floor((this.#blocksFrom - 1) / cpus)
     this.#shares = []
     for (let cpu = 0; cpu < cpus; cpu++) {
       const first = ZERO_PFN + 1 + cpu * share
@@ -214,13 +225,14 @@ export class Pages {
       return
     }
     this.flags[pfn] = 0
-    if (this.#shares !== null) {
+    if (this.#shares !== null && pfn < this.#blocksFrom) {
       const home = Math.floor((pfn - ZERO_PFN - 1) / this.#shareSize)
       touch(home, 'pages.pcp', AccessMode.write)
       this.#shares[home].push(pfn)
       this.#sharedOut--
       return
     }
+    touch(0, 'pages.blocks', AccessMode.write)
     this.#free[this.#freeCount++] = pfn
     this.#mayMerge = true
   }

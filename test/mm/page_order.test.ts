@@ -63,3 +63,27 @@ describe('splitting a huge page', () => {
     ])
   })
 })
+
+describe('memory split among CPUs', () => {
+  it('keeps blocks apart from the lists of single frames, and counts both', () => {
+    const pages = allocator(2 * H)
+    pages.splitAmongCpus(2, 1)
+    expect([pages.allocate(0), pages.allocate(1), pages.used]).toEqual([1, 1 + Math.floor((H - 1) / 2), 2])
+    expect([pages.allocateHuge(), pages.allocateHuge(), pages.used]).toEqual([H, -1, H + 2])
+    pages.put(H)
+    expect([pages.used, pages.allocateHuge()]).toEqual([2, H])
+  })
+
+  it('joins the frames of a split block again, and gives none of them to a CPU', () => {
+    const pages = allocator(2 * H)
+    pages.splitAmongCpus(1, 1)
+    const head = pages.allocateHuge()
+    pages.mapcount[head] = 1
+    pages.splitCompound(head)
+    pages.mapcount.fill(0, head, head + H)
+    for (let i = 0; i < H; i++) pages.put(head + i)
+    expect([pages.used, pages.allocateHuge()]).toEqual([0, head])
+    for (let i = 1; i < H; i++) expect(pages.allocate(0)).toBeLessThan(H)
+    expect(pages.allocate(0)).toBe(-1)
+  })
+})
