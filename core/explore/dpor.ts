@@ -202,6 +202,7 @@ export class DporSearch {
       if (choice < 0) {
         choice = this.#awake(place, ready, walk.last)
         if (choice < 0) return true
+        if (this.options.everyStep === true) place.choices.set(place.ready)
         place.choices[choice] = 1
       }
       this.#step(walk, taskOfId(ready, order.ids[choice]), choice)

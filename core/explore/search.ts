@@ -19,7 +19,10 @@ export interface SearchOptions {
   readonly first?: number
   /** Of pct: the depth of the bugs it looks for. [3] */
   readonly depth?: number
-  /** Of dfs: leave no preemption out, not even before a step that touches what no other task touches. */
+  /**
+   * Of dfs: leave no preemption out, not even before a step that touches what no other task touches. Of dpor: try every ready
+   * task everywhere, so that sleep sets alone leave out equal runs.
+   */
   readonly everyStep?: boolean
 }
 

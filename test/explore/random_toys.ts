@@ -34,7 +34,7 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('quiet' as const), lock: fc.constant(2), word: fc.constant(5) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('await' as const), word }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('await' as const, 'take' as const), word }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('sleep' as const, 'set' as const), flag: fc.nat(0) }) },
   {
     weight: 1,

@@ -22,8 +22,8 @@ export type Deed =
   /** Adds to a word under a lock without announcing it: the lock orders it. */
   | { readonly do: 'quiet'; readonly lock: number; readonly word: number }
   | { readonly do: 'try'; readonly lock: number; readonly deeds: readonly Deed[] }
-  /** Waits at a gate until the word is not 0. */
-  | { readonly do: 'await'; readonly word: number }
+  /** Waits at a gate until the word is not 0; `take` then takes one from it. */
+  | { readonly do: 'await' | 'take'; readonly word: number }
   /** Parks until the flag is set, looking at it in the right order; `set` sets it and wakes. */
   | { readonly do: 'sleep' | 'set'; readonly flag: number }
   | { readonly do: 'spawn'; readonly deeds: readonly Deed[] }
@@ -83,11 +83,13 @@ class Toy {
         yield read(deed.word, 'word')
         if (at(words, deed.word) === 0) this.broken = { invariant: 'T-ZERO', message: `word ${deed.word} is 0` }
         return
-      case 'await': {
-        const gate: Gate = { opens: () => words[deed.word] !== 0, describe: () => `word ${deed.word}`, holder: () => null }
-        yield { ...read(deed.word, 'word'), gate }
+      case 'await':
+        yield { ...read(deed.word, 'word'), gate: this.#notZero(deed.word) }
         return
-      }
+      case 'take':
+        yield { ...write(deed.word, 'word'), gate: this.#notZero(deed.word) }
+        words[deed.word] = at(words, deed.word) - 1
+        return
       case 'sleep':
         yield* this.#sleep(k, deed.flag)
         return
@@ -103,6 +105,10 @@ class Toy {
       default:
         yield* this.#under(k, deed)
     }
+  }
+
+  #notZero(word: number): Gate {
+    return { opens: () => at(this.words, word) !== 0, describe: () => `word ${word}`, holder: () => null }
   }
 
   #sees(k: Task, what: string): void {
