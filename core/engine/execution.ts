@@ -14,7 +14,7 @@
  * schedulers, and with timeline.ts, which runs the same tasks by time.
  */
 import { assert } from '../base/assert.ts'
-import { type Footprint, isRecording, takeFootprint, touch } from './footprint.ts'
+import { type Footprint, forgetTouched, isRecording, takeFootprint, touch } from './footprint.ts'
 import { AccessMode, type AccessOp } from './op.ts'
 import type { Engine, Task } from './task.ts'
 
@@ -30,6 +30,28 @@ export interface Deadlock {
 }
 
 export type Outcome = 'running' | 'done' | 'deadlock' | 'bound'
+
+/** While footprints are recorded: what the next step of a task touches for certain, the first of it what it announced. */
+export function nextFootprint(task: Task, op: AccessOp | null): Footprint {
+  forgetTouched()
+  touchNext(task, op)
+  return takeFootprint()
+}
+
+function touchNext(task: Task, op: AccessOp | null): void {
+  // Going on after a wake-up depends on whoever woke the task.
+  if (op === null) touch(task.id, 'task', AccessMode.read)
+  else {
+    touch(op.object, op.label, op.mode)
+    for (const { object, label } of op.gate?.also ?? []) touch(object, label, AccessMode.read)
+  }
+}
+
+/** How many names the next step of a task has to wait for, or may have to: the first so many of its footprint. */
+export function gateNames(op: AccessOp | null): number {
+  if (op === null) return 1
+  return op.gate === undefined ? 0 : 1 + (op.gate.also?.length ?? 0)
+}
 
 export class Execution implements Engine {
   readonly stepping = true
@@ -118,9 +140,8 @@ export class Execution implements Engine {
       this.#run(task)
       return
     }
-    // Going on after a wake-up depends on whoever woke the task.
-    if (op === null) touch(task.id, 'task', AccessMode.read)
-    else touch(op.object, op.label, op.mode)
+    forgetTouched()
+    touchNext(task, op)
     try {
       this.#run(task)
     } finally {

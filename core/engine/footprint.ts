@@ -68,6 +68,11 @@ export function touch(object: number, label: string, mode: AccessMode): void {
   if (names !== null) current.push(names.id(object, label), mode)
 }
 
+/** What was touched since the last call was no part of a step: whoever looks on touched it. */
+export function forgetTouched(): void {
+  if (current.length > 0) current = []
+}
+
 /** What was touched since the last call; the caller keeps the array. */
 export function takeFootprint(): Footprint {
   const taken = current

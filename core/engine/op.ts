@@ -25,6 +25,8 @@ export interface Gate {
   describe(): string
   /** Who keeps it shut, where that is one task. */
   holder(): Task | null
+  /** What it looks at besides the announced object; a step that changes any of these says that it touches it. */
+  readonly also?: readonly { readonly object: number; readonly label: string }[]
 }
 
 export interface AccessOp {

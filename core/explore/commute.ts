@@ -11,6 +11,7 @@
  * The first disagreement names the two steps: one of them touches what its footprint leaves out.
  */
 import { Prng } from '../base/prng.ts'
+import { nextFootprint } from '../engine/execution.ts'
 import { type Footprint, footprintsConflict, Names, recordFootprints } from '../engine/footprint.ts'
 import { AccessMode } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'
@@ -98,7 +99,7 @@ class Comparison {
       if (task === undefined) return { steps, end: `task ${wanted} is not ready`, broken: false }
       const before = walk.execution.tasks
         .filter((t) => t !== task)
-        .map((t) => ({ task: t, next: this.#next(walk, t), was: ready.includes(t) }))
+        .map((t) => ({ task: t, next: nextFootprint(t, walk.execution.pending(t)), was: ready.includes(t) }))
       walk.perform(task)
       const { footprint } = walk.execution
       steps.push({ task, footprint, ready: ready.map((t) => t.id) })
@@ -113,13 +114,6 @@ class Comparison {
     }
     if (walk.violation === null && ready.length === 0) walk.end()
     return { steps, end: walk.violation?.invariant ?? walk.run.outcome(), broken: walk.violation !== null }
-  }
-
-  /** What a task is about to touch, as far as it has announced. */
-  #next(walk: Walk, task: Task): Footprint {
-    const op = walk.execution.pending(task)
-    if (op === null) return [this.names.id(task.id, 'task'), AccessMode.read]
-    return [this.names.id(op.object, op.label), op.mode]
   }
 
   /** 2. Two steps from `depth` on in both orders, and then the same tasks. */

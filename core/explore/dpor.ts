@@ -14,8 +14,8 @@
  * What is checked after each step is checked in one interleaving of each class; that finds whatever a step itself finds broken,
  * and what any end shows. Source: Abdulla, Aronis, Jonsson, Sagonas, "Optimal dynamic partial order reduction" (2014), section 4.
  */
+import { gateNames, nextFootprint } from '../engine/execution.ts'
 import { type Footprint, footprintsConflict, recordFootprints } from '../engine/footprint.ts'
-import { AccessMode, type AccessOp } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'
 import { HappensBefore, MAX_TASKS } from './happens_before.ts'
 import { LinearExtensions } from './linear_extensions.ts'
@@ -254,16 +254,16 @@ export class DporSearch {
   }
 
   #step(walk: Walk, task: Task, t: number): void {
-    const gated = waits(walk.execution.pending(task))
+    const gates = gateNames(walk.execution.pending(task))
     walk.perform(task)
     const { footprint } = walk.execution
-    this.#reverse(t, footprint, gated, false)
+    this.#reverse(t, footprint, gates, false)
     this.#order.append(t, footprint)
   }
 
   /** 2. */
-  #reverse(task: number, footprint: Footprint, gated: boolean, pending: boolean): void {
-    for (const event of this.#order.races(task, footprint, gated, pending)) this.#addChoice(event, task, footprint)
+  #reverse(task: number, footprint: Footprint, gates: number, pending: boolean): void {
+    for (const event of this.#order.races(task, footprint, gates, pending)) this.#addChoice(event, task, footprint)
   }
 
   #addChoice(event: number, task: number, footprint: Footprint): void {
@@ -298,9 +298,7 @@ export class DporSearch {
     for (const task of walk.execution.tasks) {
       if (task.state === 'done') continue
       const op = walk.execution.pending(task)
-      const footprint =
-        op === null ? [order.names.id(task.id, 'task'), AccessMode.read] : [order.names.id(op.object, op.label), op.mode]
-      this.#reverse(order.task(task.id), footprint, true, true)
+      this.#reverse(order.task(task.id), nextFootprint(task, op), gateNames(op), true)
     }
     if (walk.end() !== null) return
     this.#tally.completed(walk)
@@ -309,11 +307,6 @@ export class DporSearch {
     const extensions = this.#extensions.count(order)
     this.#interleavings = extensions === null ? null : this.#interleavings + extensions
   }
-}
-
-/** A step that may have to wait: at a gate, or to be woken. */
-function waits(op: AccessOp | null): boolean {
-  return op === null || op.gate !== undefined
 }
 
 function taskOfId(ready: readonly Task[], id: number): Task {

@@ -10,7 +10,7 @@
  *   its way is looked for: for a lock taken after its release, the taking of it. Where the records cannot tell, both are
  *   answered: a race too many costs time, one too few would lose interleavings.
  *
- * This relies on two things. A step that opens or shuts a gate touches the very name that is announced with it. And
+ * This relies on two things. A step that opens or shuts a gate touches a name that the gate looks at (Gate). And
  * who releases (AccessMode) has held until then, so that an acquire at a gate of that name could not have come just before.
  *
  * Columns are typed arrays that grow with the longest run; a run is taken back to a prefix with `truncate`.
@@ -147,11 +147,11 @@ export class HappensBefore {
   }
 
   /**
-   * Events that race with a step of `task` that comes now (or would, were it ready: `pending`), the latest first. `gated`: the
-   * step had to wait for the first name of its footprint, or may have had to.
+   * Events that race with a step of `task` that comes now (or would, were it ready: `pending`), the latest first. `gates`: for so
+   * many of the first names of its footprint the step had to wait, or may have had to.
    */
-  races(task: number, footprint: Footprint, gated: boolean, pending: boolean): readonly number[] {
-    const candidates = this.#conflicting(task, footprint, gated)
+  races(task: number, footprint: Footprint, gates: number, pending: boolean): readonly number[] {
+    const candidates = this.#conflicting(task, footprint, gates > 0)
     if (candidates.length === 0) return candidates
     const covered = this.#covered
     const previous = this.#last[task]
@@ -160,7 +160,7 @@ export class HappensBefore {
     let kept = 0
     for (const event of candidates) {
       if (covered[this.#taskOf[event]] > event) continue
-      const possible = gated ? this.#couldPrecede(event, task, footprint, pending) : 'yes'
+      const possible = gates > 0 ? this.#couldPrecede(event, task, footprint, gates, pending) : 'yes'
       if (possible === 'no') continue
       candidates[kept++] = event
       // What happens before a race is reversed with after that race is.
@@ -195,42 +195,42 @@ export class HappensBefore {
 
   /**
    * Could the waiting step have been run in the place of `event`, with all that comes after it and does not depend on it?
-   * That is: does the gate stand open there? It depends on what those touch that conflicts with the name it waits for.
+   * That is: does the gate stand open there? It depends on what those touch that conflicts with the names it looks at.
    */
-  #couldPrecede(event: number, task: number, footprint: Footprint, pending: boolean): Possible {
-    const name = footprint[0]
-    const mode = footprint[1]
-    const list = this.#list(name)
+  #couldPrecede(event: number, task: number, footprint: Footprint, gates: number, pending: boolean): Possible {
     let touches = false
     let leaves = true
     let kept = 0
     let lost = 0
-    let k = list.length - 2
-    for (; k >= 0 && list[k] >= event; k -= 2) {
-      if (!modesConflict(list[k + 1], mode)) continue
-      if (list[k] === event) {
-        touches = true
-        if (!isRelease(list[k + 1])) leaves = false
-      } else if (this.happensBefore(event, list[k])) lost++
-      else kept++
+    for (let i = 0; i < gates * 2; i += 2) {
+      const mode = footprint[i + 1]
+      const list = this.#list(footprint[i])
+      for (let k = list.length - 2; k >= 0 && list[k] >= event; k -= 2) {
+        if (!modesConflict(list[k + 1], mode)) continue
+        if (list[k] === event) {
+          touches = true
+          if (!isRelease(list[k + 1]) || !isAcquire(mode)) leaves = false
+        } else if (this.happensBefore(event, list[k])) lost++
+        else kept++
+      }
     }
     // The gate stands as it does now.
     if (!touches && lost === 0) return pending ? 'no' : 'yes'
     const waited = this.#last[task] < event
     if (waited && this.wasReady(event, task)) return kept === 0 ? 'yes' : 'maybe'
-    if (touches && leaves && isAcquire(mode)) return 'no'
+    if (touches && leaves) return 'no'
     if (kept > 0) return 'maybe'
     // The gate stands as it did before the event.
     if (waited) return 'no'
-    return this.#isHeld(list, k, mode) ? 'no' : 'maybe'
+    return this.#isHeld(this.#list(footprint[0]), event, footprint[1]) ? 'no' : 'maybe'
   }
 
-  /** Whether a lock is held after the access at `k` of its list, as far as the modes say. */
-  #isHeld(list: readonly number[], from: number, mode: number): boolean {
+  /** Whether a lock is held before an event, as far as the modes in its list say. */
+  #isHeld(list: readonly number[], event: number, mode: number): boolean {
     let released = 0
-    for (let k = from; k >= 0; k -= 2) {
+    for (let k = list.length - 2; k >= 0; k -= 2) {
       const access = list[k + 1]
-      if (!modesConflict(access, mode)) continue
+      if (list[k] >= event || !modesConflict(access, mode)) continue
       if (access === AccessMode.acquire) return true
       if (access === AccessMode.releaseShared) released++
       else if (access === AccessMode.acquireShared && released-- === 0) return true

@@ -2,7 +2,7 @@
  * Inter-processor interrupts with acknowledgement: run a function on other CPUs and wait until each has done it.
  *
  * Step gear: the interrupt is queued on its target, whose interrupt task (irqTask) takes it when scheduled and interrupts
- * are on; the sender sleeps until all have acknowledged. So a stale TLB entry lives exactly as long as a scheduler wants.
+ * are on; the sender waits at a gate until all have acknowledged. So a stale TLB entry lives exactly as long as a scheduler wants.
  * Clock gear: the function runs at once; the sender pays for sending and for the slowest acknowledgement, each target pays
  * for handling, on its own clock.
  *
@@ -11,7 +11,7 @@
  */
 import { fail } from '../base/assert.ts'
 import { touch } from '../engine/footprint.ts'
-import { AccessMode, type AccessOp, BLOCK, type Gate, type Proc, write } from '../engine/op.ts'
+import { AccessMode, type AccessOp, type Gate, type Proc, write } from '../engine/op.ts'
 import type { Cpu, Thread } from './cpu.ts'
 
 /**
@@ -44,24 +44,29 @@ export function* callOnCpus(k: Thread, targets: readonly Cpu[], handle: (cpu: Cp
   for (const cpu of targets) {
     if (cpu === k.cpu) continue
     sent++
-    touch(k.id, 'ipi.waiting', AccessMode.write)
     waiting.push(cpu)
     yield write(cpu.id, 'cpu.ipi')
     cpu.pending.push({
       handle: () => handle(cpu),
       acknowledge: () => {
-        touch(k.id, 'ipi.waiting', AccessMode.write)
+        touch(k.id, 'ipi.waiting', AccessMode.releaseShared)
         waiting.splice(waiting.indexOf(cpu), 1)
-        if (waiting.length === 0) k.wake(k.nowNs)
       },
     })
   }
-  while (waiting.length > 0) {
-    // Whoever has disabled the interrupts of a target has to go on first.
-    k.spin('acknowledgement of an IPI', () => waiting.find((cpu) => cpu.irqOffBy !== null)?.irqOffBy ?? null)
-    if (waiting.length > 0) yield BLOCK
-  }
+  if (sent > 0) yield acknowledged(k, waiting)
   return sent
+}
+
+/** Waits, busily, until no CPU is left: each holds the sender up until it has acknowledged, in whatever order. */
+function acknowledged(k: Thread, waiting: readonly Cpu[]): AccessOp {
+  const gate: Gate = {
+    opens: () => waiting.length === 0,
+    describe: () => 'acknowledgement of an IPI',
+    // Whoever has disabled the interrupts of a target has to go on first.
+    holder: () => waiting.find((cpu) => cpu.irqOffBy !== null)?.irqOffBy ?? null,
+  }
+  return { kind: 'access', mode: AccessMode.acquire, object: k.id, label: 'ipi.waiting', gate }
 }
 
 /** The interrupt task of a CPU for the step gear: takes pending interrupts while they are enabled. */

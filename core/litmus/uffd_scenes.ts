@@ -4,8 +4,7 @@
  * Only calls that user code would make. A loop that asks again and again is a wait here: on a gate that says what it waits for.
  */
 import { assert } from '../base/assert.ts'
-import { touch } from '../engine/footprint.ts'
-import { AccessMode, type Gate, NOTHING, type Proc, read } from '../engine/op.ts'
+import { type Gate, NOTHING, type Proc, read } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ptePresent } from '../hw/pte.ts'
 import { O_NONBLOCK, sys, UFFD_API, UFFD_MSG_BYTES, type UffdMessage, type Userfaultfd } from '../machine/syscall.ts'
@@ -65,10 +64,10 @@ export function* settle(k: Thread, uffd: Userfaultfd): Proc<void> {
     opens: () => uffd.mmapChanging === 0 || uffd.event.entries.length > 0,
     describe: () => 'a layout event to read',
     holder: () => null,
+    also: [{ object: uffd.id, label: uffd.event.label }],
   }
   for (;;) {
     yield { ...read(uffd.id, 'uffd.mmap_changing'), gate }
-    touch(uffd.id, uffd.event.label, AccessMode.read)
     if (!uffd.isChanging) return
     yield* sys.uffdRead(k, uffd, UFFD_MSG_BYTES)
   }
@@ -89,12 +88,14 @@ export function* serve(
     opens: () => uffd.pending.entries.length > 0 || uffd.event.entries.length > 0 || areDone(),
     describe: () => 'a userfault message to read',
     holder: () => null,
+    also: [
+      { object: uffd.id, label: uffd.pending.label },
+      { object: uffd.id, label: uffd.event.label },
+      ...clients.map(({ thread }) => ({ object: thread.id, label: 'task' })),
+    ],
   }
   for (;;) {
     yield { ...read(uffd.id, 'poll'), gate }
-    touch(uffd.id, uffd.pending.label, AccessMode.read)
-    touch(uffd.id, uffd.event.label, AccessMode.read)
-    for (const { thread } of clients) touch(thread.id, 'task', AccessMode.read)
     if (areDone()) return
     for (const message of (yield* sys.uffdRead(k, uffd, UFFD_MSG_BYTES)).messages) yield* answer(message)
   }

@@ -66,8 +66,9 @@ describe('in the step gear', () => {
       },
     )
     const [sender] = threads
-    while (sender?.state !== 'blocked') execution.advance()
-    expect([ran, sender.waitsFor]).toEqual([false, 'acknowledgement of an IPI'])
+    do execution.advance()
+    while (sender !== undefined && execution.isReady(sender))
+    expect([ran, sender?.waitsFor]).toEqual([false, 'acknowledgement of an IPI'])
     expect(execution.run(100)).toBe('done')
     expect(ran).toBe(true)
   })
