@@ -5,8 +5,8 @@
  * exchanged. For random runs of the program:
  *
  * 1. A step that lets another task go on, or stops it, must conflict with what that task is about to do.
- * 2. Of two ready tasks, a and b, whose next steps do not conflict, a b and b a must touch the same and be followed by
- *    the same: each task's later steps, what is ready before them, and how the run ends.
+ * 2. Of two ready tasks, a and b, whose next steps do not conflict, whether b's is taken after a's or at once, a b and b a
+ *    must touch the same and be followed by the same: each task's later steps, what is ready before them, and how the run ends.
  *
  * The first disagreement names the two steps: one of them touches what its footprint leaves out.
  */
@@ -126,9 +126,11 @@ class Comparison {
     const one = this.#run([...prefix, a, b], ignore)
     if (a === b || one.steps.length < depth + 2) return null
     const [first, second] = [one.steps[depth], one.steps[depth + 1]]
-    if (footprintsConflict(first.footprint, second.footprint)) return null
     const later = one.steps.slice(depth + 2)
     const other = this.#run([...prefix, b, a, ...later.map((step) => step.task.id)], ignore)
+    // A search takes them for independent by what b touches after a, or (of a task that sleeps) by what it touches at once.
+    const atOnce = other.steps[depth]?.footprint ?? first.footprint
+    if (footprintsConflict(first.footprint, second.footprint) && footprintsConflict(first.footprint, atOnce)) return null
     const differs = difference(one, other, depth, this.names)
     if (differs === null) return null
     const steps: [StepTold, StepTold] = [this.#told(first.task, first.footprint), this.#told(second.task, second.footprint)]

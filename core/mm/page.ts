@@ -210,8 +210,8 @@ export class Pages {
   put(pfn: Pfn): void {
     if (pfn === ZERO_PFN) return
     const left = --this.refcount[pfn]
-    // References come and go in any order; only the last one is different from the others.
-    touch(pfn, 'page.refcount', left > 0 ? AccessMode.releaseShared : AccessMode.write)
+    // References come in any order, and do not go in any: which of them is the last depends on it.
+    touch(pfn, 'page.refcount', AccessMode.write)
     if (left > 0) return
     if (left !== 0) violate('I-CNT', `refcount ${left} < 0 (pfn ${pfn})`)
     if (this.mapcount[pfn] !== 0) violate('I-CNT', `page freed with mapcount ${this.mapcount[pfn]} (pfn ${pfn})`)

@@ -3,8 +3,8 @@
  *
  * A freed object stays where it is, marked: whoever still uses it is found (use) instead of reading what comes next.
  *
- * Holders take and drop references in any order. Who has none yet (getUnlessZero, and use in a section of RCU) is not a holder:
- * for him it matters whether a reference was dropped before, though it was not the last one in the order that was seen.
+ * Holders take references in any order. They do not drop them in any order: which one is the last depends on it, and a search that
+ * took two drops for exchangeable because neither was the last would never see the other one free the object.
  *
  * Source: include/linux/refcount.h.
  * @kernel refcount_t, refcount_inc_not_zero, refcount_dec_and_test
@@ -37,7 +37,7 @@ export class Refcounted {
   put(): boolean {
     if (this.refs <= 0) violate('I-UAF', `${this.name} is put at count ${this.refs}`)
     this.refs--
-    touch(0, this.name, this.refs > 0 ? AccessMode.releaseShared : AccessMode.write)
+    touch(0, this.name, AccessMode.write)
     if (this.refs > 0) return false
     this.freed = true
     return true
