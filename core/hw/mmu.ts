@@ -133,6 +133,7 @@ export class Mmu {
       counters.faults++
       return -1
     }
+    if (isRecording()) space.touchWalk(page)
     const leaf = this.#leafTable(space, page)
     if (leaf === 0) {
       counters.faults++

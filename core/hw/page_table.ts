@@ -82,16 +82,24 @@ export class PageTable {
 
   /** The slot of the page's PTE, or -1 where a table on the way is missing or 2 MiB are mapped at once. */
   walk(page: number): Slot {
+    if (isRecording()) this.touchWalk(page)
     const e = this.pool.entries
     const pud = e[this.pgd * ENTRIES]
     if (pud === PTE_NONE) return -1
     const pmd = e[ptePfn(pud) * ENTRIES + (page >>> 18)]
     if (pmd === PTE_NONE) return -1
-    const leafSlot = ptePfn(pmd) * ENTRIES + ((page >>> 9) & 511)
-    if (isRecording()) touch(leafSlot, 'pte', AccessMode.read)
-    const leaf = e[leafSlot]
+    const leaf = e[ptePfn(pmd) * ENTRIES + ((page >>> 9) & 511)]
     if (leaf === PTE_NONE || (leaf & PTE_PS) !== 0) return -1
     return ptePfn(leaf) * ENTRIES + (page & 511)
+  }
+
+  /** Says that the entries above the page's PTE are read, as far as there are tables. */
+  touchWalk(page: number): void {
+    const { pool } = this
+    const pud = ptePfn(pool.get(this.pgd * ENTRIES))
+    if (pud === 0) return
+    const pmd = ptePfn(pool.get(pud * ENTRIES + (page >>> 18)))
+    if (pmd !== 0) pool.get(pmd * ENTRIES + ((page >>> 9) & 511))
   }
 
   /** The slot of the page's PTE; missing tables are allocated. -1 where 2 MiB are mapped at once. */
@@ -103,6 +111,7 @@ export class PageTable {
 
   /** The slot of the PMD entry that covers the page, or -1 where the PMD table is missing. @kernel mm_find_pmd */
   pmdSlot(page: number): Slot {
+    if (isRecording()) this.touchWalk(page)
     const e = this.pool.entries
     const pud = e[this.pgd * ENTRIES]
     if (pud === PTE_NONE) return -1
@@ -137,14 +146,13 @@ export class PageTable {
 
   /** The node that an upper level names: level 3 is the PUD table, 2 the PMD table, 1 the leaf; 0 if missing. */
   node(page: number, level: 1 | 2 | 3): number {
+    if (isRecording()) this.touchWalk(page)
     const e = this.pool.entries
     const pud = ptePfn(e[this.pgd * ENTRIES])
     if (level === 3 || pud === 0) return pud
     const pmd = ptePfn(e[pud * ENTRIES + (page >>> 18)])
     if (level === 2 || pmd === 0) return pmd
-    const slot = pmd * ENTRIES + ((page >>> 9) & 511)
-    if (isRecording()) touch(slot, 'pte', AccessMode.read)
-    const leaf = e[slot]
+    const leaf = e[pmd * ENTRIES + ((page >>> 9) & 511)]
     return pmdHuge(leaf) ? 0 : ptePfn(leaf)
   }
 

@@ -189,16 +189,22 @@ function link(vma: Vma, av: AnonVma): void {
   av.chains.push(edge)
 }
 
+/** Gives the area an anon_vma, if it has none, before its first page. Needs mmap_lock, for reading at least. @kernel anon_vma_prepare */
+export function anonVmaPrepare(k: Thread, mm: Mm, vma: Vma): Proc<void> {
+  touch(vma.id, 'vma.anon_vma', AccessMode.read)
+  return vma.anonVma === null ? makeAnonVma(k, mm, vma) : NOTHING
+}
+
 /**
- * Gives the area an anon_vma before its first page. Needs mmap_lock, for reading at least.
+ * The area had no anon_vma when it was looked at.
  *
  * 1. A neighbour that could be merged with it lends its own.
  * 2. Else a new one, its own root.
  * 3. Under the root's lock and the page table lock: if somebody else was faster, keep theirs.
  *
- * @kernel anon_vma_prepare
+ * @kernel __anon_vma_prepare
  */
-export function* anonVmaPrepare(k: Thread, mm: Mm, vma: Vma): Proc<void> {
+function* makeAnonVma(k: Thread, mm: Mm, vma: Vma): Proc<void> {
   if (k.stepping) yield read(vma.id, 'vma.anon_vma')
   if (vma.anonVma !== null) return
   const kernel = mm.kernel

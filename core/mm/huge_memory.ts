@@ -81,7 +81,7 @@ function* doHugePmdAnonymousPage(k: Thread, vmf: Vmf): Proc<Attempt | 'fallback'
   const { kernel } = mm
   const { tables, pages } = kernel
   // 1.
-  if (vma.anonVma === null) yield* anonVmaPrepare(k, mm, vma)
+  yield* anonVmaPrepare(k, mm, vma)
   // 2.
   if (k.stepping) yield write(0, 'pages.blocks')
   const head = pages.allocateHuge()

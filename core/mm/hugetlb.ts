@@ -38,7 +38,7 @@ export function* hugetlbNoPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   // 1.
   if (userfaultfdMissing(vma)) return yield* handleUserfault(k, vmf, VM_UFFD_MISSING)
   // 2.
-  if (vma.anonVma === null) yield* anonVmaPrepare(k, mm, vma)
+  yield* anonVmaPrepare(k, mm, vma)
   if (k.stepping) yield write(0, 'pages.blocks')
   const head = allocateFromPool(kernel)
   if (head < 0) {

@@ -141,7 +141,7 @@ function* mfillAtomic(k: Thread, uffd: Userfaultfd, state: MfillState): Proc<num
       break
     }
     if (!holds) mm.mmapLock.upRead(k)
-    if (vma.anonVma === null && (vma.flags & VM_SHARED) === 0) yield* anonVmaPrepare(k, mm, vma)
+    if ((vma.flags & VM_SHARED) === 0) yield* anonVmaPrepare(k, mm, vma)
     // b. and c.
     yield* uffd.mapChangingLock.downRead(k)
     error = check(uffd, vma, state)

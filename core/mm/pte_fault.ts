@@ -82,7 +82,7 @@ function newPageProt(vmf: Vmf): number {
 
 /** An area's first page needs an anon_vma, and making one needs the tree to stand still; false: it has none and may not. */
 function prepareAnonVma(k: Thread, vmf: Vmf): Proc<void> {
-  return vmf.vma.anonVma === null && vmf.guard === null ? anonVmaPrepare(k, vmf.mm, vmf.vma) : NOTHING
+  return vmf.guard === null ? anonVmaPrepare(k, vmf.mm, vmf.vma) : NOTHING
 }
 
 function isUserfault({ vma, guard }: Vmf): boolean {

@@ -134,7 +134,7 @@ function* mapCached(k: Thread, vmf: Vmf, cached: Pfn): Proc<Attempt> {
   let pfn = cached
   // 5.
   if (copies) {
-    if (vma.anonVma === null) yield* anonVmaPrepare(k, mm, vma)
+    yield* anonVmaPrepare(k, mm, vma)
     pfn = kernel.pages.allocate(k.cpu.id)
     if (pfn < 0) pfn = yield* allocateUnderPressure(k, kernel)
     if (pfn < 0) return 'oom'
