@@ -168,6 +168,20 @@ export class Link {
     this.#receivers.shift()?.wake(arrivalNs)
   }
 
+  /** The connection breaks, and is made again: what was sent and not received is lost, and nobody is told which. */
+  *breakOff(k: Thread): Proc<void> {
+    if (k.stepping) {
+      yield this.#send
+      // Those that were received, too: earlier, they would have been lost.
+      for (let n = 0; n < this.#sent; n++) touch(n, this.#label, AccessMode.write)
+    }
+    this.#received += this.#count
+    this.#head = (this.#head + this.#count) & (this.#capacity - 1)
+    this.#count = 0
+    this.#unreadBytes = 0
+    for (const sender of this.#senders.splice(0)) sender.wake(k.nowNs)
+  }
+
   /** Takes the next message into `this.message`; sleeps until it has arrived. */
   receive(k: Thread): Proc<void> {
     if (!k.stepping && this.#count > 0 && this.#arrivalNs[this.#head] <= k.nowNs) {

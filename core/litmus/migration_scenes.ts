@@ -1,19 +1,28 @@
 /**
- * What the litmus tests of migration share: a guest that is stopped, links without a time, and the RAM of a source.
+ * What the litmus tests of migration share: a guest that is stopped, links without a time, the RAM of a source and of a destination.
+ *
+ * Where a test needs both, they are two processes of one machine, as in a migration over the loopback device: two address
+ * spaces on CPUs of their own, which share nothing that a step touches but the links.
  *
  * A guest stands still when its vCPU has done what the test lets it do: to stop it is to wait for that, so every store that it
  * makes falls before the stop, at any place before it.
  */
 import { touch } from '../engine/footprint.ts'
-import { AccessMode, type AccessOp, type Proc } from '../engine/op.ts'
+import { AccessMode, type AccessOp, NOTHING, type Proc } from '../engine/op.ts'
+import type { Thread } from '../hw/cpu.ts'
 import { Link } from '../hw/link.ts'
 import type { Process } from '../machine/process.ts'
 import { Destination } from '../migration/destination.ts'
 import { MigrationState } from '../migration/migration_state.ts'
+import type { MultifdReceiver } from '../migration/ram_load.ts'
 import { RamState } from '../migration/ram_save.ts'
 import { StreamMessage } from '../migration/ram_stream.ts'
 import type { Resolver } from '../migration/resolver.ts'
-import type { World } from './world.ts'
+import { Source } from '../migration/source.ts'
+import { pageOfAddress } from '../mm/mm.ts'
+import { mmapAnonymous } from '../mm/mmap.ts'
+import { contentOf } from './scenes.ts'
+import { P, RW, type World } from './world.ts'
 
 /** The vCPU of a guest, seen by whoever stops it. */
 export class Guest {
@@ -50,6 +59,57 @@ export function outgoingRam(process: Process, ramPage: number, pages: number, st
   return new RamState({ process, ramPage, pages, hostPages: 1, stream, state: new MigrationState(recorder), recorder })
 }
 
+/** A source of one page, in a process of its own, which runs on CPU `n` when something is set up. */
+export interface Outgoing {
+  readonly process: Process
+  readonly page: number
+  readonly source: Source
+}
+
+export interface OutgoingOptions {
+  readonly stream: Link
+  readonly returnPath: Link
+  readonly push?: boolean
+  readonly multifd?: Link
+  readonly stopVcpus?: () => Proc<void>
+}
+
+/** The source of a migration, active: after a pre-copy that has sent the page as 1, or (`push` said) before a post-copy. */
+export function outgoingPage(world: World, n: number, options: OutgoingOptions): Outgoing {
+  const process = world.newProcess()
+  // On its own CPU from the start: so no flush of the one address space interrupts the other's CPUs.
+  const page = pageOfAddress(world.call((k) => mmapAnonymous(k, process.mm, P, RW, 1), n, process))
+  const { recorder } = process.machine
+  const state = new MigrationState(recorder)
+  const precopied = options.push === undefined
+  const source = new Source({
+    stopVcpus: () => NOTHING,
+    ...options,
+    process,
+    ramPage: page,
+    pages: 1,
+    hostPages: 1,
+    vcpus: 1,
+    precopied,
+    state,
+    recorder,
+  })
+  const call = (body: (k: Thread) => Proc<void>) => world.call(body, n, process)
+  call((k) => setActive(k, state))
+  call((k) => process.writePage(k, page, contentOf(1)))
+  if (precopied) {
+    call((k) => source.ram.setup(k))
+    call((k) => source.ram.iterate(k, 1))
+  } else source.bitmap.fill()
+  return { process, page, source }
+}
+
+function setActive(k: Thread, state: MigrationState): Proc<void> {
+  state.set(k, 'setup')
+  state.set(k, 'active')
+  return NOTHING
+}
+
 /** A destination that is armed, with one page of guest RAM that has not come. */
 export interface Incoming {
   readonly page: number
@@ -62,6 +122,7 @@ export interface IncomingOptions {
   readonly pages?: number
   readonly urgent?: Link
   readonly precopied?: boolean
+  readonly multifd?: MultifdReceiver
   readonly startVcpus?: () => void
 }
 

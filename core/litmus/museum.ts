@@ -6,6 +6,7 @@
 import type { Litmus } from './litmus.ts'
 import { ANON_VMA } from './tests/anon_vma.ts'
 import { COLLAPSE } from './tests/collapse.ts'
+import { HANDOVER } from './tests/handover.ts'
 import { MFILL } from './tests/mfill.ts'
 import { PLAIN_COUNTER } from './tests/plain_counter.ts'
 import { POSTCOPY } from './tests/postcopy.ts'
@@ -30,6 +31,7 @@ export const MUSEUM: readonly Litmus[] = [
   ...COLLAPSE,
   ...PRECOPY,
   ...POSTCOPY,
+  ...HANDOVER,
   ...SPECULATION,
   ...VMA_LIFETIME,
   ...VMA_LOCK,

@@ -28,7 +28,7 @@ import type { Recorder } from '../trace/recorder.ts'
 import { HostPage, PlaceError } from './host_page.ts'
 import { PageMap, PageMapState } from './page_map.ts'
 import { DEVICE_LOAD_NS, LOAD_PAGE_NS, REQUEST_BYTES, SHUT_BYTES } from './parameters.ts'
-import { ramLoadPrecopy } from './ram_load.ts'
+import { type MultifdReceiver, ramLoadPrecopy } from './ram_load.ts'
 import { ReturnMessage, StreamMessage } from './ram_stream.ts'
 import { nextFaultOrRemoval, placeZeros } from './removals.ts'
 import type { Placing, Resolver } from './resolver.ts'
@@ -43,6 +43,8 @@ export interface DestinationOptions {
   readonly urgent?: Link
   /** A pre-copy came first. */
   readonly precopied?: boolean
+  /** The pre-copy sent pages by a channel of their own. */
+  readonly multifd?: MultifdReceiver
   readonly resolver: Resolver
   readonly recorder: Recorder
   /** Starts the vCPUs on this machine; called by the main thread once the devices are loaded. */
@@ -71,7 +73,7 @@ export class Destination {
     const { process, precopied = false } = this.#o
     process.adopt(k)
     // 1.
-    if (precopied) yield* ramLoadPrecopy(k, { ...this.#o, map: this.map })
+    if (precopied) yield* this.loadPrecopy(k)
     // 2.
     yield* this.arm(k)
     // 3.
@@ -83,6 +85,11 @@ export class Destination {
     if (this.error !== '') return
     k.cpu.nowNs += DEVICE_LOAD_NS
     this.#o.startVcpus(k)
+  }
+
+  /** What a pre-copy brought, until LISTEN. */
+  loadPrecopy(k: Thread): Proc<void> {
+    return ramLoadPrecopy(k, { ...this.#o, map: this.map })
   }
 
   /** From here on a touch of a missing page is reported. @qemu postcopy_ram_incoming_setup */

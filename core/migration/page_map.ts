@@ -53,8 +53,8 @@ export class PageMap {
     this.states[page] = PageMapState.removed
   }
 
-  /** The requested pages, in order: whoever asked for them may have asked in vain. */
-  requested(): number[] {
-    return [...this.states.keys()].filter((page) => this.states[page] === PageMapState.requested)
+  /** Asked for, and not here. */
+  isRequested(page: number): boolean {
+    return this.states[page] === PageMapState.requested
   }
 }

@@ -70,11 +70,12 @@ export class MultifdReceiver {
     this.#channel = channel
   }
 
-  /** The thread, for ever. @qemu multifd_recv_thread */
+  /** The thread, until the channel ends. @qemu multifd_recv_thread */
   *receive(k: Thread, o: RamLoadOptions): Proc<void> {
     const m = this.#channel.message
     for (;;) {
       yield* this.#channel.receive(k)
+      if (m.type === StreamMessage.End) return
       if (m.type === StreamMessage.MultifdSync) {
         touch(0, 'multifd.synced', AccessMode.write)
         this.#synced++

@@ -6,7 +6,7 @@
  *     pre-copy, before that: end its channel, say what is old (discard.ts), say LISTEN.
  *  3. postcopy-active, until no page is left:
  *     a requested page goes first, and the background push goes on behind it (the next fault is likely near);
- *     else the next page of the bitmap. A page's bit is cleared when it is sent, so nothing is sent twice (ram_save.ts).
+ *     else the next page of the bitmap, unless pages are sent on request only. A page's bit is cleared when it is sent, so nothing is sent twice (ram_save.ts).
  *  4. end: tell the destination, wait for its word (SHUT): completed, or failed with its reason.
  *
  * return path thread: takes requests off the wire into a queue.
@@ -14,7 +14,7 @@
  * Source: QEMU, migration/ram.c (get_queued_page, ram_find_and_save_block, ram_save_queue_pages) and migration.c.
  */
 import type { Bitmap } from '../base/bitmap.ts'
-import { BLOCK, type Proc } from '../engine/op.ts'
+import { BLOCK, type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Link } from '../hw/link.ts'
 import { EventKind } from '../trace/event.ts'
@@ -26,6 +26,8 @@ import { ReturnMessage, StreamMessage } from './ram_stream.ts'
 export interface SourceOptions extends RamOptions {
   readonly vcpus: number
   readonly returnPath: Link
+  /** Pages are sent though nobody asked for them; false: on request only. [true] */
+  readonly push?: boolean
   /** A pre-copy came first: the bitmap says what is left. */
   readonly precopied?: boolean
   /** Stops all vCPUs of this machine; answers when the last has stopped. @qemu vm_stop_force_state */
@@ -102,8 +104,17 @@ export class Source {
 
   /** Until no page is left. @qemu ram_save_iterate, in post-copy */
   *pushAll(k: Thread): Proc<void> {
+    const { push = true } = this.#o
+    this.#thread = k
     while (this.ram.pending > 0 && this.#shut < 0) {
+      if (!push) k.park('a request')
+      if (k.stepping) yield write(0, 'source.requests')
       const requested = this.#nextRequest()
+      if (requested < 0 && !push) {
+        if (this.#shut < 0) yield* k.block()
+        continue
+      }
+      k.unpark()
       yield* this.ram.saveHostPage(k, requested < 0 ? this.ram.nextDirty() : requested)
     }
   }
@@ -135,7 +146,9 @@ export class Source {
       }
       state.requests++
       recorder.event(k.nowNs, EventKind.RequestReceived, k.lane, m.page, 0)
+      if (k.stepping) yield write(0, 'source.requests')
       this.#requests.push(m.page)
+      if (this.#o.push === false) this.#thread?.wake(k.nowNs)
     }
   }
 }

@@ -45,4 +45,9 @@ export const MIGRATION_PROTECTIONS = [
     meaning: 'the look at a page in the map, its placing and its mark exclude the reading and marking of a removal',
     prevents: 'what the guest gave back comes to life again (R73)',
   },
+  {
+    name: 'resend-requests',
+    meaning: 'after its connection broke, the destination asks again for every page that it had asked for',
+    prevents: 'a request that was lost is never repeated, since the page counts as requested (R80)',
+  },
 ] as const satisfies readonly Protection[]

@@ -1,0 +1,136 @@
+/**
+ * Litmus tests of what passes between source and destination: from pre-copy to post-copy, and over a connection that breaks.
+ *
+ * Source: QEMU, migration/ram.c, migration.c and savevm.c.
+ */
+import type { Proc } from '../../engine/op.ts'
+import type { Thread } from '../../hw/cpu.ts'
+import { MultifdReceiver } from '../../migration/ram_load.ts'
+import { StreamMessage } from '../../migration/ram_stream.ts'
+import { resendRequests } from '../../migration/recovery.ts'
+import { IoctlResolver } from '../../migration/resolver.ts'
+import { expectEqual, type Litmus, type Scene } from '../litmus.ts'
+import { Guest, incomingRam, litmusLink, outgoingPage, theEnd } from '../migration_scenes.ts'
+import { contentOf, loadWord } from '../scenes.ts'
+import type { World } from '../world.ts'
+
+/** Pre-copy sent the page as 1; the guest stores 2 before it is stopped, and goes on at the destination. */
+function storeBeforeTheSwitch(world: World): Scene {
+  const { page, incoming, stream, returnPath } = incomingRam(world, new IoctlResolver(world.process, 'copy'), { precopied: true })
+  const guest = new Guest()
+  const { source, process, page: from } = outgoingPage(world, 1, { stream, returnPath, stopVcpus: () => guest.stop() })
+  world.actor('vcpu', 1, (k) => guest.run(process.writePage(k, from, contentOf(2))), process)
+  function* migrate(k: Thread): Proc<void> {
+    yield* source.switchOver(k)
+    yield* source.pushAll(k)
+    yield* stream.send(k, StreamMessage.End, -1, 0)
+  }
+  world.actor('migration', 2, migrate, process)
+  world.actor('incoming', 0, function* (k) {
+    yield* incoming.loadPrecopy(k)
+    yield* incoming.arm(k)
+    yield* incoming.load(k, stream)
+  })
+  return {
+    judge: () => expectEqual('I-DATA', 'the page at the destination', 2, world.word(page)),
+    outcome: () => `page=${world.word(page)} duplicates=${incoming.duplicates}`,
+  }
+}
+
+/** Pre-copy gave the page, as 1, to a channel that nobody has read yet; the guest has stored 2, and post-copy has sent that. */
+function remnantOfPrecopy(world: World): Scene {
+  const channel = litmusLink('the channel')
+  const multifd = new MultifdReceiver(channel)
+  const { page, incoming, stream, returnPath } = incomingRam(world, new IoctlResolver(world.process, 'copy'), {
+    precopied: true,
+    multifd,
+  })
+  const { source, process, page: from } = outgoingPage(world, 2, { stream, returnPath, multifd: channel })
+  const call = (body: (k: Thread) => Proc<void>) => world.call(body, 2, process)
+  call((k) => process.writePage(k, from, contentOf(2)))
+  call((k) => source.switchOver(k))
+  call((k) => source.pushAll(k))
+  theEnd(world, stream)
+  theEnd(world, channel)
+  world.actor('incoming', 0, function* (k) {
+    yield* incoming.loadPrecopy(k)
+    yield* incoming.arm(k)
+    yield* incoming.load(k, stream)
+  })
+  const ram = { process: world.process, ramPage: page, map: incoming.map, stream }
+  world.actor('multifd', 1, (k) => multifd.receive(k, ram))
+  return {
+    judge: () => expectEqual('I-DATA', 'the page at the destination', 2, world.word(page)),
+    outcome: () => `page=${world.word(page)} duplicates=${incoming.duplicates}`,
+  }
+}
+
+/** Pages on request only; the return path breaks at any moment, and is made again. */
+function requestIsLost(world: World): Scene {
+  const { page, incoming, stream, returnPath } = incomingRam(world, new IoctlResolver(world.process, 'copy'))
+  const { source, process } = outgoingPage(world, 2, { stream, returnPath, push: false })
+  const vcpu = world.actor('vcpu', 0, (k) => loadWord(k, world.process, page))
+  world.daemon('fault', 0, (k) => incoming.fault(k))
+  world.daemon('listen', 1, (k) => incoming.load(k, stream))
+  world.daemon('return path', 2, (k) => source.returnPath(k), process)
+  world.daemon('migration', 2, (k) => source.pushAll(k), process)
+  world.actor('network', 3, function* (k) {
+    yield* returnPath.breakOff(k)
+    yield* resendRequests(k, world.process, incoming.map, returnPath)
+  })
+  return {
+    judge: () => expectEqual('I-LIN', 'what the vCPU read', 1, vcpu.value),
+    outcome: () => `vcpu=${vcpu.value}`,
+  }
+}
+
+export const HANDOVER: readonly Litmus[] = [
+  {
+    name: 'old-page-after-the-switch',
+    title: 'The guest goes on at the destination and reads a page as it was when pre-copy sent it',
+    result: 'never',
+    refs: ['R66'],
+    protections: ['postcopy-discard'],
+    memoryModel: 'sc',
+    start: `
+      source: page 1, sent by pre-copy          destination: page 1 on its way
+      vcpu: page = 2    migration: stop, sync, say what is old, LISTEN, push      incoming: load, drop, arm, place`,
+    world: { cpus: 3 },
+    build: storeBeforeTheSwitch,
+  },
+  {
+    name: 'remnant-of-precopy-after-postcopy',
+    title: 'A page that pre-copy sent by another channel arrives after the page of post-copy, and takes its place',
+    result: 'never',
+    refs: ['R82'],
+    protections: ['multifd-sync'],
+    memoryModel: 'sc',
+    start: `
+      page as 1 and SYNC on the channel; FLUSH, discard, LISTEN and the page as 2 on the stream
+      incoming: wait for SYNC, drop, arm, place page = 2                          multifd: load page = 1`,
+    world: { cpus: 3 },
+    build: remnantOfPrecopy,
+    history: {
+      story:
+        'QEMU could use multifd channels and post-copy together only from May 2025 on: the channels carry pages during pre-copy, and when post-copy ' +
+        'begins they fall silent. What they still hold then belongs to pre-copy, and has to be in its place before the stream goes on.',
+      sources: [
+        'QEMU e27418861288 "migration: enable multifd and postcopy together"',
+        'https://lore.kernel.org/r/20250512125124.147064-3-ppandit@redhat.com',
+      ],
+    },
+  },
+  {
+    name: 'request-lost-with-the-connection',
+    title: 'A request is lost when the connection breaks, and the vCPU that needs the page sleeps for ever',
+    result: 'never',
+    refs: ['R80'],
+    protections: ['resend-requests'],
+    memoryModel: 'sc',
+    start: `
+      destination: page missing                 source: page 1, sent on request only
+      vcpu: load page    fault: request    return path, migration: send    listen: place    network: break, ask again`,
+    world: { cpus: 4 },
+    build: requestIsLost,
+  },
+]
