@@ -72,6 +72,7 @@ export interface OutgoingOptions {
   readonly push?: boolean
   readonly multifd?: Link
   readonly stopVcpus?: () => Proc<void>
+  readonly startVcpus?: () => void
 }
 
 /** The source of a migration, active: after a pre-copy that has sent the page as 1, or (`push` said) before a post-copy. */

@@ -18,8 +18,9 @@
  *
  * Source: QEMU, postcopy-ram.c (postcopy_ram_fault_thread, postcopy_ram_listen_thread) and its 2014 prototype.
  */
+import { touch } from '../engine/footprint.ts'
 import type { Proc } from '../engine/op.ts'
-import { BLOCK, QUANTUM, read, write } from '../engine/op.ts'
+import { AccessMode, BLOCK, QUANTUM, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Link } from '../hw/link.ts'
 import { type PageContent, type Process, SignalError } from '../machine/process.ts'
@@ -77,11 +78,19 @@ export class Destination {
     // 2.
     yield* this.arm(k)
     // 3.
+    yield* this.waitForDevices(k)
+  }
+
+  /** 3. */
+  *waitForDevices(k: Thread): Proc<void> {
     this.#mainThread = k
-    while (!this.#packaged) {
+    for (;;) {
       k.park('the device state')
-      if (!this.#packaged) yield BLOCK
+      if (k.stepping) yield read(0, 'incoming.packaged')
+      if (this.#packaged) break
+      yield* k.block()
     }
+    k.unpark()
     if (this.error !== '') return
     k.cpu.nowNs += DEVICE_LOAD_NS
     this.#o.startVcpus(k)
@@ -232,6 +241,7 @@ export class Destination {
   }
 
   #wakeMain(k: Thread): void {
+    touch(0, 'incoming.packaged', AccessMode.write)
     this.#packaged = true
     this.#mainThread?.wake(k.nowNs)
   }

@@ -3,7 +3,8 @@
  *
  * migration thread:
  *  1. setup: the connection; then active.       2. switch over: stop the vCPUs, save the device state, send it packaged. After a
- *     pre-copy, before that: end its channel, say what is old (discard.ts), say LISTEN.
+ *     pre-copy, before that: end its channel, say what is old (discard.ts), say LISTEN. The packaged state is the hand-over, once
+ *     and for ever: if the connection broke before, the guest goes on here; after it, never (R69).
  *  3. postcopy-active, until no page is left:
  *     a requested page goes first, and the background push goes on behind it (the next fault is likely near);
  *     else the next page of the bitmap, unless pages are sent on request only. A page's bit is cleared when it is sent, so nothing is sent twice (ram_save.ts).
@@ -14,7 +15,7 @@
  * Source: QEMU, migration/ram.c (get_queued_page, ram_find_and_save_block, ram_save_queue_pages) and migration.c.
  */
 import type { Bitmap } from '../base/bitmap.ts'
-import { BLOCK, type Proc, write } from '../engine/op.ts'
+import { BLOCK, type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Link } from '../hw/link.ts'
 import { EventKind } from '../trace/event.ts'
@@ -32,6 +33,8 @@ export interface SourceOptions extends RamOptions {
   readonly precopied?: boolean
   /** Stops all vCPUs of this machine; answers when the last has stopped. @qemu vm_stop_force_state */
   readonly stopVcpus: (k: Thread) => Proc<void>
+  /** Lets them go on, on this machine. @qemu vm_start */
+  readonly startVcpus?: (k: Thread) => void
 }
 
 export class Source {
@@ -40,6 +43,7 @@ export class Source {
   readonly #requests: number[] = []
   #requestHead = 0
   #shut = -1
+  #lost = false
   #thread: Thread | null = null
 
   constructor(options: SourceOptions) {
@@ -69,7 +73,11 @@ export class Source {
     state.setupNs = k.nowNs - state.startNs
     state.set(k, 'active')
     // 2.
-    yield* this.switchOver(k)
+    if (!(yield* this.switchOver(k))) {
+      state.endNs = k.nowNs
+      state.set(k, 'failed')
+      return
+    }
     // 3.
     const beforeBytes = stream.bytesSent
     yield* this.pushAll(k)
@@ -84,12 +92,13 @@ export class Source {
     state.set(k, this.#shut === 0 ? 'completed' : 'failed')
   }
 
-  /** @qemu postcopy_start */
-  *switchOver(k: Thread): Proc<void> {
+  /** 2.; false if the guest goes on here, since the connection broke in time. @qemu postcopy_start */
+  *switchOver(k: Thread): Proc<boolean> {
     const { state, stream, vcpus, precopied = false } = this.#o
+    const { kernel } = this.ram
     state.downtimeStartNs = k.nowNs
     state.set(k, 'device')
-    yield* this.#o.stopVcpus(k)
+    if (kernel.has('stop-before-postcopy')) yield* this.#o.stopVcpus(k)
     k.cpu.nowNs += DEVICE_SAVE_NS
     const before = stream.bytesSent
     if (precopied) {
@@ -97,9 +106,30 @@ export class Source {
       yield* postcopySendDiscardBitmap(k, this.ram, stream)
       yield* stream.send(k, StreamMessage.Listen, -1, SYNC_BYTES)
     }
+    if (yield* this.#isLost(k)) {
+      this.#o.startVcpus?.(k)
+      return false
+    }
+    // The hand-over. It may have arrived whatever happens next: from here on the source only serves pages.
     yield* stream.send(k, StreamMessage.Packaged, -1, DEVICE_STATE_BYTES + vcpus * VCPU_STATE_BYTES)
+    if (!kernel.has('one-handover') && (yield* this.#isLost(k))) {
+      this.#o.startVcpus?.(k)
+      return false
+    }
     state.downtimeBytes = stream.bytesSent - before
     state.set(k, 'postcopy-active')
+    return true
+  }
+
+  /** Somebody finds that the connection broke. Before the hand-over the migration has failed; after it, it waits. */
+  *connectionLost(k: Thread): Proc<void> {
+    if (k.stepping) yield write(0, 'source.lost')
+    this.#lost = true
+  }
+
+  *#isLost(k: Thread): Proc<boolean> {
+    if (k.stepping) yield read(0, 'source.lost')
+    return this.#lost
   }
 
   /** Until no page is left. @qemu ram_save_iterate, in post-copy */

@@ -50,4 +50,14 @@ export const MIGRATION_PROTECTIONS = [
     meaning: 'after its connection broke, the destination asks again for every page that it had asked for',
     prevents: 'a request that was lost is never repeated, since the page counts as requested (R80)',
   },
+  {
+    name: 'stop-before-postcopy',
+    meaning: 'the source waits until its vCPUs have stopped, and then sees what is left to send',
+    prevents: 'a store at the source, after its page was sent for good, is lost (R71)',
+  },
+  {
+    name: 'one-handover',
+    meaning: 'once the source has sent the state of the devices, no error lets its vCPUs run again',
+    prevents: 'the state had arrived, and two machines run the guest (R69)',
+  },
 ] as const satisfies readonly Protection[]

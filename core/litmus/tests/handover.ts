@@ -3,6 +3,7 @@
  *
  * Source: QEMU, migration/ram.c, migration.c and savevm.c.
  */
+import { Ledger } from '../../checkers/ledger.ts'
 import type { Proc } from '../../engine/op.ts'
 import type { Thread } from '../../hw/cpu.ts'
 import { MultifdReceiver } from '../../migration/ram_load.ts'
@@ -46,7 +47,7 @@ function remnantOfPrecopy(world: World): Scene {
     multifd,
   })
   const { source, process, page: from } = outgoingPage(world, 2, { stream, returnPath, multifd: channel })
-  const call = (body: (k: Thread) => Proc<void>) => world.call(body, 2, process)
+  const call = (body: (k: Thread) => Proc<unknown>) => world.call(body, 2, process)
   call((k) => process.writePage(k, from, contentOf(2)))
   call((k) => source.switchOver(k))
   call((k) => source.pushAll(k))
@@ -84,13 +85,34 @@ function requestIsLost(world: World): Scene {
   }
 }
 
+/** The connection breaks at any moment while the guest is handed over. */
+function breakWhileHandingOver(world: World): Scene {
+  const ledger = new Ledger(1)
+  const runsAt = (machine: string) => ledger.runs(machine, true)
+  const { incoming, stream, returnPath } = incomingRam(world, new IoctlResolver(world.process, 'copy'), {
+    startVcpus: () => runsAt('destination'),
+  })
+  const { source, process } = outgoingPage(world, 1, { stream, returnPath, push: true, startVcpus: () => runsAt('source') })
+  world.daemon('main', 0, (k) => incoming.waitForDevices(k))
+  world.daemon('listen', 0, (k) => incoming.load(k, stream))
+  const migration = world.actor('migration', 1, (k) => source.switchOver(k), process)
+  world.actor('network', 2, function* (k) {
+    yield* stream.breakOff(k)
+    yield* source.connectionLost(k)
+  })
+  return {
+    ledger,
+    outcome: () => `handed over=${migration.value} runs at=${[...ledger.running].join(' and ') || 'none yet'}`,
+  }
+}
+
 export const HANDOVER: readonly Litmus[] = [
   {
     name: 'old-page-after-the-switch',
     title: 'The guest goes on at the destination and reads a page as it was when pre-copy sent it',
     result: 'never',
-    refs: ['R66'],
-    protections: ['postcopy-discard'],
+    refs: ['R66', 'R71'],
+    protections: ['postcopy-discard', 'stop-before-postcopy'],
     memoryModel: 'sc',
     start: `
       source: page 1, sent by pre-copy          destination: page 1 on its way
@@ -132,5 +154,18 @@ export const HANDOVER: readonly Litmus[] = [
       vcpu: load page    fault: request    return path, migration: send    listen: place    network: break, ask again`,
     world: { cpus: 4 },
     build: requestIsLost,
+  },
+  {
+    name: 'two-machines-run',
+    title: 'The connection breaks, the source lets the guest go on, and so does the destination',
+    result: 'never',
+    refs: ['R69'],
+    protections: ['one-handover'],
+    memoryModel: 'sc',
+    start: `
+      source: the guest stands                  destination: armed, waits for the state of the devices
+      migration: send the state    listen, main: load it, start    network: break, tell the source`,
+    world: { cpus: 3 },
+    build: breakWhileHandingOver,
   },
 ]
