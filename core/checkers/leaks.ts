@@ -61,10 +61,17 @@ export function everyHugePmdHasItsTable(kernel: Kernel): string | null {
   return deposits.total === total ? null : `${deposits.total} tables deposited != ${total} huge PMDs`
 }
 
-/** Page tables, at rest. */
+/** Page tables, at rest. A leaf table is there for an area that it may map. */
 function noTableLeaks({ mms, tables, deposits }: Kernel): string | null {
   let reached = deposits.total
-  for (const mm of mms) reached += tablesOf(mm)
+  for (const mm of mms) {
+    reached += tablesOf(mm)
+    let idle = -1
+    mm.table.forEachLeaf((_node, first) => {
+      if (mm.tree.overlapping(first, first + ENTRIES).length === 0) idle = first
+    })
+    if (idle >= 0) return `a page table is left for pages ${idle} to ${idle + ENTRIES - 1}, where there is no area`
+  }
   return reached === tables.nodesInUse ? null : `${tables.nodesInUse} page tables in use != ${reached} in trees or put by`
 }
 

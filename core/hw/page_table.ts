@@ -27,6 +27,7 @@ export class PageTablePool {
   entries: Float64Array
   #nodes = 1
   readonly #free: number[] = []
+  readonly #isFree = new Set<number>()
 
   constructor(nodes = 64) {
     this.entries = new Float64Array(nodes * ENTRIES)
@@ -36,7 +37,11 @@ export class PageTablePool {
   allocate(): number {
     touch(0, 'pgtable.pool', AccessMode.write)
     const reused = this.#free.pop()
-    if (reused !== undefined) return reused
+    if (reused !== undefined) {
+      touch(reused, 'pgtable', AccessMode.write)
+      this.#isFree.delete(reused)
+      return reused
+    }
     const node = this.#nodes++
     if ((node + 1) * ENTRIES > this.entries.length) {
       const grown = new Float64Array(this.entries.length * 2)
@@ -49,7 +54,15 @@ export class PageTablePool {
   free(node: number): void {
     touch(0, 'pgtable.pool', AccessMode.write)
     this.entries.fill(PTE_NONE, node * ENTRIES, (node + 1) * ENTRIES)
+    touch(node, 'pgtable', AccessMode.write)
     this.#free.push(node)
+    this.#isFree.add(node)
+  }
+
+  /** Whoever walks without a lock says so before it looks into a table: a freed one may not be read, nor its lock taken. */
+  use(node: number, who: string): void {
+    touch(node, 'pgtable', AccessMode.read)
+    if (this.#isFree.has(node)) violate('I-UAF', `use after free: ${who} uses page table ${node}, which was freed`)
   }
 
   get(slot: Slot): Pte {

@@ -11,8 +11,9 @@ import type { Kernel } from '../mm/kernel.ts'
 import { MADV_DONTFORK, MADV_DONTNEED, madvise } from '../mm/madvise.ts'
 import { type FaultResult, handlePageFault } from '../mm/page_fault.ts'
 import { pageReferenced } from '../mm/rmap_walk.ts'
+import { VM_DONTCOPY } from '../mm/vma.ts'
 import { shrinkPage } from '../mm/vmscan.ts'
-import { type Actor, at, P, type World } from './world.ts'
+import { type Actor, at, P, RW, type World } from './world.ts'
 
 /**
  * Written pages (100, 101, ...) in an area of their own, and an empty area that cannot be merged with it. A child gets the area
@@ -27,8 +28,12 @@ export function sourceAndDestination(world: World, pages = 1, forks: 'dst' | 'sr
   return { src, dst }
 }
 
-/** An area with an anon_vma and a page table, and no page in it: what a fault without mmap_lock may be tried on. */
-export function emptied(world: World, pages: number): number {
+/**
+ * An area with an anon_vma and a page table, and no page in it: what a fault without mmap_lock may be tried on. With a neighbour
+ * the table stays when the area goes.
+ */
+export function emptied(world: World, pages: number, neighbour = false): number {
+  if (neighbour) world.map(1, RW | VM_DONTCOPY)
   const a = world.map(pages)
   world.store(a, 1)
   world.call((k) => madvise(k, world.mm, at(a), pages * P, MADV_DONTNEED))

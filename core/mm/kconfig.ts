@@ -188,6 +188,16 @@ const KERNEL_PROTECTIONS = [
     prevents: 'a store to a read-only area faults for ever, or gets through',
   },
   {
+    name: 'spec-irq-off',
+    meaning: 'a speculative fault walks page tables, and takes the PTE lock, with interrupts off',
+    prevents: 'munmap frees a page table in the middle of the walk (R15)',
+  },
+  {
+    name: 'spec-no-table',
+    meaning: 'a speculative fault gives up where a page table is missing, and allocates none',
+    prevents: 'a page table is put where munmap has just freed the last one, and stays there (R17)',
+  },
+  {
     name: 'spec-trylock',
     meaning: 'a speculative fault only tries the PTE lock while interrupts are off',
     prevents: 'the holder waits for an IPI that this CPU does not take: deadlock (R14)',

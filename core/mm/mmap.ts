@@ -4,12 +4,13 @@
  * munmap:
  *  1. mmap_lock for writing.   2. split at both edges.   3. take the areas out of the tree; mmap_lock down to reading (since
  *     4.20): whoever faults elsewhere need not wait for the rest, and who would map something here needs it for writing.
- *  4. zap: clear PTEs under their locks, gather the frames.   5. flush the TLBs.   6. only then free the frames.
- *  7. unlink the anon_vmas, drop the file, free the areas.   8. unlock.   9. tell userfaultfd, and wait until it has read it.
+ *  4. zap: clear PTEs under their locks, gather the frames.   5. unlink the anon_vmas; gather the page tables that no other area
+ *     needs.   6. flush the TLBs; only then free frames and tables.   7. drop the file, free the areas.   8. unlock.
+ *  9. tell userfaultfd, and wait until it has read it.
  *
  * vma_adjust (split, join) writes the count of the area and, nested, of the next one; vma_sequence.ts says who else does.
  *
- * Pairs with zap.ts and mmu_gather.ts (4 to 6). @kernel do_mmap, do_munmap, __split_vma, vma_merge
+ * Pairs with zap.ts, pgtable.ts and mmu_gather.ts (4 to 6). @kernel do_mmap, do_munmap, __split_vma, vma_merge
  * Source: mm/mmap.c; mm/vma.c.
  */
 import { touch } from '../engine/footprint.ts'
@@ -23,6 +24,7 @@ import { cutsHugetlb } from './hugetlb_area.ts'
 import { mpolEqual } from './mempolicy.ts'
 import { addressOf, type Mm, pageOfAddress } from './mm.ts'
 import { MmuGather } from './mmu_gather.ts'
+import { freePgtables } from './pgtable.ts'
 import { type UnmapEvent, unmapComplete, unmapPrep } from './uffd_events.ts'
 import { vmStatAccount } from './vm_stat.ts'
 import { VM_HUGETLB, VM_MAYREAD, VM_MAYWRITE, VM_READ, VM_WRITE, Vma } from './vma.ts'
@@ -132,17 +134,25 @@ function* detach(k: Thread, mm: Mm, start: number, end: number, events: UnmapEve
 function* unmapRegion(k: Thread, mm: Mm, gone: readonly Vma[]): Proc<void> {
   const gather = new MmuGather(mm)
   for (const vma of gone) yield* unmapPageRange(k, gather, vma, vma.start, vma.end)
+  // 5.
+  for (const vma of gone) yield* leaveAnonVmas(k, mm, vma)
+  for (const vma of gone) yield* freePgtables(k, gather, vma.start, vma.end)
+  // 6.
   yield* gather.finish(k)
   if (k.expired) yield QUANTUM
   // 7.
   for (const vma of gone) yield* dropArea(k, mm, vma)
 }
 
-/** An area that has left the tree, its pages gone, lets go of its anon_vmas and its file. @kernel free_pgtables, remove_vma */
-function* dropArea(k: Thread, mm: Mm, vma: Vma): Proc<void> {
+/** No walk of the reverse map comes here any more. @kernel free_pgtables */
+function* leaveAnonVmas(k: Thread, mm: Mm, vma: Vma): Proc<void> {
   yield* vmaSequenceBegin(k, mm, vma)
   yield* unlinkAnonVmas(k, mm.kernel, vma)
   yield* vmaSequenceEnd(k, mm, vma)
+}
+
+/** An area of which nothing is left lets go of its file, and is freed. @kernel remove_vma_list, remove_vma */
+function* dropArea(k: Thread, mm: Mm, vma: Vma): Proc<void> {
   vmStatAccount(mm, vma.flags, vma.start - vma.end)
   yield* freeVma(k, mm.kernel, vma)
 }
@@ -281,6 +291,7 @@ export function* exitMmap(k: Thread, mm: Mm): Proc<void> {
   for (const vma of mm.tree.areas) {
     yield* mm.tree.unlink(k, vma)
     yield* zapPageRange(k, mm, vma, vma.start, vma.end)
+    yield* leaveAnonVmas(k, mm, vma)
     yield* dropArea(k, mm, vma)
   }
   for (const cpu of mm.cpus) if (cpu.mmu.space === mm.table) cpu.mmu.flushAll()

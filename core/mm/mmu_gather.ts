@@ -1,5 +1,5 @@
 /**
- * mmu_gather: the frames of a range that is being unmapped, kept until no TLB can reach them.
+ * mmu_gather: the frames and page tables of a range that is being unmapped, kept until no TLB can reach them.
  *
  *  1. begin.   2. each PTE cleared under its lock: its page is noted (removePage), or only its address (noteFlush).
  *  3. flush: the TLBs of every CPU that runs the mm, once for all of it; only then the frames go back.
@@ -22,6 +22,7 @@ export const GATHER_MAX_PAGES = 10_000
 
 export class MmuGather {
   readonly #pages: Pfn[] = []
+  readonly #tables: number[] = []
   #start = -1
   #end = -1
   /** Pages of the smallest entry among what is gathered: a range of huge pages needs one INVLPG each. @kernel tlb_get_unmap_size */
@@ -46,6 +47,15 @@ export class MmuGather {
     if (page >= this.#end) this.#end = page + HUGE_PAGES
   }
 
+  /**
+   * The leaf table of the 2 MiB that begin here is in no address space any more. Walk caches name it, whether or not it mapped a
+   * page; and who walks with interrupts off answers the flush later. @kernel pte_free_tlb, tlb_remove_table
+   */
+  removeTable(page: number, node: number): void {
+    this.noteFlush(page)
+    this.#tables.push(node)
+  }
+
   /** The frame that was mapped there; its reference is the gather's now. @kernel __tlb_remove_page */
   removePage(pfn: Pfn): void {
     this.#pages.push(pfn)
@@ -66,6 +76,8 @@ export class MmuGather {
     this.#end = -1
     this.#stride = HUGE_PAGES
     if (!early) this.#free(k)
+    for (const node of this.#tables) kernel.tables.free(node)
+    this.#tables.length = 0
   }
 
   /** @kernel tlb_finish_mmu */

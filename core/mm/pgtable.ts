@@ -5,11 +5,16 @@
  *  1. the table is there: done without a lock (a leaf table is not taken away while an area may use it).
  *  2. PMD lock; still none: a fresh table.   3. a huge PMD is no table: -1, and the caller looks again.
  *
+ * freePgtables: takes away the leaf tables of [start, end) that no area needs any longer. What was mapped there is zapped, and the
+ * areas have left the tree and their anon_vmas: only a walk without any lock may still be on its way here, and it has interrupts
+ * off. PMD lock; the PMD is cleared; the table goes to the gather, which flushes and then frees. mmap_lock, for reading at least,
+ * keeps new areas away. Tables of upper levels stay until exit.
+ *
  * Each huge PMD has one table deposited with the PMD table that holds it, so that splitting it never has to allocate. The
  * list belongs to the PMD table, not to the entry: moving a huge PMD between two PMD tables must move a deposit along (R48).
  *
  * Source: mm/memory.c; include/linux/mm.h.
- * @kernel __pte_alloc, pgtable_trans_huge_deposit, pgtable_trans_huge_withdraw
+ * @kernel __pte_alloc, free_pgtables, pgtable_trans_huge_deposit, pgtable_trans_huge_withdraw
  */
 import { violate } from '../base/assert.ts'
 import { type Proc, read, write } from '../engine/op.ts'
@@ -17,6 +22,7 @@ import type { Thread } from '../hw/cpu.ts'
 import { ENTRIES, type Slot } from '../hw/page_table.ts'
 import { makePte, PTE_NONE, PTE_P, PTE_U, PTE_W, type Pte, pmdHuge, ptePfn } from '../hw/pte.ts'
 import type { Mm } from './mm.ts'
+import type { MmuGather } from './mmu_gather.ts'
 
 /** A PMD entry that names a leaf table. @kernel pmd_populate */
 export function tablePmd(node: number): Pte {
@@ -43,6 +49,24 @@ export function* pteAlloc(k: Thread, mm: Mm, page: number): Proc<Slot> {
   lock.unlock(k)
   // 3.
   return pmdHuge(pmd) ? -1 : ptePfn(pmd) * ENTRIES + (page & (ENTRIES - 1))
+}
+
+/** @kernel free_pgd_range, free_pte_range */
+export function* freePgtables(k: Thread, gather: MmuGather, start: number, end: number): Proc<void> {
+  const { mm } = gather
+  const { tables } = mm.kernel
+  for (let base = start - (start % ENTRIES); base < end; base += ENTRIES) {
+    if (mm.tree.overlapping(base, base + ENTRIES).length > 0) continue
+    const slot = mm.table.pmdSlot(base)
+    if (slot < 0 || tables.get(slot) === PTE_NONE) continue
+    const lock = mm.kernel.pmdLock(slot)
+    yield* lock.lock(k)
+    if (k.stepping) yield write(slot, 'pmd')
+    const node = ptePfn(tables.get(slot))
+    tables.set(slot, PTE_NONE)
+    lock.unlock(k)
+    gather.removeTable(base, node)
+  }
 }
 
 /** Tables put by, a list for each PMD table. Guarded by the PMD lock. */

@@ -15,6 +15,7 @@ import { touch } from '../engine/footprint.ts'
 import { AccessMode, type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { irqDisable, irqEnable } from '../hw/ipi.ts'
+import type { Kernel } from './kernel.ts'
 import { type FaultGuard, LOCKED, NOT_LOCKED, type Vmf } from './vm_fault.ts'
 import type { Vma } from './vma.ts'
 
@@ -49,13 +50,13 @@ export class Speculation implements FaultGuard {
     const lock = kernel.pteLock(slot)
     for (;;) {
       // 1.
-      irqDisable(k.cpu, k)
+      walkBegin(k, kernel)
       // 2.
       yield read(vma.id, 'vma.vm_sequence')
       // 3.
       const changed = this.#areaHasChanged(k, vmf, 0) || this.#tableHasChanged(vmf)
       if (changed && kernel.has('spec-seq-recheck')) {
-        irqEnable(k.cpu)
+        walkEnd(k, kernel)
         return false
       }
       // 4.
@@ -64,8 +65,9 @@ export class Speculation implements FaultGuard {
         break
       }
       yield write(lock.id, lock.label)
+      kernel.tables.use(this.leaf, 'pte_map_lock')
       if (lock.tryLock(k)) break
-      irqEnable(k.cpu)
+      walkEnd(k, kernel)
       // Trying again while it is held changes nothing: the next try comes when it is free.
       yield lock.awaitFree()
     }
@@ -73,11 +75,11 @@ export class Speculation implements FaultGuard {
     yield read(vma.id, 'vma.vm_sequence')
     if (this.#areaHasChanged(k, vmf, 0)) {
       lock.unlock(k)
-      irqEnable(k.cpu)
+      walkEnd(k, kernel)
       return false
     }
     // 6.
-    irqEnable(k.cpu)
+    walkEnd(k, kernel)
     return true
   }
 
@@ -101,6 +103,15 @@ export class Speculation implements FaultGuard {
 
   /** Nothing is held. */
   release(): void {}
+}
+
+/** Interrupts off: freeing a table needs this CPU's answer, so that what a walk has seen stays until walkEnd. */
+export function walkBegin(k: Thread, kernel: Kernel): void {
+  if (kernel.has('spec-irq-off')) irqDisable(k.cpu, k)
+}
+
+export function walkEnd(k: Thread, kernel: Kernel): void {
+  if (kernel.has('spec-irq-off')) irqEnable(k.cpu)
 }
 
 /** The area has left the tree, or its count is not what it was. @kernel vma_is_dead, vma_has_changed */

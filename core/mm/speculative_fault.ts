@@ -21,14 +21,14 @@ import { violate } from '../base/assert.ts'
 import { touch } from '../engine/footprint.ts'
 import { AccessMode, type Proc, read } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
-import { irqDisable, irqEnable } from '../hw/ipi.ts'
 import { ENTRIES } from '../hw/page_table.ts'
 import { PTE_NONE, ptePresent } from '../hw/pte.ts'
 import { findVmaRcu, findVmaSrcu } from './find_vma.ts'
 import { chooseNode } from './mempolicy.ts'
 import type { Mm } from './mm.ts'
+import { pteAlloc } from './pgtable.ts'
 import { handlePteFault } from './pte_fault.ts'
-import { Speculation } from './speculation.ts'
+import { Speculation, walkBegin, walkEnd } from './speculation.ts'
 import { userfaultfdMissing } from './uffd_fault.ts'
 import { type Attempt, FAULT_USER, type FirstTry, type Vmf } from './vm_fault.ts'
 import { VM_READ, VM_WRITE, type Vma } from './vma.ts'
@@ -153,15 +153,21 @@ function* snapshot(
   sequence: number,
   sinceNs: number,
 ): Proc<Vmf | Reason> {
-  const isV12 = mm.kernel.faultPath === 'speculative'
-  irqDisable(k.cpu, k)
+  const { kernel } = mm
+  const isV12 = kernel.faultPath === 'speculative'
+  walkBegin(k, kernel)
   if (k.stepping) yield read(mm.id, 'pmd')
   const leaf = mm.table.node(page, 1)
   const slot = leaf * ENTRIES + (page & (ENTRIES - 1))
   if (leaf !== 0 && k.stepping) yield read(slot, 'pte')
-  const pte = leaf === 0 ? PTE_NONE : mm.kernel.tables.get(slot)
-  irqEnable(k.cpu)
-  if (leaf === 0) return 'no-page-table'
+  if (leaf !== 0) kernel.tables.use(leaf, 'handle_speculative_fault')
+  const pte = leaf === 0 ? PTE_NONE : kernel.tables.get(slot)
+  walkEnd(k, kernel)
+  if (leaf === 0) {
+    if (kernel.has('spec-no-table')) return 'no-page-table'
+    yield* pteAlloc(k, mm, page)
+    return yield* snapshot(k, mm, vma, page, store, vmFlags, prot, sequence, sinceNs)
+  }
   if (pte !== PTE_NONE && !ptePresent(pte)) return 'pte-not-supported'
   const guard = new Speculation(vma, sequence, sinceNs, leaf, isV12, vmFlags)
   return { mm, vma, page, store, slot, pte, prot, guard, flags: FAULT_USER, offset: 0 }

@@ -121,7 +121,9 @@ describe('an unmap between reading the mapping and locking', () => {
   })
 
   it('leads to a recycled one without the look at "still mapped" (R45)', () => {
-    expect(firstBreak(4000, { without: ['rmap-mapped-recheck'] }, unmapScenario)?.why).toContain("never had the page's area")
+    // Recycled, or in the slab still and without a root to unlock: the first schedule that breaks shows one of the two.
+    const broken = firstBreak(4000, { without: ['rmap-mapped-recheck'] }, unmapScenario)
+    expect(broken?.why).toMatch(/never had the page's area|the root \d+ of anon_vma \d+ is freed/)
   })
 
   it('puts a locked one into the slab if freeing does not wait for who holds the lock (R47)', () => {

@@ -207,6 +207,8 @@ describe('changed', () => {
 /** A speculation commits while another thread unmaps: the first thing wrong with what it committed to, or null. */
 function commitAgainstMunmap(without: ProtectionName[], seed: number): string | null {
   const { rig, a } = warm('step', 'speculative', without, seed)
+  // The table stays when the area goes.
+  rig.map(1, RW | VM_DONTCOPY)
   let wrong: string | null = null
   rig.spawn('fault', 1, function* (k) {
     const vmf = snapshot(k, rig, a + 1)

@@ -34,12 +34,12 @@ export const PLAIN_COUNTER: readonly Litmus[] = [
     protections: ['spec-seq-recheck', 'vma-deferred-free'],
     memoryModel: 'sc',
     start: `
-      area [a, a+1), its table there, no page
+      area [a, a+1), its table there for a neighbour's sake, no page
       toucher: store a            unmapper: munmap a`,
     world: PLAIN,
     history: HISTORY,
     build(world) {
-      const a = emptied(world, 1)
+      const a = emptied(world, 1, true)
       toucher(world, a)
       world.actor('unmapper', 1, (k) => munmap(k, world.mm, at(a), P))
       return { outcome: () => answers(world) }

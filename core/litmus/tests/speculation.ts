@@ -91,11 +91,11 @@ export const SPECULATION: readonly Litmus[] = [
     protections: ['spec-access-check'],
     memoryModel: 'sc',
     start: `
-      area [a, a+1) read-only, its table there, no page
+      area [a, a+1) read-only, its table there for a neighbour's sake, no page
       toucher: store a            unmapper: munmap a`,
     world: RFC,
     build(world) {
-      const a = emptied(world, 1)
+      const a = emptied(world, 1, true)
       world.call((k) => mprotect(k, world.mm, at(a), P, PROT_READ))
       const store = world.actor('toucher', 0, (k) => sys.store(k, world.process, at(a), 7))
       world.actor('unmapper', 1, (k) => munmap(k, world.mm, at(a), P))
@@ -158,11 +158,11 @@ export const SPECULATION: readonly Litmus[] = [
     protections: ['spec-dead-check', 'vma-deferred-free'],
     memoryModel: 'sc',
     start: `
-      area [a, a+1), its table there, no page
+      area [a, a+1), its table there for a neighbour's sake, no page
       toucher: store a            unmapper: munmap a`,
     world: V12,
     build(world) {
-      const a = emptied(world, 1)
+      const a = emptied(world, 1, true)
       toucher(world, a)
       world.actor('unmapper', 1, (k) => munmap(k, world.mm, at(a), P))
       return { outcome: () => answers(world) }
@@ -176,11 +176,11 @@ export const SPECULATION: readonly Litmus[] = [
     protections: ['spec-dead-check', 'vma-deferred-free'],
     memoryModel: 'sc',
     start: `
-      area [a, a+1), its table there, no page
+      area [a, a+1), its table there for a neighbour's sake, no page
       toucher: store a            unmapper: munmap a`,
     world: RFC,
     build(world) {
-      const a = emptied(world, 1)
+      const a = emptied(world, 1, true)
       toucher(world, a)
       world.actor('unmapper', 1, (k) => munmap(k, world.mm, at(a), P))
       return { outcome: () => answers(world) }

@@ -41,6 +41,42 @@ const anonymousAt = (page: number) => ({
 
 export const VMA_LIFETIME: readonly Litmus[] = [
   {
+    name: 'walk-of-a-table-that-goes',
+    title: 'A page table is freed in the middle of a walk without any lock',
+    result: 'never',
+    refs: ['R15'],
+    protections: ['spec-irq-off'],
+    memoryModel: 'sc',
+    start: `
+      area [a, a+1), a table there for it alone, no page
+      toucher: store a            unmapper: munmap a, which frees the table`,
+    world: V12,
+    build(world) {
+      const a = emptied(world, 1)
+      toucher(world, a)
+      world.actor('unmapper', 1, (k) => munmap(k, world.mm, at(a), P))
+      return { outcome: () => answers(world) }
+    },
+  },
+  {
+    name: 'table-for-an-area-that-goes',
+    title: 'A page table is allocated for an area whose tables have just been freed, and stays',
+    result: 'never',
+    refs: ['R17'],
+    protections: ['spec-no-table'],
+    memoryModel: 'sc',
+    start: `
+      area [a, a+600): a table for its first pages, none for its last
+      toucher: store a+599        unmapper: munmap all of it`,
+    world: { ...V12, windowPages: 1024 },
+    build(world) {
+      const a = emptied(world, 600)
+      toucher(world, a + 599)
+      world.actor('unmapper', 1, (k) => munmap(k, world.mm, at(a), 600 * P))
+      return { outcome: () => answers(world) }
+    },
+  },
+  {
     name: 'fault-on-a-file-that-goes',
     title: 'A fault asks a file for its page after the last reference on it was put; or the file keeps its mount busy for ever',
     result: 'never',
@@ -73,11 +109,11 @@ export const VMA_LIFETIME: readonly Litmus[] = [
     protections: ['vma-deferred-policy'],
     memoryModel: 'sc',
     start: `
-      area [a, a+1) with a policy of its own; a table there, no page
+      area [a, a+1) with a policy of its own, its table there for a neighbour's sake, no page
       toucher: store a            unmapper: munmap a`,
     world: RFC,
     build(world) {
-      const a = emptied(world, 1)
+      const a = emptied(world, 1, true)
       world.call((k) => mbind(k, world.mm, at(a), P, MPOL_BIND))
       toucher(world, a)
       world.actor('unmapper', 1, (k) => munmap(k, world.mm, at(a), P))
@@ -92,11 +128,11 @@ export const VMA_LIFETIME: readonly Litmus[] = [
     protections: ['lockless-no-cache'],
     memoryModel: 'sc',
     start: `
-      area [a, a+1), a table there, no page
+      area [a, a+1), its table there for a neighbour's sake, no page
       toucher: store a, twice     unmapper: munmap a`,
     world: RFC,
     build(world) {
-      const a = emptied(world, 1)
+      const a = emptied(world, 1, true)
       world.actor('toucher', 0, function* (k) {
         const first = yield* handlePageFault(k, world.mm, a, true)
         return `${first},${yield* handlePageFault(k, world.mm, a, true)}`
