@@ -13,7 +13,12 @@ import type { World, WorldOptions } from './world.ts'
 export type LitmusResult = 'never' | 'sometimes' | 'always'
 
 /** sc: no reordering. tso: store buffers, first in, first out. pso: one buffer a location. pso+rl: and loads done early. */
-export type MemoryModel = 'sc' | 'tso' | 'pso' | 'pso+rl'
+export const MEMORY_MODELS = ['sc', 'tso', 'pso', 'pso+rl'] as const
+export type MemoryModel = (typeof MEMORY_MODELS)[number]
+
+export function isMemoryModel(word: string): word is MemoryModel {
+  return MEMORY_MODELS.some((model) => model === word)
+}
 
 export interface History {
   /** One paragraph: what happened, when, and how it was mended. */
@@ -35,6 +40,11 @@ export interface Litmus {
   /** What stands at the start, drawn in a few lines of text. */
   readonly start: string
   readonly world: WorldOptions
+  /**
+   * Of a kernel that has the race, shown as it is: the invariant that breaks, sometimes or always, though nothing is left out. The
+   * witness is what the search is for, and says that the test holds.
+   */
+  readonly breaks?: string
   /** A published bug of a real kernel, for the museum. */
   readonly history?: History
   /** Builds the starting state and spawns the actors. */

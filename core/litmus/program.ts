@@ -6,18 +6,25 @@
  * if somebody sleeps on a userfault, else I-DEAD.
  */
 import { brokenAtRest, brokenInFlight } from '../checkers/invariants.ts'
-import type { Program, Violation } from '../explore/program.ts'
+import type { Scheduler } from '../engine/execution.ts'
+import type { Run, Violation } from '../explore/program.ts'
 import type { ProtectionName } from '../mm/kconfig.ts'
 import { sleepsOnUserfault } from '../mm/uffd_fault.ts'
 import type { Litmus } from './litmus.ts'
 import { World } from './world.ts'
 
-export function programOf(litmus: Litmus, without: ReadonlySet<ProtectionName>): Program {
+/** A run, and the machine on which it runs, for whoever tells its story. */
+export interface LitmusRun extends Run {
+  readonly world: World
+}
+
+export function programOf(litmus: Litmus, without: ReadonlySet<ProtectionName>): (scheduler: Scheduler) => LitmusRun {
   return (scheduler) => {
     const world = new World(scheduler, without, litmus.world)
     const scene = litmus.build(world)
     const state = { kernels: [world.kernel], execution: world.execution, ledger: scene.ledger }
     return {
+      world,
       execution: world.execution,
       check: () => scene.watch?.() ?? brokenInFlight(state),
       finish: () => scene.judge?.() ?? brokenAtRest(state),

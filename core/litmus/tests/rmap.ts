@@ -74,6 +74,7 @@ export const RMAP: readonly Litmus[] = [
     name: 'walk-gives-up-on-a-moved-page',
     title: 'A walk finds the old anon_vma of a moved page on its way to the allocator, and gives up on the page',
     result: 'sometimes',
+    breaks: 'I-RMAP',
     refs: ['R27'],
     protections: [],
     memoryModel: 'sc',
@@ -92,6 +93,7 @@ export const RMAP: readonly Litmus[] = [
     start: `${START}; munmap src
       walker: page_referenced(page); reads mapping again only where it had to sleep`,
     world: { variants: { rmapRecheck: 'slow-path' } },
+    breaks: 'I-RMAP',
     history: {
       story:
         'To make page->mapping change under mapped pages, the patches for remap_anon_pages made page_lock_anon_vma_read read ' +

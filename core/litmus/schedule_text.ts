@@ -1,0 +1,99 @@
+/**
+ * A schedule of a litmus test as one word that needs no quotes in a shell, and says all that a replay must know.
+ *
+ *     two-movers-one-destination:remap-pte-recheck:2x9.3x4.2x6
+ *     LITMUS[:PROTECTION,PROTECTION][:@MODEL]:STEPS
+ *
+ * The protections are those left out. The model stands there only where it is not the litmus test's own. Steps are task ids in
+ * the order in which they ran, `3x4` for four steps of task 3. The same steps always give the same word.
+ */
+import type { ProtectionName } from '../mm/kconfig.ts'
+import { isProtection, PROTECTIONS } from '../mm/kconfig.ts'
+import { isMemoryModel, type Litmus, MEMORY_MODELS, type MemoryModel } from './litmus.ts'
+import { litmusNamed, MUSEUM } from './museum.ts'
+
+export interface LitmusSchedule {
+  readonly litmus: Litmus
+  readonly without: readonly ProtectionName[]
+  readonly model: MemoryModel
+  readonly steps: readonly number[]
+}
+
+/** `unknown` and `known`: a word that is none of those it should be one of. */
+export type ParsedSchedule =
+  | { readonly ok: true; readonly schedule: LitmusSchedule }
+  | { readonly ok: false; readonly message: string; readonly unknown?: string; readonly known?: readonly string[] }
+
+/** Longer schedules than this are nobody's; a count in the text cannot ask for more memory than that. */
+const MOST_STEPS = 1_000_000
+
+export function spellSchedule({ litmus, without, model, steps }: LitmusSchedule): string {
+  const words = [litmus.name]
+  if (without.length > 0) words.push([...without].sort().join(','))
+  if (model !== litmus.memoryModel) words.push(`@${model}`)
+  return [...words, spellSteps(steps)].join(':')
+}
+
+export function parseLitmusSchedule(text: string): ParsedSchedule {
+  const fields = text.trim().split(':')
+  const [name = '', ...rest] = fields
+  const stepText = rest.pop()
+  if (stepText === undefined) {
+    return { ok: false, message: 'is not a schedule; one looks like LITMUS:PROTECTION:2x9.3x4, and explore prints it' }
+  }
+  const litmus = litmusNamed(name)
+  if (litmus === null) {
+    return { ok: false, message: `names no litmus test: ${name}`, unknown: name, known: MUSEUM.map((one) => one.name) }
+  }
+  let model = litmus.memoryModel
+  const without: ProtectionName[] = []
+  for (const field of rest) {
+    if (field.startsWith('@')) {
+      const word = field.slice(1)
+      if (!isMemoryModel(word))
+        return { ok: false, message: `names no memory model: ${word}`, unknown: word, known: MEMORY_MODELS }
+      model = word
+      continue
+    }
+    for (const word of field.split(',')) {
+      if (!isProtection(word)) {
+        return {
+          ok: false,
+          message: `names no protection: ${word}`,
+          unknown: word,
+          known: PROTECTIONS.map((protection) => protection.name),
+        }
+      }
+      without.push(word)
+    }
+  }
+  const steps = parseSteps(stepText)
+  if (steps === null)
+    return { ok: false, message: 'ends in something that is no list of steps; one looks like 2x9.3x4.2 (task 2 nine times, ...)' }
+  return { ok: true, schedule: { litmus, without: [...new Set(without)].sort(), model, steps } }
+}
+
+/** `[0, 0, 0, 1, 0]` as `0x3.1.0`. */
+function spellSteps(steps: readonly number[]): string {
+  const parts: string[] = []
+  for (let i = 0; i < steps.length; ) {
+    let j = i
+    while (j < steps.length && steps[j] === steps[i]) j++
+    parts.push(j - i === 1 ? `${steps[i]}` : `${steps[i]}x${j - i}`)
+    i = j
+  }
+  return parts.join('.')
+}
+
+/** The inverse; null if the text is none. */
+function parseSteps(text: string): number[] | null {
+  const steps: number[] = []
+  for (const part of text.split('.')) {
+    const found = /^(\d{1,6})(?:x(\d{1,7}))?$/.exec(part)
+    if (found === null) return null
+    const times = Number(found[2] ?? 1)
+    if (times < 1 || steps.length + times > MOST_STEPS) return null
+    for (let i = 0; i < times; i++) steps.push(Number(found[1]))
+  }
+  return steps
+}
