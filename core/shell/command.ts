@@ -53,6 +53,8 @@ export interface PositionalSpec {
   readonly repeatable?: boolean
   /** Only these words; also offered by completion. */
   readonly choices?: readonly Choice[]
+  /** Words that completion offers; others may be right, too, and the command says which. */
+  readonly offers?: readonly Choice[]
   /** A command's name; completed and checked against the registry. */
   readonly isCommand?: boolean
 }
@@ -76,7 +78,7 @@ export interface Command {
   /** Absent: everywhere. */
   readonly place?: Place
   /** Heading in the list of commands. */
-  readonly group: 'Migration' | 'Hosts' | 'Terminal' | 'Filters' | 'Help'
+  readonly group: 'Migration' | 'Races' | 'Hosts' | 'Terminal' | 'Filters' | 'Help'
   run(context: CommandContext): Promise<number>
 }
 
@@ -84,6 +86,8 @@ export interface Command {
 export interface Terminal {
   out(text: string): void
   err(text: string): void
+  /** One line that is drawn over itself while something long goes on; nothing takes it away. Absent where nobody watches. */
+  status?(line: string): void
   readonly columns: number
   /** Colours may be used on `out`. */
   readonly colour: boolean

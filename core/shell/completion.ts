@@ -126,5 +126,5 @@ function positionalsOf(command: Command, before: readonly string[], registry: Re
   if (spec === undefined) return []
   return spec.isCommand
     ? commandNames(registry, place, false)
-    : [...(spec.choices ?? [])].filter((choice) => choice.notBuilt === undefined)
+    : [...(spec.choices ?? spec.offers ?? [])].filter((choice) => choice.notBuilt === undefined)
 }

@@ -6,15 +6,19 @@
 import type { Command } from './command.ts'
 import { benchCommand } from './commands/bench.ts'
 import { conformCommand } from './commands/conform.ts'
+import { exploreCommand } from './commands/explore.ts'
 import { FILTERS } from './commands/filters.ts'
 import { infoCommand } from './commands/info.ts'
 import { migrateCommand } from './commands/migrate.ts'
+import { replayCommand } from './commands/replay.ts'
 import { clearCommand, echoCommand, helpEntry, manCommand, versionCommand } from './commands/words.ts'
 
 export const CORE_COMMANDS: readonly Command[] = [
   migrateCommand,
   conformCommand,
   benchCommand,
+  exploreCommand,
+  replayCommand,
   infoCommand,
   helpEntry,
   manCommand,

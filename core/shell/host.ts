@@ -2,6 +2,10 @@
  * What the shell needs of the machine it runs on. Each host (command line, browser worker, desktop) hands one in, so
  * that core itself touches no file, no clock and no process.
  */
+import type { SearchProgress } from '../explore/verdict.ts'
+import type { ExploreAnswer, ExploreQuestion } from '../litmus/explore.ts'
+import type { SourceLine } from '../litmus/place.ts'
+
 export interface Host {
   /**
    * Opens a file and yields its bytes in blocks, decompressed if it is gzip. Throws HostError with one sentence that
@@ -22,6 +26,32 @@ export interface Host {
   peakRssBytes(): number
   /** `v20.20.2`, or the browser's name. */
   readonly platform: string
+  /** Threads that can search at the same time. Absent: one, the one that asks. */
+  readonly searchThreads?: number
+  /** Starts so many threads that search. Absent where there is but one. */
+  openSearchPool?(threads: number): SearchPool
+  /** The source of a place in this very program, as a stack names it; null where it is not known. */
+  sourceAt?(file: string, line: number, column: number): SourceLine | null
+}
+
+/** Threads that answer questions about litmus tests, each question on one of them. */
+export interface SearchPool {
+  ask(question: ExploreQuestion): PoolAnswer
+  /** Resolves when there is something new to look at, and in any case after a few hundredths of a second. */
+  wait(): Promise<void>
+  /** Ends the threads at once, whatever they do; what they were asked is never answered. */
+  close(): Promise<void>
+}
+
+export interface PoolAnswer {
+  readonly answer: Promise<TimedAnswer>
+  /** How far it is; null before it began. */
+  progress(): SearchProgress | null
+}
+
+export interface TimedAnswer {
+  readonly answer: ExploreAnswer
+  readonly wallSeconds: number
 }
 
 /** Exit codes of the command contract. */
@@ -42,6 +72,8 @@ export class HostError extends Error {
   constructor(
     message: string,
     readonly exitCode: number = 1,
+    /** There is no such file: the one thing that some who read can do without. */
+    readonly isMissing = false,
   ) {
     super(message)
   }

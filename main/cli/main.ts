@@ -18,6 +18,7 @@ import { Stop } from './stop.ts'
 const SIGNAL_EXIT = { SIGINT: ExitCode.interrupted, SIGTERM: 143, SIGHUP: 129 } as const
 const BROKEN_PIPE_EXIT = 141
 const SAME_SIGNAL_MS = 200
+const ERASE_LINE = '\u001b[K'
 
 const { stdin, stdout, stderr, env } = process
 
@@ -57,6 +58,7 @@ process.on('uncaughtException', (error) => {
 const terminal: Terminal = {
   out: (text) => void stdout.write(text),
   err: (text) => void stderr.write(text),
+  ...(stderr.isTTY && { status: statusLine }),
   get columns() {
     // A terminal that was never told its size says 0.
     return stdout.columns || 100
@@ -80,6 +82,11 @@ try {
   view.restore()
   reportBug(error)
   process.exitCode = ExitCode.failed
+}
+
+/** Drawn over itself; what is printed next begins on a clean line. */
+function statusLine(line: string): void {
+  stderr.write(`\r${ERASE_LINE}${line.slice(0, (stderr.columns || 80) - 1)}`)
 }
 
 function reportBug(error: unknown): void {

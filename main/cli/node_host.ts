@@ -10,8 +10,11 @@ import { access, open, readdir, realpath, rename, stat, unlink } from 'node:fs/p
 import { basename, dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { fileURLToPath } from 'node:url'
 import { createGunzip } from 'node:zlib'
-import { type Host, HostError } from '../../core/shell/host.ts'
+import { ExitCode, type Host, HostError } from '../../core/shell/host.ts'
+import { openSearchPool, searchThreads } from './search_pool.ts'
+import { sourceFinder } from './source_finder.ts'
 
 const BLOCK_BYTES = 1 << 18
 const MOST_COMPLETIONS = 200
@@ -28,6 +31,10 @@ export const nodeHost: Host = {
   wallSeconds: () => performance.now() / 1000,
   peakRssBytes: () => process.resourceUsage().maxRSS * 1024,
   platform: process.version,
+  searchThreads,
+  openSearchPool: (threads) => openSearchPool(threads),
+  // The program lies two folders below the project's, bundled (dist/cli) or not (main/cli).
+  sourceAt: sourceFinder(fileURLToPath(new URL('../..', import.meta.url))),
 }
 
 /** For the end of the process, whatever ended it. */
@@ -165,7 +172,7 @@ function readError(error: unknown, path: string): unknown {
       return error
     case 'ENOENT':
     case 'ENOTDIR':
-      return new HostError(`there is no file ${path}; check the path`)
+      return new HostError(`there is no file ${path}; check the path`, ExitCode.failed, true)
     case 'EACCES':
     case 'EPERM':
       return new HostError(`${path} may not be read by this user; change its permissions or copy it`)

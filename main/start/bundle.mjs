@@ -1,9 +1,10 @@
 /**
  * Bundles one target with Vite: `node main/start/bundle.mjs TARGET FOLDER`.
  *
- * A Node program becomes one file: its packages are taken in and only Node's own modules stay outside, so that it starts
- * without walking node_modules. A further program (a worker, say) is one more line in NODE_PROGRAMS and one more target in
- * fresh.mjs. It is a process of its own, because bundlers take memory and set NODE_ENV, and the program that is started
+ * A Node program becomes a few files: its packages are taken in and only Node's own modules stay outside, so that it starts
+ * without walking node_modules. A worker is one more entry of its program, and what both need is a file of its own. A package
+ * that starts workers of its own must find its files, and stays in node_modules. Source maps lie beside the files: a race that
+ * is told names the lines of the source. Bundling is a process of its own, because bundlers take memory and set NODE_ENV, and the program that is started
  * after the build must see neither.
  */
 import { resolve } from 'node:path'
@@ -12,11 +13,13 @@ import { build } from 'vite'
 import { giveUp, ROOT, SetupError } from './project.mjs'
 import { screenConfig } from './screen_config.mjs'
 
-/** @type {Readonly<Record<string, { entry: string, file: string }>>} */
+/** Of each program, its files and the sources they begin with. @type {Readonly<Record<string, Readonly<Record<string, string>>>>} */
 const NODE_PROGRAMS = {
-  cli: { entry: 'main/cli/main.ts', file: 'pageferry.mjs' },
-  webHost: { entry: 'main/web/host.ts', file: 'host.mjs' },
+  cli: { pageferry: 'main/cli/main.ts', search_worker: 'main/cli/search_worker.ts' },
+  webHost: { host: 'main/web/host.ts' },
 }
+
+const KEPT_OUTSIDE = ['piscina']
 
 /** @type {{ configFile: false, envDir: false, logLevel: 'warn' }} */
 const QUIET = { configFile: false, envDir: false, logLevel: 'warn' }
@@ -41,23 +44,24 @@ async function bundle(name, output) {
 }
 
 /**
- * @param {{ entry: string, file: string }} program
+ * @param {Readonly<Record<string, string>>} entries
  * @param {string} output
  * @returns {import('vite').UserConfig}
  */
-function nodeConfig(program, output) {
+function nodeConfig(entries, output) {
   return {
     root: ROOT,
     publicDir: false,
-    ssr: { noExternal: true, target: 'node' },
+    ssr: { noExternal: true, external: KEPT_OUTSIDE, target: 'node' },
     build: {
-      ssr: program.entry,
+      ssr: true,
       target: 'node20',
       outDir: output,
       emptyOutDir: true,
       minify: false,
+      sourcemap: true,
       reportCompressedSize: false,
-      rolldownOptions: { output: { entryFileNames: program.file, codeSplitting: false } },
+      rolldownOptions: { input: { ...entries }, output: { entryFileNames: '[name].mjs', chunkFileNames: '[name]-[hash].mjs' } },
     },
   }
 }

@@ -27,7 +27,7 @@ export const TARGETS = {
   cli: {
     title: 'the command line program',
     output: 'dist/cli',
-    entries: ['pageferry.mjs'],
+    entries: ['search_worker.mjs', 'pageferry.mjs'],
     sources: ['core', 'main/cli', 'main/kernel', 'main/web', ...BUILD_RULES],
   },
   webHost: {

@@ -36,6 +36,7 @@ beforeAll(() => {
   mkdirSync(join(folder, 'main', 'cli'))
   writeFileSync(join(folder, 'core', 'word.ts'), "export const WORD: string = 'first'\n")
   writeFileSync(join(folder, 'main', 'cli', 'main.ts'), PROGRAM)
+  writeFileSync(join(folder, 'main', 'cli', 'search_worker.ts'), "export { WORD } from '../../core/word.ts'\n")
 })
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

@@ -15,7 +15,7 @@ export class MemoryHost implements Host {
 
   async *open(path: string): AsyncGenerator<Uint8Array> {
     const bytes = this.files.get(path)
-    if (bytes === undefined) throw new HostError(`there is no file ${path}`)
+    if (bytes === undefined) throw new HostError(`there is no file ${path}`, 1, true)
     // Small blocks, so that lines are cut in the middle.
     for (let at = 0; at < bytes.length; at += 1000) yield bytes.subarray(at, at + 1000)
   }
