@@ -154,7 +154,7 @@ const KERNEL_PROTECTIONS = [
   },
   {
     name: 'spec-seq-recheck',
-    meaning: "a speculative fault compares the area's count and the PMD again when it takes the PTE lock",
+    meaning: "a speculative fault compares the area's count again when it takes the PTE lock",
     prevents: 'a page is mapped into an area that was unmapped, protected or registered meanwhile (R01, R02, R23)',
   },
   {
@@ -186,6 +186,11 @@ const KERNEL_PROTECTIONS = [
     name: 'spec-access-check',
     meaning: "the handler of 2014 compares the access with the area's rights, which the RFC did not",
     prevents: 'a store to a read-only area faults for ever, or gets through',
+  },
+  {
+    name: 'spec-pmd-compare',
+    meaning: 'a speculative fault takes the lock of its page table only while the PMD still names it',
+    prevents: 'a page is put into a table that khugepaged has replaced by a huge page (R16)',
   },
   {
     name: 'spec-irq-off',

@@ -54,8 +54,7 @@ export class Speculation implements FaultGuard {
       // 2.
       yield read(vma.id, 'vma.vm_sequence')
       // 3.
-      const changed = this.#areaHasChanged(k, vmf, 0) || this.#tableHasChanged(vmf)
-      if (changed && kernel.has('spec-seq-recheck')) {
+      if (this.#areaHasChanged(k, vmf, 0) || this.#tableHasChanged(vmf)) {
         walkEnd(k, kernel)
         return false
       }
@@ -98,7 +97,7 @@ export class Speculation implements FaultGuard {
 
   /** A collapse puts a huge page where the table was, and in 2014 it did not count as a change of the area. */
   #tableHasChanged({ mm, page }: Vmf): boolean {
-    return mm.kernel.has('spec-seq-recheck') && mm.table.node(page, 1) !== this.leaf
+    return mm.kernel.has('spec-pmd-compare') && mm.table.node(page, 1) !== this.leaf
   }
 
   /** Nothing is held. */

@@ -1,11 +1,13 @@
 /**
- * Litmus tests of khugepaged beside userfaultfd: a hole in watched memory is a page that is still to come, and no zeros.
+ * Litmus tests of khugepaged beside userfaultfd: a hole in watched memory is a page that is still to come, and no zeros. And beside a
+ * fault without mmap_lock, which is on its way to a page table that is about to be replaced.
  * Source: mm/khugepaged.c.
  */
 import { HUGE_PAGES } from '../../hw/pte.ts'
 import { MADV_DONTNEED, MADV_HUGEPAGE, MADV_NOHUGEPAGE, sys } from '../../machine/syscall.ts'
 import { scanAndCollapse } from '../../mm/khugepaged.ts'
 import { answers, expectEqual, type Litmus } from '../litmus.ts'
+import { toucher } from '../scenes.ts'
 import { MISSING, openUffd } from '../uffd_scenes.ts'
 import { at, P, type World } from '../world.ts'
 
@@ -83,6 +85,34 @@ export const COLLAPSE: readonly Litmus[] = [
         judge: () => expectEqual('I-ZERO', 'the frame of the discarded page', -1, world.frame(first + 1)),
         outcome: () => answers(world),
       }
+    },
+  },
+  {
+    name: 'collapse-under-a-fault',
+    title: 'A page is mapped in a page table that a huge page has replaced',
+    result: 'never',
+    refs: ['R16'],
+    protections: ['spec-pmd-compare'],
+    memoryModel: 'sc',
+    start: `
+      2 MiB: page 0 -> 100, pages 1 to 511 -> none
+      toucher: store page 1, as in 2014           khugepaged: scan and collapse`,
+    world: { ...WORLD, faultPath: 'speculative-2014' },
+    history: {
+      story:
+        'The RFC of 2014 gave up on huge pages where it found one, but a collapse was no change that it counted: a fault that had walked ' +
+        'to the old page table would have locked it and put its page there. Version 12 marks the area as changing during a collapse, and ' +
+        'compares the PMD with interrupts off before it tries the lock: "to ensure that there is not a huge collapse operation in progress".',
+      sources: [
+        'Laurent Dufour, "[PATCH v12 22/31] mm: provide speculative fault infrastructure", 16 Apr 2019, ' +
+          '20190416134522.17540-23-ldufour@linux.ibm.com',
+      ],
+    },
+    build(world) {
+      const first = smallPages(world, 1)
+      toucher(world, first + 1)
+      world.actor('khugepaged', 1, (k) => scanAndCollapse(k, world.mm, first))
+      return { outcome: () => answers(world) }
     },
   },
 ]
