@@ -70,6 +70,7 @@ export interface OutgoingOptions {
   readonly stream: Link
   readonly returnPath: Link
   readonly push?: boolean
+  readonly releases?: boolean
   readonly multifd?: Link
   readonly stopVcpus?: () => Proc<void>
   readonly startVcpus?: () => void

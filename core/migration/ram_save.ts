@@ -7,14 +7,16 @@
  * Host pages of 2 MiB go as one: all their target pages in order, without a break.
  * @qemu RAMState, ram_save_host_page, ram_save_page, ram_save_setup, ram_save_iterate, ram_save_complete
  */
-import { type Proc, QUANTUM } from '../engine/op.ts'
+import { type Proc, QUANTUM, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Link } from '../hw/link.ts'
 import type { PageContent, Process } from '../machine/process.ts'
+import { addressOf, MADV_DONTNEED, sys } from '../machine/syscall.ts'
 import type { Kernel } from '../mm/kernel.ts'
 import { EventKind } from '../trace/event.ts'
 import type { Recorder } from '../trace/recorder.ts'
 import { DirtyBitmap } from './dirty_bitmap.ts'
+import { check } from './host_page.ts'
 import type { MigrationState } from './migration_state.ts'
 import { PAGE_RECORD_BYTES, SAVE_PAGE_NS, SYNC_BYTES, ZERO_RECORD_BYTES } from './parameters.ts'
 import { StreamMessage } from './ram_stream.ts'
@@ -28,6 +30,8 @@ export interface RamOptions {
   readonly stream: Link
   /** What pre-copy sends its pages by, where that is not the stream. @qemu multifd */
   readonly multifd?: Link
+  /** Pages leave this machine's memory when they are no longer needed. @qemu release-ram */
+  readonly releases?: boolean
   readonly state: MigrationState
   readonly recorder: Recorder
 }
@@ -130,5 +134,24 @@ export class RamState {
     const type = zero ? StreamMessage.Zero : StreamMessage.Page
     yield* this.#channel.send(k, type, page, bytes, content.word0, content.word1, content.version)
     recorder.event(k.nowNs, EventKind.Send, k.lane, page, bytes)
+    if (!this.kernel.has('release-after-ack')) yield* this.release(k, page)
+  }
+
+  /** The destination has it: the page may go, where that was asked for. @qemu ram_release_page */
+  *release(k: Thread, page: number): Proc<void> {
+    const { process, ramPage, releases = false } = this.#o
+    if (!releases) return
+    const released = yield* sys.madvise(k, process, addressOf(ramPage + page), 4096, MADV_DONTNEED)
+    check(released, 0, 'madvise(MADV_DONTNEED)')
+  }
+
+  /** After a break: what the destination does not have is sent again; what it has may go. @qemu ram_dirty_bitmap_reload */
+  *reload(k: Thread, page: number, received: boolean): Proc<void> {
+    if (received) {
+      yield* this.release(k, page)
+      return
+    }
+    if (k.stepping) yield write(page, 'ram.bmap')
+    this.dirty.bits.set(page)
   }
 }

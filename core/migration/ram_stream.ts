@@ -28,4 +28,8 @@ export const ReturnMessage = {
   RequestPages: 1,
   /** MIG_RP_MSG_SHUT: the destination has everything. `page` is 0, or 1 after an error. */
   Shut: 2,
+  /** MIG_RP_MSG_RECV_BITMAP, one page of it: `word0` is 1 if the destination has received `page`. */
+  ReceivedBit: 3,
+  /** Its end. */
+  ReceivedEnd: 4,
 } as const

@@ -15,7 +15,8 @@
  * Source: QEMU, migration/ram.c (get_queued_page, ram_find_and_save_block, ram_save_queue_pages) and migration.c.
  */
 import type { Bitmap } from '../base/bitmap.ts'
-import { BLOCK, type Proc, read, write } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, BLOCK, type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Link } from '../hw/link.ts'
 import { EventKind } from '../trace/event.ts'
@@ -44,6 +45,7 @@ export class Source {
   #requestHead = 0
   #shut = -1
   #lost = false
+  #reloaded = false
   #thread: Thread | null = null
 
   constructor(options: SourceOptions) {
@@ -149,6 +151,19 @@ export class Source {
     }
   }
 
+  /** After a break: once the destination has said what it has received, sends the rest. @qemu postcopy_do_resume */
+  *resume(k: Thread): Proc<void> {
+    this.#thread = k
+    for (;;) {
+      k.park('the bitmap of received pages')
+      if (k.stepping) yield read(0, 'source.reloaded')
+      if (this.#reloaded) break
+      yield* k.block()
+    }
+    k.unpark()
+    yield* this.pushAll(k)
+  }
+
   /** The next requested page that was not sent yet, or -1. */
   #nextRequest(): number {
     const queue = this.#requests
@@ -173,6 +188,16 @@ export class Source {
         this.#shut = m.page
         this.#thread?.wake(k.nowNs)
         return
+      }
+      if (m.type === ReturnMessage.ReceivedBit) {
+        yield* this.ram.reload(k, m.page, m.word0 === 1)
+        continue
+      }
+      if (m.type === ReturnMessage.ReceivedEnd) {
+        touch(0, 'source.reloaded', AccessMode.write)
+        this.#reloaded = true
+        this.#thread?.wake(k.nowNs)
+        continue
       }
       state.requests++
       recorder.event(k.nowNs, EventKind.RequestReceived, k.lane, m.page, 0)

@@ -60,4 +60,9 @@ export const MIGRATION_PROTECTIONS = [
     meaning: 'once the source has sent the state of the devices, no error lets its vCPUs run again',
     prevents: 'the state had arrived, and two machines run the guest (R69)',
   },
+  {
+    name: 'release-after-ack',
+    meaning: 'with release-ram the source keeps a page until the destination has said that it received it',
+    prevents: 'a page that was lost with the connection is nowhere any longer (R70)',
+  },
 ] as const satisfies readonly Protection[]

@@ -8,7 +8,7 @@ import type { Proc } from '../../engine/op.ts'
 import type { Thread } from '../../hw/cpu.ts'
 import { MultifdReceiver } from '../../migration/ram_load.ts'
 import { StreamMessage } from '../../migration/ram_stream.ts'
-import { resendRequests } from '../../migration/recovery.ts'
+import { resendRequests, sendReceivedBitmap } from '../../migration/recovery.ts'
 import { IoctlResolver } from '../../migration/resolver.ts'
 import { expectEqual, type Litmus, type Scene } from '../litmus.ts'
 import { Guest, incomingRam, litmusLink, outgoingPage, theEnd } from '../migration_scenes.ts'
@@ -106,6 +106,28 @@ function breakWhileHandingOver(world: World): Scene {
   }
 }
 
+/** The source gives its pages back as soon as it may; the stream breaks at any moment, and the destination says what it has. */
+function pageIsLost(world: World): Scene {
+  const { page, incoming, stream, returnPath } = incomingRam(world, new IoctlResolver(world.process, 'copy'))
+  const { source, process } = outgoingPage(world, 1, { stream, returnPath, push: true, releases: true })
+  world.actor('listen', 0, (k) => incoming.load(k, stream))
+  world.daemon('return path', 1, (k) => source.returnPath(k), process)
+  function* migrate(k: Thread): Proc<void> {
+    yield* source.pushAll(k)
+    yield* source.resume(k)
+    yield* stream.send(k, StreamMessage.End, -1, 0)
+  }
+  world.actor('migration', 1, migrate, process)
+  world.actor('network', 2, function* (k) {
+    yield* stream.breakOff(k)
+    yield* sendReceivedBitmap(k, incoming.map, returnPath)
+  })
+  return {
+    judge: () => expectEqual('I-DATA', 'the page at the destination', 1, world.word(page)),
+    outcome: () => `page=${world.word(page)} duplicates=${incoming.duplicates}`,
+  }
+}
+
 export const HANDOVER: readonly Litmus[] = [
   {
     name: 'old-page-after-the-switch',
@@ -167,5 +189,24 @@ export const HANDOVER: readonly Litmus[] = [
       migration: send the state    listen, main: load it, start    network: break, tell the source`,
     world: { cpus: 3 },
     build: breakWhileHandingOver,
+  },
+  {
+    name: 'page-lost-with-the-connection',
+    title: 'A page is lost when the connection breaks, and the source does not have it any longer',
+    result: 'never',
+    refs: ['R70'],
+    protections: ['release-after-ack'],
+    memoryModel: 'sc',
+    start: `
+      destination: page missing                 source: page 1, to be released after use
+      migration: send, release; send the rest       listen: place       network: break, say what came`,
+    world: { cpus: 3 },
+    build: pageIsLost,
+    history: {
+      story:
+        'QEMU with release-ram drops a page of the source as soon as it was sent in post-copy. When recovery from a broken connection came, which ' +
+        'sends lost pages again, the two could not be had together: a resume is refused while release-ram is set.',
+      sources: ['QEMU, migration/migration.c: "Postcopy recovery cannot work when release-ram capability is set"'],
+    },
   },
 ]
