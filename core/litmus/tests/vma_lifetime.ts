@@ -145,7 +145,7 @@ export const VMA_LIFETIME: readonly Litmus[] = [
     name: 'fault-against-a-merge',
     title: 'A merge ends the write section of an area that it has freed, or begins one where there is none',
     result: 'never',
-    refs: ['R21', 'R22'],
+    refs: ['R22'],
     protections: ['vma-seq-end-before-free', 'vma-seq-null-next'],
     memoryModel: 'sc',
     start: `
