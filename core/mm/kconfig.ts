@@ -33,6 +33,21 @@ const KERNEL_PROTECTIONS = [
     prevents: 'the reverse map looks for the page at another address, and nobody can reclaim it (R38)',
   },
   {
+    name: 'remap-dst-anon-vma',
+    meaning: 'remap_anon_pages and UFFDIO_MOVE give the destination an anon_vma before they move anything there',
+    prevents: 'a page is mapped that belongs to no anon_vma (R41)',
+  },
+  {
+    name: 'remap-dirty-bit',
+    meaning: 'a page is mapped dirty at its destination, whatever its PTE said at the source',
+    prevents: 'a store between the sample and the clear is forgotten, and reclaim drops the page (R37)',
+  },
+  {
+    name: 'move-pin-recheck',
+    meaning: 'UFFDIO_MOVE looks, once the source is cleared, whether somebody has pinned the page meanwhile',
+    prevents: 'what a device writes to a buffer at the source appears at the destination (R32, R42)',
+  },
+  {
     name: 'remap-pte-recheck',
     meaning: 'remap_anon_pages looks at both PTEs and the mapcount again under both page table locks',
     prevents: 'two movers place over one another, or move a page that was shared meanwhile (R32, R36)',
@@ -136,6 +151,16 @@ const KERNEL_PROTECTIONS = [
     name: 'ksm-write-protect',
     meaning: 'KSM compares two pages only after both are write-protected',
     prevents: 'a store between the compare and the merge is lost',
+  },
+  {
+    name: 'cow-references',
+    meaning: 'a store after fork reuses the page only if nobody has a reference on it, not if it is mapped once',
+    prevents: 'a child that keeps a reference reads what its parent writes later',
+  },
+  {
+    name: 'rmap-root-once',
+    meaning: 'page_lock_anon_vma_read leaves the very lock that it took, without asking the anon_vma again for its root',
+    prevents: 'an anon_vma that became another meanwhile names another root, and its own lock is never left',
   },
   {
     name: 'zap-flush-before-free',

@@ -84,7 +84,7 @@ function* makeShared(k: Thread, kernel: Kernel, place: KsmPlace): Proc<StableNod
     if (k.stepping) yield write(pfn, 'page.lock')
     const locked = pageLocks.tryLock(k, pfn)
     // 3. and 4.
-    if (locked && (pages.mapping[pfn] & 1) !== 0 && (yield* writeProtectPage(k, mm, place.page, slot, pfn)) !== PTE_NONE) {
+    if (locked && pages.isAnon(pfn) && (yield* writeProtectPage(k, mm, place.page, slot, pfn)) !== PTE_NONE) {
       if (k.stepping) yield write(pfn, 'page.mapping')
       kernel.swap.freeIfUnused(pfn)
       node = ksm.create(kernel, pfn)
@@ -145,7 +145,7 @@ function* replaceBy(k: Thread, kernel: Kernel, place: KsmPlace, node: StableNode
     if (k.stepping) yield write(pfn, 'page.lock')
     if (pageLocks.tryLock(k, pfn)) {
       const early = kernel.has('ksm-write-protect') ? -1 : isEqual(kernel, pfn, node.pfn)
-      const pte = (pages.mapping[pfn] & 1) === 0 ? PTE_NONE : yield* writeProtectPage(k, mm, page, slot, pfn)
+      const pte = !pages.isAnon(pfn) ? PTE_NONE : yield* writeProtectPage(k, mm, page, slot, pfn)
       if (k.stepping) yield read(pfn, 'page.content')
       const equal = early === -1 ? isEqual(kernel, pfn, node.pfn) : early
       if (pte !== PTE_NONE) result = !equal ? 'differ' : yield* replacePage(k, kernel, place, vma, slot, pte, node)

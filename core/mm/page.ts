@@ -188,10 +188,10 @@ export class Pages {
     return this.#freeBlocks.length > 0
   }
 
-  /** @kernel get_page */
-  get(pfn: Pfn): void {
+  /** `count`: more than one for a pin. @kernel get_page */
+  get(pfn: Pfn, count = 1): void {
     touch(pfn, 'page.refcount', AccessMode.acquireShared)
-    this.refcount[pfn]++
+    this.refcount[pfn] += count
   }
 
   /** How many references there are, for whoever decides by it. @kernel page_count */
@@ -207,9 +207,10 @@ export class Pages {
   }
 
   /** Drops a reference; frees the page with the last one. @kernel put_page */
-  put(pfn: Pfn): void {
+  put(pfn: Pfn, count = 1): void {
     if (pfn === ZERO_PFN) return
-    const left = --this.refcount[pfn]
+    this.refcount[pfn] -= count
+    const left = this.refcount[pfn]
     // References come in any order, and do not go in any: which of them is the last depends on it.
     touch(pfn, 'page.refcount', AccessMode.write)
     if (left > 0) return
@@ -269,6 +270,12 @@ export class Pages {
   isMapped(pfn: Pfn): boolean {
     touch(pfn, 'page.mapcount', AccessMode.read)
     return this.mapcount[pfn] > 0
+  }
+
+  /** Its mapping names an anon_vma. @kernel PageAnon */
+  isAnon(pfn: Pfn): boolean {
+    touch(pfn, 'page.mapping', AccessMode.read)
+    return (this.mapping[pfn] & PAGE_MAPPING_ANON) !== 0
   }
 
   /** Shared by merging: mapped read-only everywhere; `mapping` names a stable node. @kernel PageKsm */

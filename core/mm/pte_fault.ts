@@ -168,12 +168,14 @@ function* allocateForFault(k: Thread, vmf: Vmf): Proc<Pfn> {
  * now on it belongs to this area's anon_vma, a descendant of its old one. @kernel wp_can_reuse_anon_folio, reuse_swap_page
  */
 function canReuse(k: Thread, vmf: Vmf, pfn: Pfn): boolean {
-  const { pages, pageLocks, swap } = vmf.mm.kernel
-  if ((pages.mapping[pfn] & 1) === 0 || vmf.vma.anonVma === null) return false
-  if (pages.references(pfn) > (swap.isCached(pfn) ? 2 : 1) || !pageLocks.tryLock(k, pfn)) return false
+  const { kernel } = vmf.mm
+  const { pages, pageLocks, swap } = kernel
+  if (!pages.isAnon(pfn) || vmf.vma.anonVma === null) return false
+  const counts = kernel.has('cow-references')
+  if ((counts && pages.references(pfn) > (swap.isCached(pfn) ? 2 : 1)) || !pageLocks.tryLock(k, pfn)) return false
   swap.freeIfUnused(pfn)
-  const isSole = pages.references(pfn) === 1
-  if (isSole) pageMoveAnonRmap(vmf.mm.kernel, pfn, vmf.vma, vmf.page)
+  const isSole = (counts ? pages.references(pfn) : pages.mappings(pfn)) === 1
+  if (isSole) pageMoveAnonRmap(kernel, pfn, vmf.vma, vmf.page)
   pageLocks.unlock(k, pfn)
   return isSole
 }

@@ -27,7 +27,7 @@ import { type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Slot } from '../hw/page_table.ts'
 import { type Pfn, ZERO_PFN } from '../hw/phys_mem.ts'
-import { makePte, PTE_D, PTE_NONE, ptePfn, ptePresent } from '../hw/pte.ts'
+import { makePte, PTE_D, PTE_NONE, type Pte, ptePfn, ptePresent } from '../hw/pte.ts'
 import { lockBoth, type Spinlock, unlockBoth } from '../sync/spinlock.ts'
 import { anonVmaPrepare, getAnonVma, putAnonVma } from './anon_vma.ts'
 import { ERRNO } from './errno.ts'
@@ -65,7 +65,7 @@ export function* remapAnonPages(k: Thread, mm: Mm, dst: number, src: number, len
   const holesAllowed = (flags & RAP_ALLOW_SRC_HOLES) !== 0
   const mayTake = (head: Pfn) => mm.kernel.pages.mappings(head) === 1
   // 9. A page moved into an area without an anon_vma would get none.
-  yield* anonVmaPrepare(k, mm, dstVma)
+  if (mm.kernel.has('remap-dst-anon-vma')) yield* anonVmaPrepare(k, mm, dstVma)
   let moved = 0
   let error = 0
   while (moved < pages) {
@@ -141,7 +141,7 @@ function* remapPte(k: Thread, mm: Mm, dstVma: Vma, dstPage: number, srcVma: Vma,
     return yield* moveEntry(k, { mm, dstVma, dstPage, dstSlot, srcSlot, srcPte, unshared: 'count' })
   }
   const pfn = ptePfn(srcPte)
-  if (pfn === ZERO_PFN || (pages.mapping[pfn] & 1) === 0 || !isMappedOnce(kernel, pfn)) {
+  if (pfn === ZERO_PFN || !pages.isAnon(pfn) || !isMappedOnce(kernel, pfn)) {
     srcLock.unlock(k)
     return ERRNO.EBUSY
   }
@@ -206,10 +206,10 @@ function* lockUnordered(k: Thread, src: Spinlock, dst: Spinlock): Proc<void> {
 }
 
 /**
- * Steps 10 to 13, under all locks; UFFDIO_MOVE does the same. Between 11 and 13 the page has no translation: whoever
- * touches it faults and waits for the locks.
+ * Steps 10 to 13, under all locks. Between 11 and 13 the page has no translation: whoever touches it faults and waits for the
+ * locks.
  */
-export function* movePage(
+function* movePage(
   k: Thread,
   mm: Mm,
   dstVma: Vma,
@@ -224,12 +224,26 @@ export function* movePage(
   if (k.stepping) yield write(pfn, 'page.mapping')
   pageMoveAnonRmap(kernel, pfn, dstVma, dstPage)
   // 11.
+  yield* clearSource(k, mm, srcPage, srcSlot)
+  // 12. and 13.
+  yield* storeMoved(k, mm, dstVma, dstPage, dstSlot, pfn)
+}
+
+/** 11. The PTE as it was when hardware could last change it. @kernel ptep_clear_flush */
+export function* clearSource(k: Thread, mm: Mm, srcPage: number, srcSlot: Slot): Proc<Pte> {
+  const { kernel } = mm
   if (k.stepping) yield write(srcSlot, 'pte')
+  const pte = kernel.tables.get(srcSlot)
   kernel.tables.set(srcSlot, PTE_NONE)
   if (!kernel.has('remap-flush-other-cpus')) flushTlbPageHere(k, mm, srcPage)
   else if (kernel.has('remap-tlb-flush')) yield* flushTlbPage(k, mm, srcPage)
-  // 12. and 13.
+  return pte
+}
+
+/** 12. and 13. */
+export function* storeMoved(k: Thread, mm: Mm, dstVma: Vma, dstPage: number, dstSlot: Slot, pfn: Pfn): Proc<void> {
+  const { kernel } = mm
   if (k.stepping) yield write(dstSlot, 'pte')
   mm.dirtyLog?.mark(dstPage)
-  kernel.tables.set(dstSlot, makePte(pfn, dstVma.pageProt | PTE_D))
+  kernel.tables.set(dstSlot, makePte(pfn, dstVma.pageProt | (kernel.has('remap-dirty-bit') ? PTE_D : 0)))
 }

@@ -22,7 +22,7 @@
  */
 import { violate } from '../base/assert.ts'
 import { touch } from '../engine/footprint.ts'
-import { AccessMode, type AccessOp, type Proc, read, write } from '../engine/op.ts'
+import { AccessMode, type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Pfn } from '../hw/phys_mem.ts'
 import { type AnonVma, anonVmaLockRead, anonVmaUnlockRead, freeAnonVma, putAnonVma } from './anon_vma.ts'
@@ -63,16 +63,17 @@ export function* pageLockAnonVmaRead(k: Thread, kernel: Kernel, pfn: Pfn): Proc<
     // 3. Fast path. From here to the lock the anon_vma may be freed and become another one, with another root.
     if (k.stepping) yield read(av.index, 'anon_vma.root')
     const lock = kernel.has('anon-vma-root-lock') ? av.root.rwsem : av.rwsem
-    if (k.stepping) yield tryingToRead(lock.id)
+    if (k.stepping) yield write(lock.id, 'anon_vma.rwsem')
     if (lock.tryRead(k)) {
       if (k.stepping) yield read(pfn, 'page.mapping')
+      const taken = kernel.has('rmap-root-once') ? lock : av.root.rwsem
       if (rechecksFast && mapping[pfn] !== word) {
-        lock.upRead(k)
+        taken.upRead(k)
         continue
       }
       touch(pfn, 'page.mapcount', AccessMode.read)
       if (looksIfMapped && mapcount[pfn] === 0) {
-        lock.upRead(k)
+        taken.upRead(k)
         return null
       }
       return av
@@ -112,10 +113,6 @@ export function* pageLockAnonVmaRead(k: Thread, kernel: Kernel, pfn: Pfn): Proc<
     }
     return null
   }
-}
-
-function tryingToRead(object: number): AccessOp {
-  return { kind: 'access', mode: AccessMode.acquireShared, object, label: 'anon_vma.rwsem' }
 }
 
 /** Its place in the reverse map changes: mapping and index, and the number of its mappings. */

@@ -47,7 +47,7 @@ export function* rmapWalkAnon(k: Thread, kernel: Kernel, pfn: Pfn, av: AnonVma, 
     if (!(yield* visit(mm, vma, page))) break
   }
   av.walks--
-  if (k.stepping && pages.isMapped(pfn) && (pages.mapping[pfn] & 1) !== 0) {
+  if (k.stepping && pages.isMapped(pfn) && pages.isAnon(pfn)) {
     const now = anonVmas.at(pages.mapping[pfn] >>> 1)
     if (now.root !== av.root || pages.index[pfn] !== index)
       violate(

@@ -6,7 +6,8 @@
  *  6. dst area, then src area: missing -> ENOENT.   7. map_changing_lock for reading; mmap_changing -> EAGAIN.
  *  8. private, whole range inside, same rights, equally locked, writable, both anonymous, dst registered here -> EINVAL.
  *  9. each page: dst not none -> EEXIST; src hole -> ENOENT or skipped; zero page: moved as such; not exclusive -> EBUSY;
- *     lock the page, the anon_vma root, both PTE locks; verify again; move (remap_anon_pages.ts, movePage).
+ *     lock the page, the anon_vma root, both PTE locks; verify again; pinned -> EBUSY; clear and flush src (remap_anon_pages.ts);
+ *     pinned since -> put it back, EBUSY; mapping and index; store dst.
  * 10. wake the bytes done, unless DONTWAKE.
  *
  * 0 when complete, EAGAIN when partial (bytes in the field), an errno when nothing moved.
@@ -15,6 +16,7 @@
  */
 import { type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
+import type { Slot } from '../hw/page_table.ts'
 import { type Pfn, ZERO_PFN } from '../hw/phys_mem.ts'
 import { PTE_NONE, ptePfn, ptePresent } from '../hw/pte.ts'
 import { lockBoth, unlockBoth } from '../sync/spinlock.ts'
@@ -24,8 +26,9 @@ import { type HugeMove, movePmd } from './huge_move.ts'
 import type { UffdResult } from './mfill_atomic.ts'
 import { type Mm, pageOfAddress } from './mm.ts'
 import { moveEntry } from './move_swap.ts'
-import { movePage } from './remap_anon_pages.ts'
-import { pageAnonVma } from './rmap.ts'
+import { maybePinned } from './pin.ts'
+import { clearSource, storeMoved } from './remap_anon_pages.ts'
+import { pageAnonVma, pageMoveAnonRmap } from './rmap.ts'
 import { flushTlbPage } from './tlb_flush.ts'
 import { UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES, UFFDIO_MOVE_MODE_DONTWAKE } from './uffd_abi.ts'
 import { validateRange } from './uffd_api.ts'
@@ -78,7 +81,7 @@ function* movePages(k: Thread, uffd: Userfaultfd, dst: number, src: number, page
   let moved = 0
   let error = typeof checked === 'number' ? checked : 0
   if (typeof checked !== 'number') {
-    yield* anonVmaPrepare(k, mm, checked)
+    if (mm.kernel.has('remap-dst-anon-vma')) yield* anonVmaPrepare(k, mm, checked)
     // 9.
     const holesAllowed = (mode & UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES) !== 0
     const mayTake = (head: Pfn) => mm.kernel.pages.isExclusive(head)
@@ -178,11 +181,40 @@ function* movePte(k: Thread, { mm, dstVma, dstPage, srcPage, holesAllowed }: Hug
   // Hardware may have set A or D since the sample: the frame is what must not have changed.
   const now = tables.get(srcSlot)
   const same = ptePresent(now) && ptePfn(now) === pfn && tables.get(dstSlot) === PTE_NONE && pages.isExclusive(pfn)
-  if (same) yield* movePage(k, mm, dstVma, dstPage, dstSlot, srcPage, srcSlot, pfn)
+  let error: number = same ? 0 : ERRNO.EAGAIN
+  if (same) error = yield* moveExclusive(k, mm, dstVma, dstPage, dstSlot, srcPage, srcSlot, pfn)
   unlockBoth(k, srcLock, dstLock)
   root.rwsem.upWrite(k)
   yield* putAnonVma(k, kernel, anonVma)
   kernel.pageLocks.unlock(k, pfn)
   pages.put(pfn)
-  return same ? 0 : ERRNO.EAGAIN
+  return error
+}
+
+/**
+ * Under all locks: 0, or EBUSY for a pinned page. Who pins does so without a lock, and looks at the PTE again after it: either
+ * it finds the PTE cleared, or this finds the pin. @kernel move_present_pte
+ */
+function* moveExclusive(
+  k: Thread,
+  mm: Mm,
+  dstVma: Vma,
+  dstPage: number,
+  dstSlot: Slot,
+  srcPage: number,
+  srcSlot: Slot,
+  pfn: Pfn,
+): Proc<number> {
+  const { kernel } = mm
+  if (maybePinned(kernel, pfn)) return ERRNO.EBUSY
+  const srcPte = yield* clearSource(k, mm, srcPage, srcSlot)
+  if (maybePinned(kernel, pfn) && kernel.has('move-pin-recheck')) {
+    if (k.stepping) yield write(srcSlot, 'pte')
+    kernel.tables.set(srcSlot, srcPte)
+    return ERRNO.EBUSY
+  }
+  if (k.stepping) yield write(pfn, 'page.mapping')
+  pageMoveAnonRmap(kernel, pfn, dstVma, dstPage)
+  yield* storeMoved(k, mm, dstVma, dstPage, dstSlot, pfn)
+  return 0
 }

@@ -75,7 +75,7 @@ export function* shrink(k: Thread, kernel: Kernel, wanted: number): Proc<number>
 function isCandidate(kernel: Kernel, pfn: Pfn): boolean {
   const { pages, swap } = kernel
   if (pages.references(pfn) === 0 || (pages.flags[pfn] & PG_LOCKED) !== 0 || pages.isHugetlb(pfn)) return false
-  return (pages.mapcount[pfn] > 0 && (pages.mapping[pfn] & 1) !== 0) || swap.isCached(pfn)
+  return (pages.isMapped(pfn) && pages.isAnon(pfn)) || swap.isCached(pfn)
 }
 
 /** @kernel shrink_active_list */
