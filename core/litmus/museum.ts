@@ -7,13 +7,17 @@ import type { Litmus } from './litmus.ts'
 import { ANON_VMA } from './tests/anon_vma.ts'
 import { COLLAPSE } from './tests/collapse.ts'
 import { HANDOVER } from './tests/handover.ts'
+import { HUGE } from './tests/huge.ts'
 import { MFILL } from './tests/mfill.ts'
+import { MOVE } from './tests/move.ts'
 import { PLAIN_COUNTER } from './tests/plain_counter.ts'
 import { POSTCOPY } from './tests/postcopy.ts'
 import { PRECOPY } from './tests/precopy.ts'
 import { REMAP } from './tests/remap.ts'
 import { RMAP } from './tests/rmap.ts'
 import { SPECULATION } from './tests/speculation.ts'
+import { SWAP } from './tests/swap.ts'
+import { TLB } from './tests/tlb.ts'
 import { USERFAULT } from './tests/userfault.ts'
 import { USERFAULT_EVENTS } from './tests/userfault_events.ts'
 import { USERFAULT_USE } from './tests/userfault_use.ts'
@@ -22,8 +26,12 @@ import { VMA_LOCK } from './tests/vma_lock.ts'
 
 export const MUSEUM: readonly Litmus[] = [
   ...REMAP,
+  ...MOVE,
   ...RMAP,
   ...ANON_VMA,
+  ...HUGE,
+  ...SWAP,
+  ...TLB,
   ...USERFAULT,
   ...USERFAULT_EVENTS,
   ...USERFAULT_USE,

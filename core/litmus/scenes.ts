@@ -3,7 +3,7 @@
  *
  * Only glue: each function here strings together calls of core/mm and holds no step of any protocol.
  */
-import type { Proc } from '../engine/op.ts'
+import { type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { type PageContent, type Process, SignalError } from '../machine/process.ts'
 import { fork } from '../mm/fork.ts'
@@ -58,6 +58,19 @@ export function* storeOrSignal(k: Thread, process: Process, page: number, value:
     if (!(e instanceof SignalError)) throw e
     return false
   }
+}
+
+/** A device's store to a frame, past all page tables. */
+export function* writeFrame(k: Thread, kernel: Kernel, pfn: number, value: number): Proc<void> {
+  if (k.stepping) yield write(pfn, 'page.content')
+  kernel.phys.words[pfn * 2] = value
+  kernel.phys.words[pfn * 2 + 1] = value
+}
+
+/** A device's load from a frame: the first word. */
+export function* readFrame(k: Thread, kernel: Kernel, pfn: number): Proc<number> {
+  if (k.stepping) yield read(pfn, 'page.content')
+  return kernel.phys.words[pfn * 2]
 }
 
 /** A load: the first word. */

@@ -62,6 +62,43 @@ export const ANON_VMA: readonly Litmus[] = [
     },
   },
   {
+    name: 'root-read-twice',
+    title: 'A walk leaves the lock of another root than the one that it took',
+    result: 'never',
+    refs: ['R45'],
+    protections: ['rmap-root-once'],
+    memoryModel: 'sc',
+    start: `
+      src -> page 100 (anon_vma A)     dst -> page 7 (anon_vma D)
+      walker: page_referenced(page)
+      unmapper: munmap src, which frees A; fork, whose child gets A for its dst, below the root D`,
+    world: {},
+    history: {
+      story:
+        'The memory of an anon_vma may become another one, with another root, as long as a reader has not found its page still ' +
+        'mapped. In 2010 page_lock_anon_vma took the lock of anon_vma->root and left the lock of anon_vma->root, which need ' +
+        "not be the same: kernel builds hung after hours, a new anon_vma's lock was taken and nobody held it. In 2011, when " +
+        'the lock had become a mutex and the test a count of references, it came back and was mended by reading the root once.',
+      sources: [
+        'Hugh Dickins, "mm: fix hang on anon_vma->root->lock", August 2010, commit f18194275c39, ' +
+          'https://lkml.iu.edu/hypermail/linux/kernel/1008.3/01466.html',
+        'Hugh Dickins, "mm: fix page_lock_anon_vma leaving mutex locked", commit eee0f252c6537da2e883f75d22cff1427515eaf3',
+      ],
+    },
+    build(world) {
+      const { src, dst } = sourceAndDestination(world)
+      world.store(dst, 7)
+      const pfn = world.frame(src)
+      world.actor('walker', 1, (k) => countMappings(k, world.kernel, pfn))
+      world.actor('unmapper', 0, function* (k) {
+        const unmapped = yield* munmap(k, world.mm, at(src), P)
+        yield* forkChild(k, world)
+        return unmapped
+      })
+      return { outcome: () => answers(world) }
+    },
+  },
+  {
     name: 'last-reference-under-the-lock',
     title: 'A walk that drops the last reference of an anon_vma waits for the lock that it holds itself',
     result: 'never',
