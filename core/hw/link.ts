@@ -58,7 +58,7 @@ export class Link {
   #arrivalNs = new Float64Array(1024)
   readonly #receivers: Thread[] = []
   readonly #senders: Thread[] = []
-  /** Messages ever sent, and ever received: the number of the next one. */
+  /** The numbers of the next message to be sent and to be received; those that were lost do not count. */
   #sent = 0
   #received = 0
   readonly #label: string
@@ -175,7 +175,8 @@ export class Link {
       // Those that were received, too: earlier, they would have been lost.
       for (let n = 0; n < this.#sent; n++) touch(n, this.#label, AccessMode.write)
     }
-    this.#received += this.#count
+    // The next message is the one that the receiver waits for.
+    this.#sent = this.#received
     this.#head = (this.#head + this.#count) & (this.#capacity - 1)
     this.#count = 0
     this.#unreadBytes = 0
