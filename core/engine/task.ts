@@ -10,6 +10,7 @@
 
 import { touch } from './footprint.ts'
 import type { LockWatch } from './lock_watch.ts'
+import type { MemoryOrder } from './memory_order.ts'
 import { AccessMode, type AccessOp, BLOCK, type Gate, type Op, type Proc } from './op.ts'
 
 /** The virtual time of one CPU, in ns. In the step gear it is the step number. */
@@ -49,6 +50,8 @@ export class Task {
   spinning = false
   /** Who checks what this task locks; null when nobody does. */
   lockdep: LockWatch | null = null
+  /** The memory it runs on, where that reorders; null where each access is done and seen in its turn. */
+  memory: MemoryOrder | null = null
   readyAtNs = 0
   wakeAtNs = 0
   engine: Engine | null = null

@@ -20,7 +20,8 @@ import type { Search, SearchOptions } from '../explore/search.ts'
 import { searchSimplest } from '../explore/simplest.ts'
 import type { Bound, SearchProgress, Verdict } from '../explore/verdict.ts'
 import type { ProtectionName } from '../mm/kconfig.ts'
-import type { Litmus, MemoryModel } from './litmus.ts'
+import type { MemoryModel } from '../sync/weak_memory.ts'
+import type { Litmus } from './litmus.ts'
 import { litmusNamed } from './museum.ts'
 import { programOf } from './program.ts'
 import { spellSchedule } from './schedule_text.ts'
@@ -87,7 +88,7 @@ export function* explore(question: ExploreQuestion): Generator<SearchProgress, E
 
 function* search(litmus: Litmus, question: ExploreQuestion): Search {
   const { strategy, without, seed, preemptions, schedules, steps } = question
-  const program = programOf(litmus, new Set(without))
+  const program = programOf(litmus, new Set(without), question.model ?? litmus.memoryModel)
   const given = { ...(preemptions === null ? {} : { preemptions }), ...(steps === null ? {} : { steps }), seed }
   // 1.
   if (strategy !== null) {

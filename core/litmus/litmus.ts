@@ -8,17 +8,10 @@
 import type { Ledger } from '../checkers/ledger.ts'
 import type { Violation } from '../explore/program.ts'
 import type { ProtectionName } from '../mm/kconfig.ts'
+import type { MemoryModel } from '../sync/weak_memory.ts'
 import type { World, WorldOptions } from './world.ts'
 
 export type LitmusResult = 'never' | 'sometimes' | 'always'
-
-/** sc: no reordering. tso: store buffers, first in, first out. pso: one buffer a location. pso+rl: and loads done early. */
-export const MEMORY_MODELS = ['sc', 'tso', 'pso', 'pso+rl'] as const
-export type MemoryModel = (typeof MEMORY_MODELS)[number]
-
-export function isMemoryModel(word: string): word is MemoryModel {
-  return MEMORY_MODELS.some((model) => model === word)
-}
 
 export interface History {
   /** One paragraph: what happened, when, and how it was mended. */
@@ -36,6 +29,7 @@ export interface Litmus {
   /** Entries of the race catalogue: R26. */
   readonly refs: readonly string[]
   readonly protections: readonly ProtectionName[]
+  /** The weakest memory in which it is clean with all protections on. */
   readonly memoryModel: MemoryModel
   /** What stands at the start, drawn in a few lines of text. */
   readonly start: string

@@ -10,6 +10,7 @@ import type { Scheduler } from '../engine/execution.ts'
 import type { Run, Violation } from '../explore/program.ts'
 import type { ProtectionName } from '../mm/kconfig.ts'
 import { sleepsOnUserfault } from '../mm/uffd_fault.ts'
+import type { MemoryModel } from '../sync/weak_memory.ts'
 import type { Litmus } from './litmus.ts'
 import { World } from './world.ts'
 
@@ -18,9 +19,13 @@ export interface LitmusRun extends Run {
   readonly world: World
 }
 
-export function programOf(litmus: Litmus, without: ReadonlySet<ProtectionName>): (scheduler: Scheduler) => LitmusRun {
+export function programOf(
+  litmus: Litmus,
+  without: ReadonlySet<ProtectionName>,
+  memoryModel: MemoryModel = litmus.memoryModel,
+): (scheduler: Scheduler) => LitmusRun {
   return (scheduler) => {
-    const world = new World(scheduler, without, litmus.world)
+    const world = new World(scheduler, without, { ...litmus.world, memoryModel })
     const scene = litmus.build(world)
     const state = { kernels: [world.kernel], execution: world.execution, ledger: scene.ledger }
     return {

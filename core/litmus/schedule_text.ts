@@ -9,7 +9,8 @@
  */
 import type { ProtectionName } from '../mm/kconfig.ts'
 import { isProtection, PROTECTIONS } from '../mm/kconfig.ts'
-import { isMemoryModel, type Litmus, MEMORY_MODELS, type MemoryModel } from './litmus.ts'
+import { isMemoryModel, MEMORY_MODELS, type MemoryModel } from '../sync/weak_memory.ts'
+import type { Litmus } from './litmus.ts'
 import { litmusNamed, MUSEUM } from './museum.ts'
 
 export interface LitmusSchedule {

@@ -19,6 +19,7 @@ import type { FaultPath, Kernel } from '../mm/kernel.ts'
 import { addressOf, type Mm } from '../mm/mm.ts'
 import { mmapAnonymous } from '../mm/mmap.ts'
 import { VM_MAYREAD, VM_MAYWRITE, VM_READ, VM_WRITE, type Vma } from '../mm/vma.ts'
+import { type MemoryModel, WeakMemory } from '../sync/weak_memory.ts'
 import { Recorder } from '../trace/recorder.ts'
 import { LITMUS_CPU } from './litmus_cpu.ts'
 
@@ -37,6 +38,8 @@ export interface WorldOptions {
   /** Pages of a process's window. [64] */
   readonly windowPages?: number
   readonly faultPath?: FaultPath
+  /** How the machine's memory reorders. ['sc'] */
+  readonly memoryModel?: MemoryModel
   readonly variants?: Partial<Variants>
   /** Slots of a swap device; none without. */
   readonly swap?: number
@@ -85,7 +88,21 @@ export class World {
     if (options.swap !== undefined) kernel.swap.on(options.swap)
     this.process = this.newProcess()
     for (let n = 0; n < cpus; n++) this.#cpus.push(this.machine.addCpu())
+    if (options.memoryModel !== undefined && options.memoryModel !== 'sc') this.#reorder(options.memoryModel, without)
     this.#builder = new Thread(-1, 'set-up', this.#cpus[0], false, 0)
+  }
+
+  /** Gives each CPU its store buffers: the lanes are threads of the machine. */
+  #reorder(model: Exclude<MemoryModel, 'sc'>, without: ReadonlySet<ProtectionName>): void {
+    const memory = new WeakMemory(model, without)
+    for (const cpu of this.#cpus) {
+      memory.addCpu(cpu, (name, proc) => {
+        const lane = this.machine.makeThread(name, cpu)
+        this.machine.start(lane, proc)
+        return lane
+      })
+    }
+    this.kernel.memory = memory
   }
 
   get kernel(): Kernel {

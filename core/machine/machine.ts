@@ -80,6 +80,7 @@ export class Machine {
     const lane = this.recorder.addLane({ name, machine: this.name })
     const thread = new Thread(this.identity.nextThread++, name, cpu, this.engine.stepping, lane)
     thread.lockdep = this.kernel.lockdep
+    thread.memory = this.kernel.memory
     this.threads.push(thread)
     cpu.mmu.onDirty = (page, pages) => this.onDirty(thread, page, pages)
     return thread

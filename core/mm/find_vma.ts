@@ -25,8 +25,8 @@ export function* findVmaSrcu(k: Thread, mm: Mm, page: number): Proc<Vma | null> 
   }
   for (;;) {
     const sequence = yield* treeSeq.readBegin(k)
-    const vma = yield* look(mm, page)
-    yield treeSeq.count.announce()
+    const vma = yield* look(k, mm, page)
+    yield treeSeq.count.announce(k)
     if (treeSeq.count.sequence === sequence || !mm.kernel.has('mm-seq-retry')) return vma
   }
 }
@@ -46,20 +46,20 @@ export function* findVmaRcu(k: Thread, mm: Mm, page: number): Proc<Vma | null> {
     const sequence = yield* treeSeq.readBegin(k)
     yield read(0, 'rcu.readers')
     kernel.rcu.readLock(k)
-    let vma = yield* look(mm, page)
+    let vma = yield* look(k, mm, page)
     if (vma !== null) {
       yield read(vma.id, 'vma.vm_ref_count')
       vma.use('find_vma_rcu')
       if (!vma.refs.getUnlessZero()) vma = null
     }
     kernel.rcu.readUnlock(k)
-    yield treeSeq.count.announce()
+    yield treeSeq.count.announce(k)
     if (treeSeq.count.sequence === sequence || !kernel.has('mm-seq-retry')) return vma
     if (vma !== null) vma.refs.put()
   }
 }
 
 /** One walk of the tree, in steps. */
-function look(mm: Mm, page: number): Proc<Vma | null> {
-  return mm.kernel.has('lockless-no-cache') ? mm.tree.walkStep(page) : mm.tree.findStep(page)
+function look(k: Thread, mm: Mm, page: number): Proc<Vma | null> {
+  return mm.kernel.has('lockless-no-cache') ? mm.tree.walkStep(k, page) : mm.tree.findStep(k, page)
 }

@@ -6,6 +6,7 @@
  *
  * Variants are different from protections: each is a kernel that existed (or was proposed) whole, and one of them is the default.
  */
+import { BARRIER_PROTECTIONS } from './kconfig_barriers.ts'
 import { MIGRATION_PROTECTIONS } from './kconfig_migration.ts'
 import { USERFAULT_PROTECTIONS } from './kconfig_userfault.ts'
 
@@ -228,6 +229,11 @@ const KERNEL_PROTECTIONS = [
     prevents: 'a page table is put where munmap has just freed the last one, and stays there (R17)',
   },
   {
+    name: 'spec-index-snapshot',
+    meaning: "a speculative fault computes the page's index while its count confirms it; v12 did so after its last look",
+    prevents: 'a split between two loads gives the page an index at which the reverse map does not find it (R10)',
+  },
+  {
     name: 'spec-trylock',
     meaning: 'a speculative fault only tries the PTE lock while interrupts are off',
     prevents: 'the holder waits for an IPI that this CPU does not take: deadlock (R14)',
@@ -320,7 +326,12 @@ const KERNEL_PROTECTIONS = [
 ] as const satisfies readonly Protection[]
 
 /** All that can be left out: of the kernel, then of whoever migrates (core/migration). */
-export const PROTECTIONS = [...KERNEL_PROTECTIONS, ...USERFAULT_PROTECTIONS, ...MIGRATION_PROTECTIONS] as const
+export const PROTECTIONS = [
+  ...KERNEL_PROTECTIONS,
+  ...USERFAULT_PROTECTIONS,
+  ...BARRIER_PROTECTIONS,
+  ...MIGRATION_PROTECTIONS,
+] as const
 
 /**
  * Where page_lock_anon_vma_read reads page->mapping again: on the slow path only, as posted in 2013; on both paths, as in
@@ -335,12 +346,23 @@ export type RmapRecheck = 'slow-path' | 'both-paths' | 'page-lock'
  */
 export type VmaCount = 'seqcount' | 'plain-counter'
 
+/**
+ * How whoever is about to sleep on a userfault looks at the PTE: without its lock, as every kernel does, or under it. Without, a page
+ * that is just being copied on write looks missing between clear and store, and who then sleeps is not woken.
+ */
+export type MustWaitLook = 'lockless' | 'locked'
+
 export interface Variants {
   rmapRecheck: RmapRecheck
   vmaCount: VmaCount
+  mustWaitLook: MustWaitLook
 }
 
-export const DEFAULT_VARIANTS: Readonly<Variants> = { rmapRecheck: 'both-paths', vmaCount: 'seqcount' }
+export const DEFAULT_VARIANTS: Readonly<Variants> = {
+  rmapRecheck: 'both-paths',
+  vmaCount: 'seqcount',
+  mustWaitLook: 'locked',
+}
 
 export type ProtectionName = (typeof PROTECTIONS)[number]['name']
 

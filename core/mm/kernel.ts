@@ -5,6 +5,7 @@
  * and slabs of one machine live, so that two machines in one simulation share nothing.
  * Source: include/linux/mm.h.
  */
+import type { MemoryOrder } from '../engine/memory_order.ts'
 import type { Cpu, Thread } from '../hw/cpu.ts'
 import { PageTablePool, type Slot } from '../hw/page_table.ts'
 import { PhysMem } from '../hw/phys_mem.ts'
@@ -77,6 +78,8 @@ export class Kernel {
   readonly mms: Mm[] = []
   /** Step gear: threads inside handle_userfault, queued or not. */
   readonly userfaults = new Set<UserfaultWaiter>()
+  /** The memory that its threads run on, where that reorders. */
+  memory: MemoryOrder | null = null
   /** Checks the locking of this kernel's threads; null when off. */
   lockdep: Lockdep | null = null
   readonly variants: Variants = { ...DEFAULT_VARIANTS }

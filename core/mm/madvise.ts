@@ -13,6 +13,7 @@
 import { NOTHING, type Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { HUGE_PAGES } from '../hw/pte.ts'
+import { seenBy } from '../sync/barriers.ts'
 import { ERRNO } from './errno.ts'
 import { populate } from './gup.ts'
 import { cutsHugetlb } from './hugetlb_area.ts'
@@ -144,14 +145,14 @@ function* changeFlags(k: Thread, mm: Mm, start: number, end: number, advice: num
   const refuses = (vma: Vma) => (advice === MADV_USERFAULT || advice === MADV_NOUSERFAULT) && !vma.isAnonymous
   const stopAt = areas.find(refuses)?.start ?? end
   const needs = (vma: Vma) => flagsAfter(vma.flags, advice) !== vma.flags
-  yield* changeAreas(k, mm, start, Math.min(end, stopAt), needs, (part) => setFlags(part, advice))
+  yield* changeAreas(k, mm, start, Math.min(end, stopAt), needs, (part) => setFlags(k, part, advice))
   mm.mmapLock.upWrite(k)
   if (stopAt < end) return ERRNO.EINVAL
   return covered ? 0 : ERRNO.ENOMEM
 }
 
-function setFlags(part: Vma, advice: number): Proc<void> {
-  part.flags = flagsAfter(part.flags, advice)
+function setFlags(k: Thread, part: Vma, advice: number): Proc<void> {
+  seenBy(k, part).flags = flagsAfter(part.flags, advice)
   return NOTHING
 }
 

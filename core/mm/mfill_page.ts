@@ -19,7 +19,7 @@ import { makePte, PTE_D, PTE_NONE, PTE_SPECIAL, PTE_UFFD_WP, PTE_W, type Pte, pt
 import { ERRNO } from './errno.ts'
 import { type Mm, WINDOW_BASE } from './mm.ts'
 import { handlePageFault } from './page_fault.ts'
-import { pteAlloc } from './pgtable.ts'
+import { pteAlloc, setPteAt } from './pgtable.ts'
 import { pageAddNewAnonRmap } from './rmap.ts'
 import { addToPageCache, inodeOf, pageAddFileRmap, removeFromPageCache } from './shmem.ts'
 import { MARKER_POISON, makeMarker, swapKind } from './swapops.ts'
@@ -220,7 +220,7 @@ function* install(k: Thread, mm: Mm, page: number, pte: Pte, overMarkers: boolea
   account?.()
   mm.dirtyLog?.mark(page)
   if (account !== undefined) mm.rss++
-  tables.set(slot, pte)
+  setPteAt(k, mm.kernel, slot, pte)
   lock.unlock(k)
   return 0
 }

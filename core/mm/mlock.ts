@@ -7,9 +7,10 @@
  * Source: mm/mlock.c.
  * @kernel do_mlock, apply_vma_lock_flags, munlock, do_mincore
  */
-import { type Proc, write } from '../engine/op.ts'
+import type { Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { PTE_NONE, ptePresent } from '../hw/pte.ts'
+import { seenBy, storing } from '../sync/barriers.ts'
 import { ERRNO } from './errno.ts'
 import { populate } from './gup.ts'
 import { type Mm, pageOfAddress } from './mm.ts'
@@ -33,8 +34,8 @@ export function* mlock(k: Thread, mm: Mm, address: number, length: number, lock:
     if (flags === vma.flags) continue
     const part = yield* splitAt(k, mm, vma, start, end)
     yield* vmaWriteBegin(k, mm, part)
-    if (k.stepping) yield write(part.id, 'vma.vm_flags')
-    part.flags = flags
+    if (k.stepping) yield storing(k, part.id, 'vma.vm_flags')
+    seenBy(k, part).flags = flags
     yield* vmaWriteEnd(k, mm, part)
     yield* mergeAround(k, mm, part)
   }

@@ -14,9 +14,10 @@
  * Source: mm/mmap.c; mm/vma.c.
  */
 import { touch } from '../engine/footprint.ts'
-import { AccessMode, type Proc, QUANTUM, write } from '../engine/op.ts'
+import { AccessMode, type Proc, QUANTUM } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { HUGE_PAGES } from '../hw/pte.ts'
+import { seenBy, storing } from '../sync/barriers.ts'
 import { anonVmaClone, unlinkAnonVmas } from './anon_vma.ts'
 import { ERRNO } from './errno.ts'
 import { splitHugePmd } from './huge_split.ts'
@@ -121,7 +122,7 @@ function* detach(k: Thread, mm: Mm, start: number, end: number, events: UnmapEve
   const gone: Vma[] = []
   for (const vma of mm.tree.overlapping(start, end)) {
     yield* unmapPrep(k, vma, start, end, events)
-    const part = yield* splitAt(k, mm, vma, start, end)
+    const part = yield* cutOut(k, mm, vma, start, end)
     yield* vmaLockWrite(k, mm, part)
     yield* vmaDelete(k, mm, part)
     yield* mm.tree.unlink(k, part)
@@ -158,13 +159,19 @@ function* dropArea(k: Thread, mm: Mm, vma: Vma): Proc<void> {
 }
 
 /**
- * The part of `vma` inside [start, end) as an area of its own. The caller holds mmap_lock for writing.
- * @kernel __split_vma
+ * Makes the part of `vma` inside [start, end) an area of its own: `vma` itself, of which what lies before and behind is cut
+ * off as new areas. The caller holds mmap_lock for writing. @kernel split_vma
  */
 export function* splitAt(k: Thread, mm: Mm, vma: Vma, start: number, end: number): Proc<Vma> {
-  let part = vma
-  if (part.start < start) part = yield* split(k, mm, part, start)
-  if (part.end > end) yield* split(k, mm, part, end)
+  if (vma.start < start) yield* split(k, mm, vma, start, true)
+  if (vma.end > end) yield* split(k, mm, vma, end, false)
+  return vma
+}
+
+/** The same for a part that goes away: what lies before it stays `vma`. @kernel __do_munmap */
+function* cutOut(k: Thread, mm: Mm, vma: Vma, start: number, end: number): Proc<Vma> {
+  const part = vma.start < start ? yield* split(k, mm, vma, start, false) : vma
+  if (part.end > end) yield* split(k, mm, part, end, false)
   return part
 }
 
@@ -190,7 +197,7 @@ export function* changeAreas(
     if (!needs(vma)) continue
     const part = yield* splitAt(k, mm, vma, start, end)
     if (counts) yield* vmaWriteBegin(k, mm, part)
-    if (k.stepping) yield write(part.id, 'vma.vm_flags')
+    if (k.stepping) yield storing(k, part.id, 'vma.vm_flags')
     yield* change(part)
     if (counts) yield* vmaWriteEnd(k, mm, part)
     yield* mergeAround(k, mm, part)
@@ -198,30 +205,30 @@ export function* changeAreas(
 }
 
 /**
- * Cuts at `page`: the lower part stays `vma`, the upper part is new and returned. A huge page there is split first.
+ * Cuts at `page`: a new area, the answer, gets the lower part or the upper one; `vma` keeps the other. A huge page is split first.
  * @kernel __split_vma, vma_adjust
  */
-function* split(k: Thread, mm: Mm, vma: Vma, page: number): Proc<Vma> {
+function* split(k: Thread, mm: Mm, vma: Vma, page: number, newBelow: boolean): Proc<Vma> {
   if (page % HUGE_PAGES !== 0 && mm.table.walk(page) < 0) yield* splitHugePmd(k, mm, page)
-  const upper = new Vma(mm.kernel.newId(), page, vma.end, vma.flags, vma.ops)
-  upper.pgoff = vma.indexOf(page)
-  upper.uffd = vma.uffd
-  upper.anonVma = vma.anonVma
-  shareBacking(upper, vma)
+  const part = new Vma(mm.kernel.newId(), newBelow ? vma.start : page, newBelow ? page : vma.end, vma.flags, vma.ops)
+  part.pgoff = vma.indexOf(part.start)
+  part.uffd = vma.uffd
+  part.anonVma = vma.anonVma
+  shareBacking(part, vma)
   // Linked before it is cut, and cut under the root's lock: a walk of the reverse map finds every page in one half or in both.
-  yield* anonVmaClone(k, upper, vma)
+  yield* anonVmaClone(k, part, vma)
   const next = mm.tree.after(vma)
   yield* vmaWriteBegin(k, mm, vma, '2014')
   if (next !== null) yield* vmaWriteBegin(k, mm, next, '2014', NESTED)
-  yield* vmaLockWrite(k, mm, upper)
+  yield* vmaLockWrite(k, mm, part)
   const root = vma.chain[0]?.anonVma.root
   if (root !== undefined) yield* root.rwsem.downWrite(k)
-  yield* mm.tree.adjust(k, vma, vma.start, page)
-  yield* mm.tree.link(k, upper)
+  yield* mm.tree.adjust(k, vma, newBelow ? page : vma.start, newBelow ? vma.end : page)
+  yield* mm.tree.link(k, part)
   root?.rwsem.upWrite(k)
   if (next !== null) yield* vmaWriteEnd(k, mm, next, '2014')
   yield* vmaWriteEnd(k, mm, vma, '2014')
-  return upper
+  return part
 }
 
 /** Joins `vma` with equal neighbours. The caller holds mmap_lock for writing. @kernel vma_merge */
@@ -260,7 +267,7 @@ function* join(k: Thread, mm: Mm, lower: Vma, upper: Vma): Proc<Vma> {
   if (!upperOpen) yield* vmaWriteBegin(k, mm, upper, '2014', depth + NESTED)
   if (lower.anonVma === null && upper.anonVma !== null) {
     touch(lower.id, 'vma.anon_vma', AccessMode.write)
-    lower.anonVma = upper.anonVma
+    seenBy(k, lower).anonVma = upper.anonVma
     yield* anonVmaClone(k, lower, upper)
   }
   const { end } = upper

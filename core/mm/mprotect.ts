@@ -11,6 +11,7 @@
 import { type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { HUGE_PAGES, PTE_NONE, PTE_P, PTE_PROTNONE, PTE_W, pteFlags, ptePresent, pteWithFlags } from '../hw/pte.ts'
+import { seenBy } from '../sync/barriers.ts'
 import { ERRNO } from './errno.ts'
 import { changeHugePmd } from './huge_pmd.ts'
 import { cutsHugetlb } from './hugetlb_area.ts'
@@ -64,7 +65,7 @@ export function* mprotect(k: Thread, mm: Mm, address: number, length: number, pr
 /** 3. */
 function* changeRights(k: Thread, mm: Mm, part: Vma, rights: number): Proc<void> {
   vmStatAccount(mm, part.flags, part.start - part.end)
-  part.flags = (part.flags & ~(VM_READ | VM_WRITE)) | rights
+  seenBy(k, part).flags = (part.flags & ~(VM_READ | VM_WRITE)) | rights
   vmStatAccount(mm, part.flags, part.end - part.start)
   yield* changeProtection(k, mm, part)
 }

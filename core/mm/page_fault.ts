@@ -12,12 +12,13 @@
  * Source: arch/x86/mm/fault.c; mm/memory.c.
  * @kernel do_user_addr_fault, handle_mm_fault
  */
-import { type Proc, QUANTUM, read } from '../engine/op.ts'
+import { type Proc, QUANTUM } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { PTE_NONE, ptePresent, pteWritable } from '../hw/pte.ts'
+import { loading } from '../sync/barriers.ts'
 import { handleHugeFault } from './huge_memory.ts'
 import type { Mm } from './mm.ts'
-import { pteAlloc } from './pgtable.ts'
+import { pteAlloc, ptepGet } from './pgtable.ts'
 import { handlePteFault } from './pte_fault.ts'
 import { handleSpeculativeFault, handleSpeculativeFault2014 } from './speculative_fault.ts'
 import { type Attempt, FAULT_FLAG_USER, FAULT_USER, type FirstTry } from './vm_fault.ts'
@@ -74,8 +75,8 @@ export function* handlePageFault(
       if (attempt === 'fallback') slot = yield* pteAlloc(k, mm, page)
     }
     if (slot >= 0) {
-      if (k.stepping) yield read(slot, 'pte')
-      const pte = kernel.tables.get(slot)
+      if (k.stepping) yield loading(k, slot, 'pte')
+      const pte = ptepGet(k, kernel, slot)
       attempt = yield* handlePteFault(k, { mm, vma, page, store, slot, pte, prot: vma.pageProt, guard: null, flags, offset })
     }
     switch (attempt) {

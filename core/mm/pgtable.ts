@@ -17,12 +17,29 @@
  * @kernel __pte_alloc, free_pgtables, pgtable_trans_huge_deposit, pgtable_trans_huge_withdraw
  */
 import { violate } from '../base/assert.ts'
+import type { Place } from '../engine/memory_order.ts'
 import { type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ENTRIES, type Slot } from '../hw/page_table.ts'
 import { makePte, PTE_NONE, PTE_P, PTE_U, PTE_W, type Pte, pmdHuge, ptePfn } from '../hw/pte.ts'
+import type { Kernel } from './kernel.ts'
 import type { Mm } from './mm.ts'
 import type { MmuGather } from './mmu_gather.ts'
+
+/** A PTE, looked at without its lock: it may be old. Announce the load. @kernel ptep_get_lockless */
+export function ptepGet(k: Thread, kernel: Kernel, slot: Slot): Pte {
+  return k.memory === null ? kernel.tables.get(slot) : k.memory.load(k, pteAt(kernel, slot))
+}
+
+/** Stores a PTE that somebody may look at without its lock, and sleep if it is not there. @kernel set_pte_at */
+export function setPteAt(k: Thread, kernel: Kernel, slot: Slot, pte: Pte): void {
+  if (k.memory === null) kernel.tables.set(slot, pte)
+  else k.memory.store(k, pteAt(kernel, slot), pte)
+}
+
+function pteAt({ tables }: Kernel, slot: Slot): Place<Pte> {
+  return { object: slot, label: 'pte', get: () => tables.get(slot), set: (pte) => tables.set(slot, pte) }
+}
 
 /** A PMD entry that names a leaf table. @kernel pmd_populate */
 export function tablePmd(node: number): Pte {

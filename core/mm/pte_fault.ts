@@ -147,7 +147,7 @@ function* doAnonymousPage(k: Thread, vmf: Vmf): Proc<Attempt> {
     return yield* userfault(k, vmf, VM_UFFD_MISSING)
   }
   // d.
-  pageAddNewAnonRmap(kernel, pfn, vma, page)
+  pageAddNewAnonRmap(kernel, pfn, vma, page, vmf.index)
   vmf.mm.rss++
   if (k.stepping) yield write(slot, 'pte')
   vmf.mm.dirtyLog?.mark(page)
@@ -248,7 +248,7 @@ function* doWpPage(k: Thread, vmf: Vmf): Proc<Attempt> {
     pages.put(old)
     return locked ? 'done' : 'changed'
   }
-  pageAddNewAnonRmap(kernel, pfn, vma, page)
+  pageAddNewAnonRmap(kernel, pfn, vma, page, vmf.index)
   if (k.stepping) yield write(slot, 'pte')
   // Clear and flush before the new page shows, so that no CPU writes to one while another reads from the other.
   tables.set(slot, PTE_NONE)

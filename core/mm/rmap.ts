@@ -143,17 +143,26 @@ export function* pageGetAnonVma(k: Thread, kernel: Kernel, pfn: Pfn): Proc<AnonV
   return null
 }
 
-/** A new anonymous page of this area, mapped once and exclusively. @kernel page_add_new_anon_rmap */
-export function pageAddNewAnonRmap(kernel: Kernel, pfn: Pfn, vma: Vma, page: number): void {
+/**
+ * A new anonymous page of this area, mapped once and exclusively. Whoever does not hold the area still brings the index along.
+ * @kernel page_add_new_anon_rmap
+ */
+export function pageAddNewAnonRmap(kernel: Kernel, pfn: Pfn, vma: Vma, page: number, index = indexNow(vma, page)): void {
   const pages = kernel.pages
   touch(vma.id, 'vma.anon_vma', AccessMode.read)
   if (vma.anonVma === null) violate('I-RMAP', `area [${vma.start},${vma.end}) has no anon_vma`)
   if (pages.mapcount[pfn] !== 0) violate('I-CNT', `new page has mapcount ${pages.mapcount[pfn]} (pfn ${pfn})`)
   touchRmap(pfn)
   pages.mapping[pfn] = vma.anonVma.index * 2 + PAGE_MAPPING_ANON
-  pages.index[pfn] = vma.indexOf(page)
+  pages.index[pfn] = index
   pages.setExclusive(pfn)
   pages.mapcount[pfn] = 1
+}
+
+function indexNow(vma: Vma, page: number): number {
+  touch(vma.id, 'vma.vm_start', AccessMode.read)
+  touch(vma.id, 'vma.vm_pgoff', AccessMode.read)
+  return vma.indexOf(page)
 }
 
 /** One more PTE maps the page (fork). @kernel page_dup_rmap */

@@ -12,9 +12,10 @@
  * @kernel pte_spinlock, pte_map_lock, vma_is_dead, vma_has_changed
  */
 import { touch } from '../engine/footprint.ts'
-import { AccessMode, type Proc, read, write } from '../engine/op.ts'
+import { AccessMode, type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { irqDisable, irqEnable } from '../hw/ipi.ts'
+import { seenBy } from '../sync/barriers.ts'
 import type { Kernel } from './kernel.ts'
 import { type FaultGuard, LOCKED, NOT_LOCKED, type Vmf } from './vm_fault.ts'
 import type { Vma } from './vma.ts'
@@ -52,7 +53,7 @@ export class Speculation implements FaultGuard {
       // 1.
       walkBegin(k, kernel)
       // 2.
-      yield read(vma.id, 'vma.vm_sequence')
+      yield vma.sequence.announce(k)
       // 3.
       if (this.#areaHasChanged(k, vmf, 0) || this.#tableHasChanged(vmf)) {
         walkEnd(k, kernel)
@@ -71,7 +72,7 @@ export class Speculation implements FaultGuard {
       yield lock.awaitFree()
     }
     // 5.
-    yield read(vma.id, 'vma.vm_sequence')
+    yield vma.sequence.announce(k)
     if (this.#areaHasChanged(k, vmf, 0)) {
       lock.unlock(k)
       walkEnd(k, kernel)
@@ -119,6 +120,6 @@ export function vmaHasChanged(k: Thread, vmf: Pick<Vmf, 'vma' | 'mm'>, sequence:
   const { kernel } = vmf.mm
   vma.use('vma_is_dead')
   touch(vma.id, 'vma.vm_rb', AccessMode.read)
-  if (kernel.has('spec-dead-check') && !vma.linked) return true
+  if (kernel.has('spec-dead-check') && !seenBy(k, vma).linked) return true
   return kernel.has('spec-seq-recheck') && vma.sequence.isChanged(k, sequence, sinceNs)
 }

@@ -18,11 +18,11 @@
  * Source: Peter Zijlstra, RFC 5/6, Oct 2014; Laurent Dufour, v12 22/31. @kernel handle_speculative_fault
  */
 import { violate } from '../base/assert.ts'
-import { touch } from '../engine/footprint.ts'
-import { AccessMode, type Proc, read } from '../engine/op.ts'
+import { type Proc, read } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ENTRIES } from '../hw/page_table.ts'
 import { PTE_NONE, ptePresent } from '../hw/pte.ts'
+import { loading, loadsFollow, seenBy, smpRmb } from '../sync/barriers.ts'
 import { findVmaRcu, findVmaSrcu } from './find_vma.ts'
 import { chooseNode } from './mempolicy.ts'
 import type { Mm } from './mm.ts'
@@ -31,8 +31,11 @@ import { handlePteFault } from './pte_fault.ts'
 import { Speculation, walkBegin, walkEnd } from './speculation.ts'
 import { userfaultfdMissing } from './uffd_fault.ts'
 import { type Attempt, FAULT_USER, type FirstTry, type Vmf } from './vm_fault.ts'
-import { VM_READ, VM_WRITE, type Vma } from './vma.ts'
+import { pageProtOf, VM_READ, VM_WRITE, type Vma } from './vma.ts'
 import { putVma } from './vma_lifetime.ts'
+
+/** What the count covers and a speculation reads. */
+const COVERED = ['anonVma', 'flags', 'start', 'end', 'pgoff'] as const
 
 /** Why a speculation was given up before or in its work. */
 type Reason =
@@ -96,44 +99,57 @@ export function* handleSpeculativeFault(k: Thread, mm: Mm, page: number, store: 
 function* speculate(k: Thread, mm: Mm, vma: Vma, page: number, store: boolean): Proc<Attempt | Verdict | Reason> {
   const { kernel } = mm
   const hasSections = kernel.variants.vmaCount === 'seqcount'
-  // 3.
+  const area = seenBy(k, vma)
+  // 3. Without the barrier behind it, what the count covers may be read before the count.
+  const hasBarrier = kernel.has('seq-rmb')
+  if (!hasBarrier) loadsFollow(k, vma, COVERED)
   const sinceNs = k.cpu.nowNs
-  if (k.stepping) yield vma.sequence.announce()
-  const { sequence } = vma.sequence
-  if (kernel.has('spec-odd-check') && hasSections && vma.sequence.isOdd(k)) return 'vma-odd'
+  if (k.stepping) yield vma.sequence.announce(k)
+  const { sequence } = seenBy(k, vma.sequence)
+  if (kernel.has('spec-odd-check') && hasSections && vma.sequence.isOdd(k, sequence)) return 'vma-odd'
+  if (hasBarrier) {
+    smpRmb(k)
+    loadsFollow(k, vma, COVERED)
+  }
   // 4.
   if (!vma.isAnonymous) return 'file'
   // 5.
-  if (k.stepping) yield read(vma.id, 'vma.anon_vma')
-  if (vma.anonVma === null && kernel.has('spec-anon-vma')) return 'no-anon-vma'
+  if (k.stepping) yield loading(k, vma.id, 'vma.anon_vma')
+  if (area.anonVma === null && kernel.has('spec-anon-vma')) return 'no-anon-vma'
   // 6.
-  if (k.stepping) yield read(vma.id, 'vma.vm_flags')
-  const { flags, pageProt } = vma
+  if (k.stepping) yield loading(k, vma.id, 'vma.vm_flags')
+  const { flags } = area
   // The counter-proposal: "Back off the vma is dying".
   if (!hasSections && flags === 0) return 'vma-dead'
   // 7. Not tested again under the PTE lock: registering counts as a change.
-  if (userfaultfdMissing(vma)) return 'userfault'
+  if (userfaultfdMissing({ flags })) return 'userfault'
   // 9.
-  yield* readBounds(k, vma)
-  if (!vma.contains(page)) return 'bounds'
+  const index = yield* indexIn(k, vma, page)
+  if (index < 0) return 'bounds'
   // 11.
   if ((flags & (store ? VM_WRITE : VM_READ)) === 0) return kernel.has('spec-segv-recheck') ? 'access' : 'sigsegv'
   // 12.
   if (k.stepping) yield read(vma.id, 'vma.vm_policy')
   if (vma.policy !== null) return 'policy'
-  const vmf = yield* snapshot(k, mm, vma, page, store, flags, pageProt, sequence, sinceNs)
+  const vmf = yield* snapshot(k, mm, vma, page, store, flags, index, sequence, sinceNs)
   if (typeof vmf === 'string') return vmf
   // 19.
-  if (k.stepping) yield vma.sequence.announce()
+  smpRmb(k)
+  if (k.stepping) yield vma.sequence.announce(k)
   if (boundsMayBeOld(k, mm, vma, sequence, sinceNs)) return 'vma-changed'
   // 20.
   return yield* handlePteFault(k, vmf)
 }
 
-function* readBounds(k: Thread, vma: Vma): Proc<void> {
-  if (!k.stepping) return
-  touch(vma.id, 'vma.vm_start', AccessMode.read)
-  yield read(vma.id, 'vma.vm_end')
+/** The page's index in the area, from three loads; -1: the page is not in the area. @kernel linear_page_index */
+function* indexIn(k: Thread, vma: Vma, page: number): Proc<number> {
+  const area = seenBy(k, vma)
+  if (k.stepping) yield loading(k, vma.id, 'vma.vm_start')
+  const { start } = area
+  if (k.stepping) yield loading(k, vma.id, 'vma.vm_end')
+  if (page < start || page >= area.end) return -1
+  if (k.stepping) yield loading(k, vma.id, 'vma.vm_pgoff')
+  return page - start + area.pgoff
 }
 
 /** Steps 19 of v12, 6 of 2014. Announce the read of the count before asking. @kernel read_seqcount_retry */
@@ -149,7 +165,7 @@ function* snapshot(
   page: number,
   store: boolean,
   vmFlags: number,
-  prot: number,
+  index: number,
   sequence: number,
   sinceNs: number,
 ): Proc<Vmf | Reason> {
@@ -166,11 +182,12 @@ function* snapshot(
   if (leaf === 0) {
     if (kernel.has('spec-no-table')) return 'no-page-table'
     yield* pteAlloc(k, mm, page)
-    return yield* snapshot(k, mm, vma, page, store, vmFlags, prot, sequence, sinceNs)
+    return yield* snapshot(k, mm, vma, page, store, vmFlags, index, sequence, sinceNs)
   }
   if (pte !== PTE_NONE && !ptePresent(pte)) return 'pte-not-supported'
   const guard = new Speculation(vma, sequence, sinceNs, leaf, isV12, vmFlags)
-  return { mm, vma, page, store, slot, pte, prot, guard, flags: FAULT_USER, offset: 0 }
+  const vmf: Vmf = { mm, vma, page, store, slot, pte, prot: pageProtOf(vmFlags), guard, flags: FAULT_USER, offset: 0 }
+  return mm.kernel.has('spec-index-snapshot') ? { ...vmf, index } : vmf
 }
 
 /** The handler of the RFC. @kernel handle_speculative_fault */
@@ -192,31 +209,32 @@ function* speculate2014(k: Thread, mm: Mm, page: number, store: boolean): Proc<A
   const vma = yield* findVmaSrcu(k, mm, page)
   if (vma === null) return 'no-vma'
   // 3.
-  if (k.stepping) yield read(vma.id, 'vma.vm_rb')
+  const area = seenBy(k, vma)
+  if (k.stepping) yield loading(k, vma.id, 'vma.vm_rb')
   vma.use('handle_speculative_fault')
-  const dead = !vma.linked
+  const dead = !area.linked
   const sinceNs = k.cpu.nowNs
-  if (k.stepping) yield vma.sequence.announce()
+  if (k.stepping) yield vma.sequence.announce(k)
   vma.use('handle_speculative_fault')
-  const { sequence } = vma.sequence
+  const { sequence } = seenBy(k, vma.sequence)
   // 4.
   if (dead && kernel.has('spec-dead-check')) return 'vma-dead'
-  if (kernel.has('spec-odd-check') && vma.sequence.isOdd(k)) return 'vma-odd'
+  if (kernel.has('spec-odd-check') && vma.sequence.isOdd(k, sequence)) return 'vma-odd'
   // 5.
-  yield* readBounds(k, vma)
-  if (!vma.contains(page)) return 'bounds'
-  if (k.stepping) yield read(vma.id, 'vma.vm_flags')
-  const { flags, pageProt } = vma
-  if (userfaultfdMissing(vma)) return 'userfault'
-  if (k.stepping) yield read(vma.id, 'vma.anon_vma')
-  if (vma.anonVma === null && vma.isAnonymous && kernel.has('spec-anon-vma')) return 'no-anon-vma'
+  const index = yield* indexIn(k, vma, page)
+  if (index < 0) return 'bounds'
+  if (k.stepping) yield loading(k, vma.id, 'vma.vm_flags')
+  const { flags } = area
+  if (userfaultfdMissing({ flags })) return 'userfault'
+  if (k.stepping) yield loading(k, vma.id, 'vma.anon_vma')
+  if (area.anonVma === null && vma.isAnonymous && kernel.has('spec-anon-vma')) return 'no-anon-vma'
   // 6.
-  if (k.stepping) yield vma.sequence.announce()
+  if (k.stepping) yield vma.sequence.announce(k)
   if (boundsMayBeOld(k, mm, vma, sequence, sinceNs)) return 'vma-changed'
   // 6b.
   if (kernel.has('spec-access-check') && (flags & (store ? VM_WRITE : VM_READ)) === 0) return 'sigsegv'
   // 7. to 9.
-  const vmf = yield* snapshot(k, mm, vma, page, store, flags, pageProt, sequence, sinceNs)
+  const vmf = yield* snapshot(k, mm, vma, page, store, flags, index, sequence, sinceNs)
   if (typeof vmf === 'string') return vmf
   // 10.
   if (!vma.isAnonymous) return yield* callFaultMethod(k, vma)

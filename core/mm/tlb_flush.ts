@@ -14,6 +14,7 @@ import { NOTHING, type Proc, write } from '../engine/op.ts'
 import type { Cpu, Thread } from '../hw/cpu.ts'
 import { callOnCpus, chargeIpis } from '../hw/ipi.ts'
 import { HUGE_PAGES } from '../hw/pte.ts'
+import { smpMb } from '../sync/barriers.ts'
 import type { Mm } from './mm.ts'
 
 /** Entries above which everything is flushed. */
@@ -49,6 +50,8 @@ export function flushTlbRange(k: Thread, mm: Mm, start: number, end: number, str
 
 function* shootdownByIpi(k: Thread, mm: Mm, start: number, end: number, stride: number): Proc<void> {
   yield write(start, 'tlb.flush')
+  // Counting up the TLB generation is a full barrier.
+  smpMb(k)
   invalidate(k.cpu, mm, start, end, stride)
   const sent = yield* callOnCpus(k, mm.cpus, (cpu) => invalidate(cpu, mm, start, end, stride))
   account(k, mm, start, sent)

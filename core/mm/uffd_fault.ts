@@ -5,9 +5,9 @@
  *   2. no context -> SIGBUS.   3. FEATURE_SIGBUS -> SIGBUS.
  *   4. a fault of kernel code, and the descriptor is for user code only -> SIGBUS (the system call fails with EFAULT).
  *   5. a fault that may not be retried -> SIGBUS.   6. NOWAIT -> RETRY at once.   7. released -> drop the lock, RETRY.
- *   8. the message; onto fault_pending and parked, under the queue's lock.
+ *   8. the message; onto fault_pending and parked (a full barrier), under the queue's lock.
  *   9. still under mmap_lock, look at the PTE again (must_wait): what was placed meanwhile must not be waited for. Here the
- *      look is under the PTE lock; the kernel's is without, and can hit a copy-on-write between clear and store.
+ *      look is under the PTE lock unless the variant says otherwise (kconfig.ts).
  *  10. drop mmap_lock.   11. if it must wait and nothing was released: wake a reader, sleep.
  *  12. take oneself off whichever queue one is still on.   13. always RETRY: the fault starts from scratch.
  *
@@ -20,7 +20,9 @@ import { BLOCK, type Proc, read, write } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { PTE_NONE, type Pte, ptePresent, pteWritable } from '../hw/pte.ts'
+import { loading, smpMb } from '../sync/barriers.ts'
 import { addressOf } from './mm.ts'
+import { ptepGet } from './pgtable.ts'
 import { swapKind } from './swapops.ts'
 import {
   UFFD_EVENT_PAGEFAULT,
@@ -88,7 +90,9 @@ export function* handleUserfault(k: Thread, vmf: Vmf, reason: UserfaultReason): 
   if (k.stepping) kernel.userfaults.add(waiter)
   yield* uffd.pendingLock.lock(k)
   if (k.stepping) yield write(uffd.id, 'uffd.fault_pending_wqh')
-  uffd.pending.add(waiter)
+  uffd.pending.add(waiter, k)
+  // Leaving the lock is no such barrier: it lets later loads go before it. Pairs with wakeUserfault.
+  if (kernel.has('uffd-sleep-mb')) smpMb(k)
   uffd.pendingLock.unlock(k)
   k.park(WAIT + page)
   // 9. Pairs with the store of the PTE before the look at the queues in uffd_wake.ts.
@@ -142,7 +146,7 @@ function messageOf(k: Thread, uffd: Userfaultfd, vmf: Vmf, reason: UserfaultReas
 
 /** @kernel userfaultfd_must_wait */
 function* userfaultfdMustWait(k: Thread, vmf: Vmf, waiter: UserfaultWaiter): Proc<boolean> {
-  const pte = yield* lookUnderLock(k, vmf)
+  const pte = yield* lookAtPte(k, vmf)
   waiter.answered = false
   const takesForMissing = !ptePresent(pte) && !vmf.mm.kernel.has('uffd-must-wait-entries')
   return takesForMissing || mustWaitFor(pte, waiter.reason)
@@ -156,23 +160,23 @@ export function mustWaitFor(pte: Pte, reason: number): boolean {
   return reason === VM_UFFD_WP && !pteWritable(pte)
 }
 
-function* lookUnderLock(k: Thread, { mm, page }: Vmf): Proc<Pte> {
+function* lookAtPte(k: Thread, { mm, page }: Vmf): Proc<Pte> {
   const slot = mm.table.walk(page)
   if (slot < 0) {
     // No table: nothing, or a huge page.
     if (k.stepping) yield read(page, 'pmd')
     return mm.table.lookup(page)
   }
-  const lock = mm.kernel.pteLock(slot)
-  yield* lock.lock(k)
-  if (k.stepping) yield read(slot, 'pte')
-  const pte = mm.kernel.tables.get(slot)
-  lock.unlock(k)
+  const lock = mm.kernel.variants.mustWaitLook === 'locked' ? mm.kernel.pteLock(slot) : null
+  if (lock !== null) yield* lock.lock(k)
+  if (k.stepping) yield loading(k, slot, 'pte')
+  const pte = ptepGet(k, mm.kernel, slot)
+  lock?.unlock(k)
   return pte
 }
 
 /** True if a missing page of this area is somebody's business. @kernel userfaultfd_missing */
-export function userfaultfdMissing(vma: Vma): boolean {
+export function userfaultfdMissing(vma: Pick<Vma, 'flags'>): boolean {
   return (vma.flags & (VM_UFFD_MISSING | VM_USERFAULT)) !== 0
 }
 

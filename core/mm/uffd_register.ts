@@ -16,6 +16,7 @@ import { assert } from '../base/assert.ts'
 import { touch } from '../engine/footprint.ts'
 import { AccessMode, NOTHING, type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
+import { seenBy } from '../sync/barriers.ts'
 import { ERRNO } from './errno.ts'
 import { cutsHugetlb } from './hugetlb_area.ts'
 import { type Mm, pageOfAddress } from './mm.ts'
@@ -104,7 +105,7 @@ function setRange(k: Thread, mm: Mm, start: number, end: number, uffd: Userfault
   const needs = (vma: Vma) => vma.uffd !== uffd || (vma.flags & flags) !== flags
   const attach = (part: Vma) => {
     part.uffd = uffd
-    part.flags = (part.flags & ~VM_UFFD_FLAGS) | flags
+    seenBy(k, part).flags = (part.flags & ~VM_UFFD_FLAGS) | flags
     return NOTHING
   }
   return changeAreas(k, mm, start, end, needs, attach, mm.kernel.has('uffd-register-seq'))

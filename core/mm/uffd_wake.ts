@@ -13,6 +13,7 @@
  */
 import { type Gate, NOTHING, type Proc, read } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
+import { loading, smpMb } from '../sync/barriers.ts'
 import { pageOfAddress } from './mm.ts'
 import { validateRange } from './uffd_api.ts'
 import { assertThere, type Userfaultfd, type UserfaultWaiter } from './userfaultfd.ts'
@@ -24,6 +25,8 @@ export function wakeUserfault(k: Thread, uffd: Userfaultfd, start: number, end: 
 }
 
 function* lookAndWake(k: Thread, uffd: Userfaultfd, start: number, end: number): Proc<void> {
+  // 1. Leaving the PTE lock and mmap_lock lets later loads go before the store of the PTE.
+  if (uffd.mm.kernel.has('uffd-wake-mb')) smpMb(k)
   // 2.
   const repeats = uffd.mm.kernel.has('uffd-refile-seq')
   const even: Gate = {
@@ -34,8 +37,8 @@ function* lookAndWake(k: Thread, uffd: Userfaultfd, start: number, end: number):
   for (;;) {
     if (k.stepping) yield repeats ? { ...read(uffd.id, 'uffd.refile_seq'), gate: even } : read(uffd.id, 'uffd.refile_seq')
     const seq = uffd.refileSeq
-    if (k.stepping) yield read(uffd.id, 'uffd.fault_pending_wqh')
-    let needed = uffd.pending.length > 0
+    if (k.stepping) yield loading(k, uffd.id, 'uffd.fault_pending_wqh')
+    let needed = uffd.pending.isActive(k)
     if (!needed) {
       if (k.stepping) yield read(uffd.id, 'uffd.fault_wqh')
       needed = uffd.fault.length > 0

@@ -52,6 +52,8 @@ export interface Vmf {
   /** PTE flags of a page mapped here, as sampled with the area. @kernel vm_page_prot */
   readonly prot: number
   readonly guard: FaultGuard | null
+  /** The page's index as sampled with the area; absent: the area holds still until it is asked. @kernel linear_page_index */
+  readonly index?: number
   /** FAULT_FLAG_*; absent: a fault of user code that may sleep. */
   readonly flags: number
   /** Where in the page the access was. @kernel vmf->real_address */

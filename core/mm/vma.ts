@@ -40,6 +40,16 @@ export const VM_NOHUGEPAGE = 1 << 30
 /** MADV_USERFAULT of the 2014 series (bit 32 there). */
 export const VM_USERFAULT = 1 << 28
 
+/** Fields that are read without mmap_lock and without an atomic operation: they go through barriers.ts. */
+const SHARED_FIELDS: ReadonlyMap<string, string> = new Map([
+  ['start', 'vma.vm_start'],
+  ['end', 'vma.vm_end'],
+  ['pgoff', 'vma.vm_pgoff'],
+  ['flags', 'vma.vm_flags'],
+  ['anonVma', 'vma.anon_vma'],
+  ['linked', 'vma.vm_rb'],
+])
+
 export class Vma {
   /** First page, and one past the last. */
   start: number
@@ -91,8 +101,13 @@ export class Vma {
     this.end = end
     this.pgoff = start
     this.flags = flags
-    this.sequence = new Seqcount(id, 'vma.vm_sequence')
+    this.sequence = new Seqcount(id, 'vma.vm_sequence', true)
     this.refs = new Refcounted(`area ${id}`)
+  }
+
+  /** For barriers.ts. */
+  labelOf(field: string): string | null {
+    return SHARED_FIELDS.get(field) ?? null
   }
 
   /** Whoever reads a field without mmap_lock says so first: a freed area may not be read. */
@@ -135,11 +150,14 @@ export class Vma {
     return this.contains(page) ? page : -1
   }
 
-  /** PTE flags of a page mapped with this area's rights. @kernel vm_page_prot */
+  /** @kernel vm_page_prot */
   get pageProt(): number {
-    if ((this.flags & (VM_READ | VM_WRITE)) === 0) return PTE_PROTNONE | PTE_U | PTE_A
-    let prot = PTE_P | PTE_U | PTE_A
-    if ((this.flags & VM_WRITE) !== 0) prot |= PTE_W
-    return prot
+    return pageProtOf(this.flags)
   }
+}
+
+/** PTE flags of a page mapped with the rights of an area that has these flags. @kernel vm_get_page_prot */
+export function pageProtOf(flags: number): number {
+  if ((flags & (VM_READ | VM_WRITE)) === 0) return PTE_PROTNONE | PTE_U | PTE_A
+  return PTE_P | PTE_U | PTE_A | ((flags & VM_WRITE) !== 0 ? PTE_W : 0)
 }

@@ -14,6 +14,7 @@ import { fail } from '../base/assert.ts'
 import { touch } from '../engine/footprint.ts'
 import { AccessMode, NOTHING, type Proc, read, write } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'
+import { loading, seenBy, storing } from '../sync/barriers.ts'
 import type { Mm } from './mm.ts'
 import type { Vma } from './vma.ts'
 import { VmaRb } from './vma_rb.ts'
@@ -68,21 +69,22 @@ export class VmaTree {
   }
 
   /** The same, one announced look at a time: the tree may turn under it. Step gear. */
-  *walkStep(page: number): Proc<Vma | null> {
+  *walkStep(k: Task, page: number): Proc<Vma | null> {
     let found: Vma | null = null
-    yield read(this.mm.id, 'mm.mm_rb')
+    yield loading(k, this.mm.id, 'mm.mm_rb')
     for (let at = this.#rb.root; at !== null; ) {
       at.use('a look-up')
       touch(at.id, 'vma.vm_start', AccessMode.read)
       touch(at.id, 'vma.vm_end', AccessMode.read)
-      const covers = at.start <= page
-      if (at.end > page) {
+      const area = seenBy(k, at)
+      const covers = area.start <= page
+      if (area.end > page) {
         found = at
         if (covers) break
-        yield read(this.mm.id, 'mm.mm_rb')
+        yield loading(k, this.mm.id, 'mm.mm_rb')
         at = at.rbLeft
       } else {
-        yield read(this.mm.id, 'mm.mm_rb')
+        yield loading(k, this.mm.id, 'mm.mm_rb')
         at = at.rbRight
       }
     }
@@ -90,12 +92,12 @@ export class VmaTree {
   }
 
   /** As `find`, in steps and without mmap_lock, which is a mistake: the area found last may be gone. Step gear. */
-  *findStep(page: number): Proc<Vma | null> {
+  *findStep(k: Task, page: number): Proc<Vma | null> {
     yield read(this.mm.id, 'mm.mmap_cache')
     const last = this.#last
     last?.use('a look-up')
     if (last?.contains(page)) return last
-    const found = yield* this.walkStep(page)
+    const found = yield* this.walkStep(k, page)
     yield write(this.mm.id, 'mm.mmap_cache')
     this.#last = found
     return found
@@ -155,8 +157,8 @@ export class VmaTree {
     yield* treeSeq.writeLock(k)
     yield* this.#erase(k, vma)
     yield* treeSeq.writeUnlock(k)
-    if (k.stepping) yield write(vma.id, 'vma.vm_rb')
-    vma.linked = false
+    if (k.stepping) yield storing(k, vma.id, 'vma.vm_rb')
+    seenBy(k, vma).linked = false
   }
 
   *#insert(k: Task | null, vma: Vma): Proc<void> {
@@ -199,15 +201,21 @@ export class VmaTree {
     vma.next = null
   }
 
-  /** New bounds for a linked area; the caller is inside its write section. @kernel vma_gap_update */
+  /** New bounds for a linked area, whose pages keep their indices; the caller is inside its write section. @kernel vma_gap_update */
   *adjust(k: Task, vma: Vma, start: number, end: number): Proc<void> {
+    const area = seenBy(k, vma)
+    const pgoff = vma.indexOf(start)
     if (start !== vma.start) {
-      if (k.stepping) yield write(vma.id, 'vma.vm_start')
-      vma.start = start
+      if (k.stepping) yield storing(k, vma.id, 'vma.vm_start')
+      area.start = start
     }
     if (end !== vma.end) {
-      if (k.stepping) yield write(vma.id, 'vma.vm_end')
-      vma.end = end
+      if (k.stepping) yield storing(k, vma.id, 'vma.vm_end')
+      area.end = end
+    }
+    if (pgoff !== vma.pgoff) {
+      if (k.stepping) yield storing(k, vma.id, 'vma.vm_pgoff')
+      area.pgoff = pgoff
     }
     touch(this.mm.id, 'mm.mm_mt', AccessMode.write)
     touch(this.mm.id, 'mm.mmap_cache', AccessMode.write)

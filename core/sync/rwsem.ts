@@ -14,6 +14,7 @@
  */
 import { fail, violate } from '../base/assert.ts'
 import { touch } from '../engine/footprint.ts'
+import type { Release } from '../engine/memory_order.ts'
 import { AccessMode, BLOCK, type Gate, NOTHING, type Proc, QUANTUM } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'
 import { CacheLine } from './cache_line.ts'
@@ -39,8 +40,11 @@ export class Rwsem {
   /** Readers that the last writer has woken. */
   #woken = 0
   readonly #line: CacheLine | null
+  /** What those who left had stored and not everybody sees yet. */
+  #left: Release | null = null
   readonly #readGate: Gate = this.#gateFor(() => this.#readFree())
-  readonly #writeGate: Gate = this.#gateFor(() => !this.isHeld)
+  readonly #writeGate: Gate = this.#gateFor(() => !this.isHeld && this.#isLeft)
+  readonly #queueGate: Gate = this.#gateFor(() => this.#isLeft)
 
   constructor(
     readonly id: number,
@@ -100,17 +104,22 @@ export class Rwsem {
   }
 
   tryWrite(k: Task, subclass = 0): boolean {
-    if (this.isHeld || this.#queue.length > 0) return false
+    if (this.isHeld || this.#queue.length > 0 || !this.#isLeft) return false
     this.#enterWrite(k, subclass)
     return true
   }
 
   #readFree(): boolean {
-    return this.writer === null && this.#queue.length === 0
+    return this.writer === null && this.#queue.length === 0 && this.#isLeft
+  }
+
+  get #isLeft(): boolean {
+    return this.#left === null || this.#left.isVisible
   }
 
   #enterRead(k: Task, subclass: number): void {
     this.readers++
+    if (k.memory !== null) k.memory.acquire(k)
     if (k.lockdep !== null) k.lockdep.takes(k, this.label, this.id, 'read', subclass)
     const clock = k.clock
     if (this.#writerLeftNs > clock.nowNs) {
@@ -123,6 +132,10 @@ export class Rwsem {
 
   #enterWrite(k: Task, subclass: number): void {
     this.writer = k
+    if (k.memory !== null) {
+      k.memory.acquire(k)
+      this.#left = null
+    }
     if (k.lockdep !== null) k.lockdep.takes(k, this.label, this.id, 'sleep', subclass)
     const clock = k.clock
     // Behind a writer it spins; behind readers, who are not known one by one, it sleeps.
@@ -136,7 +149,7 @@ export class Rwsem {
   *#wait(k: Task, write: boolean, subclass: number): Proc<void> {
     if (k.stepping && this.writer === k) violate('I-DEAD', `${k.name} takes ${this.label} ${this.id} while writing it`)
     if (k.stepping) {
-      const gate = this.queues ? undefined : write ? this.#writeGate : this.#readGate
+      const gate = this.queues ? this.#queueGate : write ? this.#writeGate : this.#readGate
       // Whoever joins a queue changes it for all.
       const mode = write || this.queues ? AccessMode.acquire : AccessMode.acquireShared
       yield { kind: 'access', mode, object: this.id, label: this.label, gate }
@@ -156,10 +169,16 @@ export class Rwsem {
     }
   }
 
+  #leaveStep(k: Task, mode: AccessMode): void {
+    // Where memory reorders, leaving shuts the lock for readers, too, until what was stored is visible.
+    touch(this.id, this.label, k.memory === null ? mode : AccessMode.write)
+    if (k.memory !== null) this.#left = k.memory.release(k, this, this.#left, true)
+  }
+
   upRead(k: Task): void {
     if (this.readers <= 0) fail(`${k.name} leaves ${this.label} ${this.id}, which has no reader`)
     if (k.lockdep !== null) k.lockdep.gives(k, this.label, this.id)
-    if (k.stepping) touch(this.id, this.label, this.queues ? AccessMode.release : AccessMode.releaseShared)
+    if (k.stepping) this.#leaveStep(k, this.queues ? AccessMode.release : AccessMode.releaseShared)
     this.readers--
     this.#line?.touch(k.clock)
     if (k.clock.nowNs > this.#readersLeftNs) this.#readersLeftNs = k.clock.nowNs
@@ -169,7 +188,7 @@ export class Rwsem {
   upWrite(k: Task): void {
     if (this.writer !== k) fail(`${k.name} leaves ${this.label} ${this.id}, written by ${this.writer?.name ?? 'nobody'}`)
     if (k.lockdep !== null) k.lockdep.gives(k, this.label, this.id)
-    if (k.stepping) touch(this.id, this.label, AccessMode.release)
+    if (k.stepping) this.#leaveStep(k, AccessMode.release)
     this.#line?.touch(k.clock)
     this.#woken = 0
     this.writer = null
@@ -184,7 +203,7 @@ export class Rwsem {
       k.lockdep.gives(k, this.label, this.id)
       k.lockdep.takes(k, this.label, this.id, 'read')
     }
-    if (k.stepping) touch(this.id, this.label, AccessMode.release)
+    if (k.stepping) this.#leaveStep(k, AccessMode.release)
     this.#woken = 0
     this.writer = null
     this.#writerLeftNs = k.clock.nowNs

@@ -12,8 +12,9 @@
  * Source: include/linux/seqlock.h.
  */
 import { violate } from '../base/assert.ts'
-import { NOTHING, type Proc, read, write } from '../engine/op.ts'
+import { type AccessOp, NOTHING, type Proc, write } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'
+import { loading, seenBy, smpWmb, storing } from './barriers.ts'
 
 export class Seqcount {
   sequence = 0
@@ -25,7 +26,14 @@ export class Seqcount {
   constructor(
     readonly id: number,
     readonly label: string,
+    /** The fields it covers go through the store buffers (barriers.ts), and so does it. */
+    readonly buffered = false,
   ) {}
+
+  /** For barriers.ts. */
+  labelOf(field: string): string | null {
+    return this.buffered && field === 'sequence' ? this.label : null
+  }
 
   /** Contexts inside a write section now. */
   get writers(): number {
@@ -43,16 +51,17 @@ export class Seqcount {
 
   /** Without the check that lockdep gives. @kernel raw_write_seqcount_begin */
   beginRaw(k: Task): Proc<void> {
-    if (k.stepping) return this.#beginStep()
+    if (k.stepping) return this.#beginStep(k)
     this.sequence++
     this.beganNs = k.clock.nowNs
     return NOTHING
   }
 
-  *#beginStep(): Proc<void> {
-    yield write(this.id, this.label)
-    this.sequence++
+  *#beginStep(k: Task): Proc<void> {
+    yield this.#announceWrite(k)
+    seenBy(k, this).sequence = this.sequence + 1
     yield write(this.id, 'smp_wmb')
+    smpWmb(k, 'seq-begin-wmb')
   }
 
   /** @kernel write_seqcount_end */
@@ -71,16 +80,17 @@ export class Seqcount {
 
   /** @kernel raw_write_seqcount_end */
   endRaw(k: Task): Proc<void> {
-    if (k.stepping) return this.#endStep()
+    if (k.stepping) return this.#endStep(k)
     this.sequence++
     this.endedNs = k.clock.nowNs
     return NOTHING
   }
 
-  *#endStep(): Proc<void> {
+  *#endStep(k: Task): Proc<void> {
     yield write(this.id, 'smp_wmb')
-    yield write(this.id, this.label)
-    this.sequence++
+    smpWmb(k, 'seq-end-wmb')
+    yield this.#announceWrite(k)
+    seenBy(k, this).sequence = this.sequence + 1
   }
 
   /** The task is inside a write section. */
@@ -88,21 +98,25 @@ export class Seqcount {
     return this.#writers.length > 0 && this.#writers.includes(k)
   }
 
-  /** Somebody writes, as a reader at `k`'s time sees it. Announce the read before asking. */
-  isOdd(k: Task): boolean {
-    if (k.stepping) return (this.sequence & 1) !== 0
+  /** Somebody writes, as a reader at `k`'s time sees it, who read `sequence`. */
+  isOdd(k: Task, sequence = this.sequence): boolean {
+    if ((sequence & 1) !== 0) return true
     const now = k.clock.nowNs
-    return (this.sequence & 1) !== 0 || (this.beganNs <= now && now < this.endedNs)
+    return !k.stepping && this.beganNs <= now && now < this.endedNs
   }
 
   /** The count is not `sequence`, which was read at `sinceNs`. Announce the read before asking. @kernel read_seqcount_retry */
   isChanged(k: Task, sequence: number, sinceNs: number): boolean {
-    if (this.sequence !== sequence) return true
+    if (seenBy(k, this).sequence !== sequence) return true
     return !k.stepping && this.endedNs > sinceNs && this.beganNs <= k.clock.nowNs
   }
 
-  /** The announcement that goes before isOdd and isChanged. */
-  announce(): ReturnType<typeof read> {
-    return read(this.id, this.label)
+  /** The announcement that goes before a look at the count. */
+  announce(k: Task): AccessOp {
+    return loading(k, this.id, this.label)
+  }
+
+  #announceWrite(k: Task): AccessOp {
+    return this.buffered ? storing(k, this.id, this.label) : write(this.id, this.label)
   }
 }

@@ -14,14 +14,17 @@
 import { fail, violate } from '../base/assert.ts'
 import { touch } from '../engine/footprint.ts'
 import type { LockWatch } from '../engine/lock_watch.ts'
+import type { MemoryOrder, Release } from '../engine/memory_order.ts'
 import { AccessMode, type AccessOp, type Gate, NOTHING, type Proc } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'
 
 export class Spinlock {
   holder: Task | null = null
   #freeAtNs = 0
+  /** What the last holder stored and not everybody sees yet. */
+  #left: Release | null = null
   readonly #gate: Gate = {
-    opens: () => this.holder === null,
+    opens: () => this.#isFree,
     describe: () => `${this.label} ${this.id}`,
     holder: () => this.holder,
   }
@@ -54,7 +57,17 @@ export class Spinlock {
     if (this.holder === k) violate('I-DEAD', `${k.name} takes ${this.label} ${this.id} twice`)
     yield this.announce()
     this.holder = k
+    if (k.memory !== null) this.#acquire(k, k.memory)
     k.lockdep?.takes(k, this.label, this.id, 'spin', subclass)
+  }
+
+  get #isFree(): boolean {
+    return this.holder === null && (this.#left === null || this.#left.isVisible)
+  }
+
+  #acquire(k: Task, memory: MemoryOrder): void {
+    memory.acquire(k)
+    this.#left = null
   }
 
   /** The access that waits until the lock is free and takes it. */
@@ -76,8 +89,9 @@ export class Spinlock {
 
   /** Takes the lock if it is free. Announce a write of the lock before calling it in the step gear. */
   tryLock(k: Task): boolean {
-    if (this.holder !== null) return false
+    if (!this.#isFree) return false
     this.holder = k
+    if (k.memory !== null) this.#acquire(k, k.memory)
     const clock = k.clock
     if (!k.stepping && this.#freeAtNs > clock.nowNs) clock.nowNs = this.#freeAtNs
     clock.nowNs += this.costNs
@@ -90,7 +104,9 @@ export class Spinlock {
     if (k.lockdep !== null) k.lockdep.gives(k, this.label, this.id)
     this.holder = null
     this.#freeAtNs = k.clock.nowNs
-    if (k.stepping) touch(this.id, this.label, AccessMode.release)
+    if (!k.stepping) return
+    touch(this.id, this.label, AccessMode.release)
+    if (k.memory !== null) this.#left = k.memory.release(k, this, this.#left, false)
   }
 }
 

@@ -16,6 +16,7 @@ import { fail } from '../base/assert.ts'
 import { touch } from '../engine/footprint.ts'
 import { AccessMode, BLOCK, NOTHING, type Proc, write } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'
+import { smpMb } from './barriers.ts'
 import { Spinlock } from './spinlock.ts'
 
 /** How long a grace period takes where no reader is in the way. Ours: a jiffy at HZ=1000; SRCU's worker waits at least that. */
@@ -67,6 +68,7 @@ export class Srcu {
   /** Enters; the answer is for readUnlock. Announce 'srcu.readers' before it in the step gear. @kernel srcu_read_lock */
   readLock(k: Task): 0 | 1 {
     if (k.lockdep !== null) k.lockdep.takes(k, 'srcu', this.id, 'srcu')
+    smpMb(k)
     return this.join()
   }
 

@@ -7,16 +7,27 @@
  * @kernel add_wait_queue, remove_wait_queue, wake_up
  */
 import { touch } from '../engine/footprint.ts'
+import type { Place } from '../engine/memory_order.ts'
 import { AccessMode } from '../engine/op.ts'
 import type { Task } from '../engine/task.ts'
+import { loadOnce, storeOnce } from './barriers.ts'
 
 export class WaitQueue<E extends { readonly task: Task }> {
   readonly entries: E[] = []
+  readonly #activity: Place<boolean>
 
   constructor(
     readonly id: number,
     readonly label: string,
-  ) {}
+  ) {
+    this.#activity = { object: id, label, get: () => this.entries.length > 0, set: () => {} }
+  }
+
+  /** Somebody is queued, by a look without the lock: it may be old. Announce it as a load. @kernel waitqueue_active */
+  isActive(k: Task): boolean {
+    touch(this.id, this.label, AccessMode.read)
+    return loadOnce(k, this.#activity)
+  }
 
   get length(): number {
     touch(this.id, this.label, AccessMode.read)
@@ -28,9 +39,10 @@ export class WaitQueue<E extends { readonly task: Task }> {
     return this.entries.includes(entry)
   }
 
-  /** Adds at the tail: queues are first in, first out. */
-  add(entry: E): void {
+  /** Adds at the tail: queues are first in, first out. `k`: who adds, where somebody looks without the lock (isActive). */
+  add(entry: E, k: Task | null = null): void {
     touch(this.id, this.label, AccessMode.write)
+    if (k !== null) storeOnce(k, this.#activity, true)
     this.entries.push(entry)
   }
 

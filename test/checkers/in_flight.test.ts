@@ -78,7 +78,6 @@ describe('with a protection left out', () => {
 
   it.each<[ProtectionName, FaultPath, RegExp]>([
     ['zap-flush-before-free', 'classic', /^I-UAF at step/],
-    ['spec-access-check', 'speculative-2014', /^I-PERM at step/],
     ['vma-seq-init-early', 'speculative', /^I-SEQ at step/],
     ['vma-lock-recheck', 'vma-lock', /^I-VMA at step/],
   ])('%s: a look during random calls on the path %s finds it', { timeout: 120_000 }, (protection, path, message) => {

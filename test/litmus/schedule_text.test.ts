@@ -3,10 +3,10 @@
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { MEMORY_MODELS } from '../../core/litmus/litmus.ts'
 import { MUSEUM } from '../../core/litmus/museum.ts'
 import { parseLitmusSchedule, spellSchedule } from '../../core/litmus/schedule_text.ts'
 import { PROTECTIONS } from '../../core/mm/kconfig.ts'
+import { MEMORY_MODELS } from '../../core/sync/weak_memory.ts'
 
 const NAMES = PROTECTIONS.map(({ name }) => name)
 

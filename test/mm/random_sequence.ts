@@ -50,6 +50,16 @@ const CALLS_BY_NAME: Readonly<Record<string, Call>> = {
 }
 const NAMES = Object.keys(CALLS_BY_NAME)
 
+/**
+ * What the RFC of 2014 did not count as a change of an area: a fault beside it may map a page with the rights of before, or one
+ * that somebody else was to bring (litmus tests show it). In the clock gear no fault runs beside anything.
+ */
+const NOT_COUNTED_2014: readonly string[] = ['mprotect', 'register']
+
+function namesOf(gear: Gear, path: FaultPath): readonly string[] {
+  return gear === 'step' && path === 'speculative-2014' ? NAMES.filter((name) => !NOT_COUNTED_2014.includes(name)) : NAMES
+}
+
 /** Answers every message with a zero page, or, where that cannot be, with a wake and the protection taken away. */
 function* handler(k: Thread, u: Userfaultfd): Proc<void> {
   for (;;) {
@@ -90,6 +100,7 @@ export function sequence(
   const api = sys.uffdioApi(rig.process, u, 0xaa, 0)
   if (api.ret !== 0) return `UFFDIO_API answered ${api.ret}`
   const processes = [rig.process]
+  const names = namesOf(gear, path)
   return failure(() => {
     rig.call((k) => sys.mmap(k, rig.process, PAGES * P))
     rig.daemon('handler', 3, (k) => handler(k, u))
@@ -97,8 +108,8 @@ export function sequence(
       rig.spawn(`caller ${n}`, n, function* (k) {
         let mine = rig.process
         for (let i = 0; i < CALLS; i++) {
-          const pick = draw(NAMES.length + 1)
-          const name = NAMES[pick]
+          const pick = draw(names.length + 1)
+          const name = names[pick]
           if (name !== undefined) yield* CALLS_BY_NAME[name]?.(k, mine, u, draw) ?? []
           else if (processes.length < 4) {
             const child = yield* sys.fork(k, mine)

@@ -4,9 +4,10 @@
  * Names of litmus tests and protections come from the museum and the list of protections, so help and completion know every one.
  */
 import { type ExploreQuestion, SEARCH_STRATEGIES, type SearchStrategy } from '../../litmus/explore.ts'
-import { isMemoryModel, type Litmus, MEMORY_MODELS, type MemoryModel } from '../../litmus/litmus.ts'
+import type { Litmus } from '../../litmus/litmus.ts'
 import { MUSEUM } from '../../litmus/museum.ts'
 import { isProtection, PROTECTIONS, type ProtectionName } from '../../mm/kconfig.ts'
+import { isMemoryModel, MEMORY_MODELS, type MemoryModel } from '../../sync/weak_memory.ts'
 import { ArgumentError, type Arguments } from '../arguments.ts'
 import type { Choice, OptionSpec } from '../command.ts'
 import { shown } from '../layout.ts'
@@ -59,7 +60,7 @@ export const EXPLORE_OPTIONS: readonly OptionSpec[] = [
     name: 'model',
     kind: 'enum',
     meaning: "memory model; without it, the litmus test's own",
-    choices: MEMORY_MODELS.map((word) => ({ word, meaning: MODEL_MEANING[word], ...(word !== 'sc' && { notBuilt: 'sc' }) })),
+    choices: MEMORY_MODELS.map((word) => ({ word, meaning: MODEL_MEANING[word] })),
   },
   {
     name: 'jobs',
