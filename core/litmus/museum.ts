@@ -5,6 +5,7 @@
  */
 import type { Litmus } from './litmus.ts'
 import { ANON_VMA } from './tests/anon_vma.ts'
+import { BARRIERS } from './tests/barriers.ts'
 import { COLLAPSE } from './tests/collapse.ts'
 import { HANDOVER } from './tests/handover.ts'
 import { HUGE } from './tests/huge.ts'
@@ -44,6 +45,7 @@ export const MUSEUM: readonly Litmus[] = [
   ...VMA_LIFETIME,
   ...VMA_LOCK,
   ...PLAIN_COUNTER,
+  ...BARRIERS,
 ]
 
 /** The litmus test of that name, or null. */

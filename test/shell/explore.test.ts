@@ -58,7 +58,7 @@ describe('explore', () => {
   it.each([
     [['explore', 'two-movers-one-destinatio'], 'did you mean two-movers-one-destination?'],
     [['explore', NAME, '--without', 'remap-pte-rechek'], 'did you mean remap-pte-recheck?'],
-    [['explore', NAME, '--model', 'tso'], 'is not built yet'],
+    [['explore', NAME, '--model', 'tos'], 'tso'],
     [['explore', 'all', '--perfetto', 'x'], 'name one'],
     [['replay', `${NAME}:remap-pte-rechek:2x3`], 'did you mean remap-pte-recheck?'],
     [['replay', 'nonsense'], 'is not a schedule'],
@@ -67,6 +67,17 @@ describe('explore', () => {
     expect([code, out]).toEqual([2, ''])
     expect(err).toContain(reason)
     expect(err.trimEnd().split('\n')).toHaveLength(1)
+  })
+
+  it('searches another memory model, and replays what that one broke', async () => {
+    const without = ['--without', 'uffd-sleep-mb']
+    const own = await pageferry(['explore', 'fault-against-placing-tso', '--model', 'sc', ...without])
+    expect([own.code, own.out.includes('I-WAIT')]).toEqual([0, false])
+    const weaker = await pageferry(['explore', 'fault-against-placing-tso', '--model', 'pso', ...without])
+    expect([weaker.code, weaker.out.includes('I-WAIT')]).toEqual([3, true])
+    const schedule = /fault-against-placing-tso:uffd-sleep-mb:@pso:[0-9x.]+/.exec(weaker.out)?.[0] ?? ''
+    const replayed = await pageferry(['replay', schedule])
+    expect([replayed.code, replayed.out.includes('I-WAIT')]).toEqual([3, true])
   })
 
   it('says when a litmus test does not list a protection, and searches all the same', async () => {
