@@ -1,6 +1,7 @@
 /**
  * The window: source, wire and destination from left to right, time below, words and numbers at the foot. What stands
- * where is CSS grid (styles/frame.css) and is never rearranged, only resized.
+ * where is CSS grid (styles/frame.css) and is never rearranged, only resized; the race explorer, a line at the foot, takes the
+ * place of the migration when it is opened.
  */
 import { Legend } from './heatmap/legend.tsx'
 import { ChartsPanel } from './panels/charts.tsx'
@@ -12,17 +13,20 @@ import { Narration } from './panels/narration.tsx'
 import { ShortcutSheet } from './panels/shortcut_sheet.tsx'
 import { TopBar } from './panels/top_bar.tsx'
 import { Transport } from './panels/transport.tsx'
+import { RaceExplorer } from './races/race_explorer.tsx'
+import { useRaces } from './races/race_state.ts'
 import { useScreen } from './state.ts'
 import { TerminalPanel } from './terminal/terminal.tsx'
 import { TimelinePanel } from './timeline/timeline.tsx'
 
 export function App() {
+  const races = useRaces((state) => state.open)
   return (
     <>
       <TopBar />
       <Transport />
       <Trouble />
-      <main className="work">
+      <main className={races ? 'work with-races' : 'work'}>
         <div className="machines">
           <SourcePanel />
           <LinkPanel />
@@ -36,6 +40,7 @@ export function App() {
           <ChecksPanel />
           <ChartsPanel />
         </div>
+        <RaceExplorer />
       </main>
       <Narration />
       <ShortcutSheet />

@@ -30,6 +30,9 @@ export function connectEngine(onProblem: (sentence: string) => void): Engine {
     biography: (page, limit) => remote.biography(page, limit),
     findRow: (row, dir, kind, page) => remote.findRow(row, dir, kind, page),
     report: () => remote.report(),
+    races: () => remote.races(),
+    raceGeneration: () => remote.raceGeneration(),
+    race: () => remote.race(),
     registerFile: (file) => remote.registerFile(file),
     onDownload: (listener: (download: Download) => void) => remote.onDownload(Comlink.proxy(listener)),
   }

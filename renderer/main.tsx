@@ -9,6 +9,7 @@ import './styles/base.css'
 import './styles/frame.css'
 import './styles/machines.css'
 import './styles/time.css'
+import './styles/races.css'
 import './styles/narrow.css'
 import { App } from './app.tsx'
 import { startCensus } from './census.ts'
@@ -18,6 +19,7 @@ import { ControlsContext } from './hooks.tsx'
 import type { Binding } from './keys.ts'
 import { findBinding, isTyping } from './keys.ts'
 import { Player } from './player.ts'
+import { RaceClient } from './races/race_client.ts'
 import { makeBindings } from './shortcuts.ts'
 import { useScreen } from './state.ts'
 import { TerminalSession } from './terminal/terminal_session.ts'
@@ -35,8 +37,13 @@ function start(): void {
     nextFrame: (callback) => void requestAnimationFrame(callback),
     later: (callback, ms) => void setTimeout(callback, ms),
   })
+  const races = new RaceClient(engine, (callback, ms) => void setTimeout(callback, ms))
   const terminal = new TerminalSession({
-    run: (line, output, columns) => player.run(line, output, columns),
+    run: (line, output, columns) => {
+      const answer = player.run(line, output, columns)
+      void races.follow(() => useScreen.getState().running !== null)
+      return answer
+    },
     interrupt: () => engine.interrupt(),
     complete: (line) => engine.complete(line),
   })
@@ -52,6 +59,7 @@ function start(): void {
     </ControlsContext>,
   )
   terminal.execute(OPENING)
+  void races.start()
 }
 
 function listenToKeys(bindings: readonly Binding[]): void {

@@ -4,11 +4,22 @@
  */
 import type { Binding, Chord } from './keys.ts'
 import type { Player } from './player.ts'
+import { lookAtStep, useRaces } from './races/race_state.ts'
 import { focusedPage, playheadNs, timelineView, useScreen } from './state.ts'
 import { crossingView, pan, wholeRun, zoom } from './timeline/scale.ts'
 
 /** In the order in which F6 visits them. */
-export const REGIONS = ['Source', 'Link', 'Destination', 'Inspector', 'Timeline', 'Terminal', 'Checks', 'Charts'] as const
+export const REGIONS = [
+  'Source',
+  'Link',
+  'Destination',
+  'Inspector',
+  'Timeline',
+  'Terminal',
+  'Checks',
+  'Charts',
+  'Race explorer',
+] as const
 export type RegionName = (typeof REGIONS)[number]
 
 const sign = (key: string, code: string | null = null): Chord => ({ key, code, cap: key })
@@ -27,8 +38,8 @@ export function makeBindings(player: Player): readonly Binding[] {
       chords: [{ key: ' ', code: 'Space', cap: 'Space' }],
       act: () => player.toggle(),
     },
-    { id: 'step-forward', group: 'Play', label: 'Step forward', chords: [sign('.')], act: () => player.step(1) },
-    { id: 'step-back', group: 'Play', label: 'Step back', chords: [sign(',')], act: () => player.step(-1) },
+    { id: 'step-forward', group: 'Play', label: 'Step forward', chords: [sign('.')], act: () => step(player, 1) },
+    { id: 'step-back', group: 'Play', label: 'Step back', chords: [sign(',')], act: () => step(player, -1) },
     {
       id: 'next-fault',
       group: 'Play',
@@ -102,6 +113,13 @@ export function makeBindings(player: Player): readonly Binding[] {
       act: () => focusRegion('Terminal'),
     },
     {
+      id: 'races',
+      group: 'Window',
+      label: 'Race explorer, or back to the migration',
+      chords: [held('R', 'KeyR', 'r', { shift: false })],
+      act: () => useRaces.setState(({ open }) => ({ open: !open })),
+    },
+    {
       id: 'next-region',
       group: 'Window',
       label: 'Next region',
@@ -132,6 +150,13 @@ export function makeBindings(player: Player): readonly Binding[] {
   ]
 }
 
+/** Of the run, or of the story that is told in its place. */
+function step(player: Player, direction: 1 | -1): void {
+  const races = useRaces.getState()
+  if (races.open) lookAtStep(races.step + direction)
+  else player.step(direction)
+}
+
 function fit(): void {
   const { status } = useScreen.getState()
   if (!status) return
@@ -152,10 +177,21 @@ export function focusRegion(name: RegionName): void {
   ;(inner ?? region)?.focus()
 }
 
+function isShown(name: RegionName): boolean {
+  const region = document.querySelector<HTMLElement>(`[data-region="${name}"]`)
+  return region !== null && region.offsetParent !== null
+}
+
 function cycleRegion(direction: 1 | -1): void {
   const inside = document.activeElement?.closest<HTMLElement>('[data-region]')?.dataset.region
   const at = (REGIONS as readonly (string | undefined)[]).indexOf(inside)
-  const next = at < 0 ? (direction === 1 ? 0 : REGIONS.length - 1) : (at + direction + REGIONS.length) % REGIONS.length
-  const name = REGIONS[next]
-  if (name) focusRegion(name)
+  let next = at < 0 && direction === -1 ? REGIONS.length : at
+  for (let tries = 0; tries < REGIONS.length; tries++) {
+    next = (next + direction + REGIONS.length) % REGIONS.length
+    const name = REGIONS[next]
+    // One of two pictures is hidden: the migration or the race explorer.
+    if (name === undefined || !isShown(name)) continue
+    focusRegion(name)
+    return
+  }
 }

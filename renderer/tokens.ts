@@ -58,6 +58,16 @@ export const CHROME = {
   bandDone: shade('#25303B', '#E0E6EB'),
 } as const
 
+/** Lanes of the race explorer: Okabe and Ito's colours, each taken lighter or darker until it stands out on its ground. */
+export const LANE_SHADE = {
+  laneA: shade('#4FA3DB', '#0072B2'),
+  laneB: shade('#E69F00', '#A86F00'),
+  laneC: shade('#2FBF93', '#00785A'),
+  laneD: shade('#CC79A7', '#A84D80'),
+  laneE: shade('#56B4E9', '#2B7FAF'),
+  laneF: shade('#F08A4B', '#B84A00'),
+} as const
+
 const kebab = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 
 /** Custom properties `--ground`, `--state-fault`, …; the scheme comes from `color-scheme` on the root element. */
@@ -65,6 +75,7 @@ export function tokensCss(): string {
   const declare = (name: string, { dark, light }: Shade) => `  --${name}: light-dark(${light}, ${dark});`
   const lines = [
     ...Object.entries(CHROME).map(([name, value]) => declare(kebab(name), value)),
+    ...Object.entries(LANE_SHADE).map(([name, value]) => declare(kebab(name), value)),
     ...Object.entries(STATE_SHADE).map(([name, value]) => declare(`state-${name}`, value)),
   ]
   return `:root {\n${lines.join('\n')}\n}\n`

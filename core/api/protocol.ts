@@ -4,7 +4,9 @@
  * The engine runs ahead as fast as the host allows and records events. The screen plays them back: a Frame is the fold
  * of all events up to one row, so scrubbing and stepping back are look-ups (key frames), never new runs.
  */
+import type { History, Litmus } from '../litmus/litmus.ts'
 import type { RunReport } from '../run/report.ts'
+import type { RaceNews } from '../shell/shell_state.ts'
 import type { Lane, MigrationStatus } from '../trace/event.ts'
 
 export const PROTOCOL_VERSION = 1
@@ -104,6 +106,21 @@ export interface EventRow {
   readonly text: string
 }
 
+/** A litmus test of the museum, as a list shows it. */
+export interface RaceListing {
+  readonly litmus: string
+  readonly title: string
+  readonly result: Litmus['result']
+  readonly refs: readonly string[]
+  readonly protections: readonly { readonly name: string; readonly meaning: string; readonly prevents: string }[]
+  readonly memoryModel: Litmus['memoryModel']
+  readonly start: string
+  readonly history: History | null
+}
+
+/** The newest search, while it goes on and after. */
+export type RaceView = RaceNews
+
 export interface CommandOutput {
   out(text: string): void
   err(text: string): void
@@ -132,6 +149,11 @@ export interface EngineApi {
   /** The next (dir 1) or previous (dir -1) row of that kind after or before `row`, `row` itself excluded; -1 if none. */
   findRow(row: number, dir: 1 | -1, kind: string, page: number): Promise<number>
   report(): Promise<RunReport | null>
+  /** The museum of races. */
+  races(): Promise<readonly RaceListing[]>
+  /** Grows whenever `race` has something new to say. */
+  raceGeneration(): Promise<number>
+  race(): Promise<RaceView | null>
 }
 
 export interface Completion {

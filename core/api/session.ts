@@ -7,6 +7,8 @@
  * the recorded events (fold.ts), also while the run goes on.
  */
 
+import { MUSEUM } from '../litmus/museum.ts'
+import { PROTECTIONS } from '../mm/kconfig.ts'
 import type { MigrationRun } from '../run/migration_run.ts'
 import type { RunReport } from '../run/report.ts'
 import type { StopSignal } from '../shell/command.ts'
@@ -20,7 +22,18 @@ import type { Recorder } from '../trace/recorder.ts'
 import { describeRow } from '../trace/text.ts'
 import { chartSeries } from './chart_series.ts'
 import { Fold } from './fold.ts'
-import type { CommandOutput, Completion, EngineApi, EventRow, Frame, RunInfo, RunStatus, Series } from './protocol.ts'
+import type {
+  CommandOutput,
+  Completion,
+  EngineApi,
+  EventRow,
+  Frame,
+  RaceListing,
+  RaceView,
+  RunInfo,
+  RunStatus,
+  Series,
+} from './protocol.ts'
 
 interface Shown {
   readonly run: MigrationRun
@@ -35,6 +48,8 @@ export class Session implements EngineApi {
   readonly #shell: Shell
   #shown: Shown | null = null
   #generation = 0
+  #race: RaceView | null = null
+  #raceGeneration = 0
   #stop: { aborted: boolean } = { aborted: false }
   #busy = false
 
@@ -52,6 +67,10 @@ export class Session implements EngineApi {
         },
         onEnd: (outcome) => {
           if (this.#shown !== null) this.#shown.outcome = outcome
+        },
+        onRace: (news) => {
+          this.#raceGeneration++
+          this.#race = news
         },
       },
     })
@@ -158,6 +177,27 @@ export class Session implements EngineApi {
       return r
     }
     return -1
+  }
+
+  async races(): Promise<readonly RaceListing[]> {
+    return MUSEUM.map(({ name, title, result, refs, protections, memoryModel, start, history }) => ({
+      litmus: name,
+      title,
+      result,
+      refs,
+      protections: PROTECTIONS.filter((one) => (protections as readonly string[]).includes(one.name)),
+      memoryModel,
+      start,
+      history: history ?? null,
+    }))
+  }
+
+  async raceGeneration(): Promise<number> {
+    return this.#raceGeneration
+  }
+
+  async race(): Promise<RaceView | null> {
+    return this.#race
   }
 
   async report(): Promise<RunReport | null> {

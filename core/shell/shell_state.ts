@@ -1,8 +1,10 @@
 /**
  * What a shell remembers between two lines: the newest run. `info migrate` reads it.
  *
- * A RunObserver is how a screen or a live view is told of a run while it happens; migrate.ts calls it.
+ * A RunObserver is how a screen or a live view is told of a run or a search while it happens; migrate.ts and explore.ts call it.
  */
+import type { SearchProgress } from '../explore/verdict.ts'
+import type { Story } from '../litmus/story.ts'
 import type { MigrationRun } from '../run/migration_run.ts'
 import type { Progress } from '../run/report.ts'
 import type { Recorder } from '../trace/recorder.ts'
@@ -21,6 +23,20 @@ export interface ShellState {
   newest: NewestRun | null
 }
 
+/** How a search of a litmus test stands; the last word has a verdict. */
+export interface RaceNews {
+  /** Grows with each search of a session. */
+  readonly id: number
+  readonly litmus: string
+  readonly without: readonly string[]
+  readonly verdict: 'verified' | 'violation' | 'bounded' | null
+  /** What can be said now, in one sentence. */
+  readonly sentence: string
+  readonly progress: SearchProgress
+  /** Of the counterexample, or of the schedule that was replayed. */
+  readonly story: Story | null
+}
+
 /** Told of runs as they happen. Every call is made from inside the run and must be quick. */
 export interface RunObserver {
   /** A run was made and is about to start. `quiet`: the user asked to see errors only. */
@@ -28,4 +44,6 @@ export interface RunObserver {
   onProgress?(progress: Progress): void
   /** The run has stopped, for whatever reason; called exactly once for each onRun. */
   onEnd?(outcome: RunOutcome): void
+  /** A search began, went on or ended. */
+  onRace?(news: RaceNews): void
 }

@@ -9,6 +9,8 @@ import type {
   EngineApi,
   EventRow,
   Frame,
+  RaceListing,
+  RaceView,
   RunInfo,
   RunStatus,
   Series,
@@ -188,6 +190,31 @@ export class EngineDouble implements EngineApi {
       if (event && (kind === '' || event.kind === kind) && (page < 0 || event.page === page)) return at
     }
     return -1
+  }
+
+  async races(): Promise<readonly RaceListing[]> {
+    return [
+      {
+        litmus: 'two-movers-one-destination',
+        title: 'Two calls place a page at one destination',
+        result: 'never',
+        refs: ['R36'],
+        protections: [
+          { name: 'remap-pte-recheck', meaning: 'looks again under the locks', prevents: 'a page over a page (R36)' },
+        ],
+        memoryModel: 'sc',
+        start: 'src -> page',
+        history: null,
+      },
+    ]
+  }
+
+  async raceGeneration(): Promise<number> {
+    return 0
+  }
+
+  async race(): Promise<RaceView | null> {
+    return null
   }
 
   async report() {
