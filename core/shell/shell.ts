@@ -31,7 +31,7 @@ export interface ShellOptions {
 }
 
 export class Shell {
-  readonly state: ShellState = { newest: null }
+  readonly state: ShellState = { newest: null, searches: 0 }
 
   constructor(private readonly options: ShellOptions) {}
 

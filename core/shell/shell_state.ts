@@ -21,6 +21,8 @@ export interface NewestRun {
 
 export interface ShellState {
   newest: NewestRun | null
+  /** Searches of litmus tests begun so far. */
+  searches: number
 }
 
 /** How a search of a litmus test stands; the last word has a verdict. */

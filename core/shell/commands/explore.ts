@@ -22,6 +22,7 @@ import { Checkpoint } from './explore_checkpoint.ts'
 import { chosenLitmus, chosenProtections, EXPLORE_OPTIONS, LITMUS_CHOICES, questionOf } from './explore_options.ts'
 import { askAll, type Under } from './explore_run.ts'
 import { litmusTable, many, progressText, verdictText } from './explore_text.ts'
+import { RaceReporter } from './race_news.ts'
 import { storyFor } from './replay.ts'
 
 export const exploreCommand: Command = {
@@ -72,6 +73,7 @@ async function exploreLitmus(context: CommandContext): Promise<number> {
   const answers = museum.map(({ name }) => checkpoint?.answered(name) ?? null)
   const asked = questions.filter((_, i) => answers[i] === null)
   let printed = 0
+  const news = new RaceReporter(context)
   const print = async () => {
     for (let next = answers[printed]; next !== undefined && next !== null; next = answers[++printed])
       if (await show(next, perfetto, context)) violations++
@@ -83,11 +85,14 @@ async function exploreLitmus(context: CommandContext): Promise<number> {
   const isComplete = await askAll(asked, threads, host, stop, {
     async onAnswer(timed) {
       await checkpoint?.add(timed)
+      news.answer(timed.answer, () => storyOf(timed.answer, context))
       answers[questions.findIndex(({ litmus }) => litmus === timed.answer.litmus)] = timed
       await print()
     },
     onSlice(now, answered) {
       under = now
+      const [first] = now
+      if (first !== undefined) news.progress(first.question, first.progress)
       terminal.status?.(statusLine(now, answered, asked.length, host.wallSeconds() - startedAt))
     },
   })

@@ -13,6 +13,7 @@ import { type Command, type CommandContext, CommandError } from '../command.ts'
 import { ExitCode, type Host } from '../host.ts'
 import { shown } from '../layout.ts'
 import { didYouMean } from '../suggestion.ts'
+import { RaceReporter } from './race_news.ts'
 import { readText } from './text_file.ts'
 
 const LARGEST_BYTES = 2 ** 22
@@ -48,6 +49,7 @@ async function replay(context: CommandContext): Promise<number> {
   const perfetto = given.text('perfetto')
   if (perfetto !== null) await host.checkWritable?.(perfetto)
   const story = storyFor(text, () => tellStory(parsed.schedule, host.sourceAt))
+  new RaceReporter(context).replayed(story)
   if (given.has('json')) for (const line of jsonLines(story)) terminal.out(`${JSON.stringify(line)}\n`)
   else if (!given.has('quiet')) terminal.out(storyText(story, { columns: terminal.columns, colour: terminal.colour, program }))
   if (perfetto !== null) await host.write(perfetto, writeStoryPerfetto(story))
