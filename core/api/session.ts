@@ -7,6 +7,7 @@
  * the recorded events (fold.ts), also while the run goes on.
  */
 
+import { drawnLines } from '../litmus/litmus.ts'
 import { MUSEUM } from '../litmus/museum.ts'
 import { PROTECTIONS } from '../mm/kconfig.ts'
 import type { MigrationRun } from '../run/migration_run.ts'
@@ -187,7 +188,7 @@ export class Session implements EngineApi {
       refs,
       protections: PROTECTIONS.filter((one) => (protections as readonly string[]).includes(one.name)),
       memoryModel,
-      start,
+      start: drawnLines(start).join('\n'),
       history: history ?? null,
     }))
   }

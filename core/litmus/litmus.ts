@@ -56,6 +56,13 @@ export interface Scene {
   outcome(): string
 }
 
+/** The drawing of the starting state without the indentation that it has in the source. */
+export function drawnLines(start: string): string[] {
+  const lines = start.split('\n').filter((line) => line.trim() !== '')
+  const indent = Math.min(...lines.map((line) => line.search(/\S/)))
+  return lines.map((line) => line.slice(indent))
+}
+
 /** The outcome as most litmus tests tell it: each actor's answer. */
 export function answers(world: World): string {
   return world.actors

@@ -8,6 +8,8 @@
  * A step begins in its lane's column and may run on to the right, since nobody else acts on its line. `*` marks a switch away from
  * a task that could have gone on, `-` one that it had to make. Pairs with story.ts.
  */
+
+import { drawnLines } from './litmus.ts'
 import type { Place } from './place.ts'
 import type { Story, StoryStep } from './story.ts'
 
@@ -78,10 +80,8 @@ function gapOf({ lanes }: Story, columns: number): number {
 function* headLines({ litmus, title, protections, memoryModel, start }: Story): Generator<string> {
   yield `${litmus}: ${title}.`
   yield `left out: ${protections.length === 0 ? 'nothing' : protections.join(', ')}; memory model ${memoryModel}`
-  const drawn = start.split('\n').filter((line) => line.trim() !== '')
-  const indent = Math.min(...drawn.map((line) => line.search(/\S/)))
   yield ''
-  for (const line of drawn) yield `  ${line.slice(indent)}`
+  for (const line of drawnLines(start)) yield `  ${line}`
   yield ''
 }
 

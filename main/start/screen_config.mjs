@@ -19,7 +19,11 @@ export function screenConfig(output) {
     // Relative, so that the files work under any origin.
     base: './',
     plugins: [react()],
-    worker: { format: 'es' },
+    worker: {
+      format: 'es',
+      // The race explorer tells where in the kernel a step is, and knows it from the names of functions.
+      rolldownOptions: { output: { keepNames: true } },
+    },
     build: {
       target: 'es2023',
       outDir: resolve(ROOT, output),

@@ -9,16 +9,19 @@ interface PanelProps {
   readonly name: RegionName
   /** Right of the title: the panel's one or two most telling numbers. */
   readonly facts?: ReactNode
+  /** A button at the end of the header line. */
+  readonly action?: ReactNode
   readonly className?: string
   readonly children: ReactNode
 }
 
-export function Panel({ name, facts, className = '', children }: PanelProps) {
+export function Panel({ name, facts, action, className = '', children }: PanelProps) {
   return (
     <section className={`panel ${className}`} aria-label={name} data-region={name} tabIndex={-1}>
       <header className="panel-head">
         <h2>{name}</h2>
         <div className="facts">{facts}</div>
+        {action}
       </header>
       <div className="panel-body">{children}</div>
     </section>

@@ -11,10 +11,9 @@ import { useRaces } from './race_state.ts'
 import { StoryView } from './story_view.tsx'
 
 export function RaceExplorer() {
-  const { bindings } = useControls()
   const open = useRaces((state) => state.open)
   return (
-    <Panel name="Race explorer" className={open ? 'races open' : 'races'} facts={<Facts />}>
+    <Panel name="Race explorer" className={open ? 'races open' : 'races'} facts={<Facts />} action={<Switch open={open} />}>
       {open && (
         <div className="races-columns">
           <RaceList />
@@ -22,16 +21,22 @@ export function RaceExplorer() {
           <StoryView />
         </div>
       )}
-      <button
-        type="button"
-        className="small races-switch"
-        aria-expanded={open}
-        title={tooltip(bindings, 'races')}
-        onClick={() => useRaces.setState({ open: !open })}
-      >
-        {open ? 'Back to the migration' : 'Open'}
-      </button>
     </Panel>
+  )
+}
+
+function Switch({ open }: { open: boolean }) {
+  const { bindings } = useControls()
+  return (
+    <button
+      type="button"
+      className="small races-switch"
+      aria-expanded={open}
+      title={tooltip(bindings, 'races')}
+      onClick={() => useRaces.setState({ open: !open })}
+    >
+      {open ? 'Back to the migration' : 'Open'}
+    </button>
   )
 }
 

@@ -46,7 +46,7 @@ function Steps({ story }: { story: Story }) {
               <span className="hidden-visually">step</span>
             </th>
             {story.lanes.map(({ task, name }, lane) => (
-              <th key={task} scope="col" className={`lane lane-${lane % 6}`}>
+              <th key={task} scope="col" className={`race-lane lane-${lane % 6}`}>
                 {name}
               </th>
             ))}
@@ -67,7 +67,7 @@ function Steps({ story }: { story: Story }) {
                 </button>
               </th>
               {story.lanes.map(({ task }, lane) => (
-                <td key={task} className={`lane lane-${lane % 6}`}>
+                <td key={task} className={`race-lane lane-${lane % 6}`}>
                   {one.lane === lane && (
                     <>
                       {one.access}
