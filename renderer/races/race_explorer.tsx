@@ -2,6 +2,7 @@
  * The race explorer: one line at the foot of the window until it is opened, then the list of litmus tests, the chosen one with
  * its protections, and the story of what the search found, side by side.
  */
+import { useEffect } from 'react'
 import { useControls } from '../hooks.tsx'
 import { tooltip } from '../keys.ts'
 import { Panel } from '../panels/panel.tsx'
@@ -11,7 +12,12 @@ import { useRaces } from './race_state.ts'
 import { StoryView } from './story_view.tsx'
 
 export function RaceExplorer() {
+  const { player } = useControls()
   const open = useRaces((state) => state.open)
+  // Nobody watches the migration meanwhile.
+  useEffect(() => {
+    if (open) player.pause()
+  }, [open, player])
   return (
     <Panel name="Race explorer" className={open ? 'races open' : 'races'} facts={<Facts />} action={<Switch open={open} />}>
       {open && (

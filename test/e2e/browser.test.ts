@@ -15,7 +15,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 const CHROMIUM = process.env.PAGEFERRY_CHROMIUM ?? process.env.CHROMIUM ?? '/usr/bin/chromium'
 const PROGRAM = 'main/start/pageferry.mjs'
 const SECOND_RUN = 'migrate --guest kv --mem 16M --seed 3'
-const REGIONS = ['Source', 'Destination', 'Link', 'Timeline', 'Terminal', 'Inspector', 'Checks', 'Charts']
+const REGIONS = ['Source', 'Destination', 'Link', 'Timeline', 'Terminal', 'Inspector', 'Checks', 'Charts', 'Race explorer']
 
 let server: ChildProcess
 let url: string
@@ -238,6 +238,30 @@ describe('the screen in a browser', () => {
     await expect.poll(terminalText).toMatch(/pageferry \d/i)
   })
 
+  test('the race explorer opens from its line, finds a race and tells it step by step', async () => {
+    await openingRunDone()
+    const explorer = page.getByRole('region', { name: 'Race explorer' })
+    await explorer.getByRole('button', { name: 'Open' }).click()
+    expect(await page.getByRole('region', { name: 'Source', exact: true }).count()).toBe(0)
+    await explorer.getByRole('searchbox').fill('R36 two movers')
+    await explorer.getByRole('button', { name: 'two-movers-one-destination' }).click()
+    await explorer.getByRole('button', { name: 'Find the race' }).click()
+    const steps = explorer.getByRole('table', { name: 'Steps of the schedule' }).locator('tbody tr')
+    await expect.poll(() => steps.count(), { timeout: 30_000 }).toBeGreaterThan(20)
+    expect(await explorer.locator('.step-detail').innerText()).toContain('replay two-movers-one-destination:remap-pte-recheck:')
+    const last = await steps.count()
+    await expect.poll(() => explorer.locator('[aria-current=step] th').innerText()).toBe(String(last))
+    await explorer.locator('.step-detail').click()
+    await page.keyboard.press(',')
+    await expect.poll(() => explorer.locator('[aria-current=step] th').innerText()).toBe(String(last - 1))
+
+    await explorer.getByRole('checkbox').check()
+    await explorer.getByRole('button', { name: 'Verify' }).click()
+    await expect.poll(() => explorer.locator('.race-case .verdict').innerText(), { timeout: 30_000 }).toContain('verified')
+    await explorer.getByRole('button', { name: 'Back to the migration' }).click()
+    expect(await page.getByRole('region', { name: 'Source', exact: true }).count()).toBe(1)
+  })
+
   test.each([
     [1440, 900],
     [1100, 700],
@@ -253,7 +277,8 @@ describe('the screen in a browser', () => {
           box.right <= innerWidth &&
           box.bottom <= innerHeight &&
           box.width > 100 &&
-          box.height > 80
+          // The race explorer is one line until it is opened.
+          box.height > (region.classList.contains('races') ? 20 : 80)
         return inside ? [] : [`${region.ariaLabel}: ${JSON.stringify(box)}`]
       }),
     )
