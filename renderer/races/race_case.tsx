@@ -1,5 +1,6 @@
 /**
  * The chosen litmus test: what it asks, what stands at the start, which protections can be left out, and the search itself.
+ * A search is a command in the terminal; what is shown of it comes from the engine (race_client.ts).
  */
 import type { ReactNode } from 'react'
 import type { RaceListing, RaceView } from '../../core/api/protocol.ts'
