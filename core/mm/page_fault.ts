@@ -21,7 +21,7 @@ import type { Mm } from './mm.ts'
 import { pteAlloc, ptepGet } from './pgtable.ts'
 import { handlePteFault } from './pte_fault.ts'
 import { handleSpeculativeFault, handleSpeculativeFault2014 } from './speculative_fault.ts'
-import { type Attempt, FAULT_FLAG_USER, FAULT_USER, type FirstTry } from './vm_fault.ts'
+import { type Attempt, FAULT_FLAG_USER, FAULT_USER, type FirstTry, INDEX_NOW } from './vm_fault.ts'
 import { VM_READ, VM_WRITE } from './vma.ts'
 import { faultUnderVmaLock } from './vma_lock.ts'
 
@@ -70,14 +70,38 @@ export function* handlePageFault(
     let slot = mm.table.walk(page)
     if (slot < 0) {
       const pmdSlot = mm.table.pmdSlotAllocate(page)
-      const vmf = { mm, vma, page, store, slot: pmdSlot, pte: PTE_NONE, prot: vma.pageProt, guard: null, flags, offset }
+      const vmf = {
+        mm,
+        vma,
+        page,
+        store,
+        slot: pmdSlot,
+        pte: PTE_NONE,
+        prot: vma.pageProt,
+        guard: null,
+        index: INDEX_NOW,
+        flags,
+        offset,
+      }
       attempt = yield* handleHugeFault(k, vmf)
       if (attempt === 'fallback') slot = yield* pteAlloc(k, mm, page)
     }
     if (slot >= 0) {
       if (k.stepping) yield loading(k, slot, 'pte')
       const pte = ptepGet(k, kernel, slot)
-      attempt = yield* handlePteFault(k, { mm, vma, page, store, slot, pte, prot: vma.pageProt, guard: null, flags, offset })
+      attempt = yield* handlePteFault(k, {
+        mm,
+        vma,
+        page,
+        store,
+        slot,
+        pte,
+        prot: vma.pageProt,
+        guard: null,
+        index: INDEX_NOW,
+        flags,
+        offset,
+      })
     }
     switch (attempt) {
       case 'fallback': // A huge page came in between: hardware walks again.

@@ -28,6 +28,7 @@ import type { Pfn } from '../hw/phys_mem.ts'
 import { type AnonVma, anonVmaLockRead, anonVmaUnlockRead, freeAnonVma, putAnonVma } from './anon_vma.ts'
 import type { Kernel } from './kernel.ts'
 import { PAGE_MAPPING_ANON } from './page.ts'
+import { INDEX_NOW } from './vm_fault.ts'
 import type { Vma } from './vma.ts'
 
 /** The anon_vma that a mapping word names, or null if it is not anonymous. */
@@ -147,14 +148,14 @@ export function* pageGetAnonVma(k: Thread, kernel: Kernel, pfn: Pfn): Proc<AnonV
  * A new anonymous page of this area, mapped once and exclusively. Whoever does not hold the area still brings the index along.
  * @kernel page_add_new_anon_rmap
  */
-export function pageAddNewAnonRmap(kernel: Kernel, pfn: Pfn, vma: Vma, page: number, index = indexNow(vma, page)): void {
+export function pageAddNewAnonRmap(kernel: Kernel, pfn: Pfn, vma: Vma, page: number, index = INDEX_NOW): void {
   const pages = kernel.pages
   touch(vma.id, 'vma.anon_vma', AccessMode.read)
   if (vma.anonVma === null) violate('I-RMAP', `area [${vma.start},${vma.end}) has no anon_vma`)
   if (pages.mapcount[pfn] !== 0) violate('I-CNT', `new page has mapcount ${pages.mapcount[pfn]} (pfn ${pfn})`)
   touchRmap(pfn)
   pages.mapping[pfn] = vma.anonVma.index * 2 + PAGE_MAPPING_ANON
-  pages.index[pfn] = index
+  pages.index[pfn] = index === INDEX_NOW ? indexNow(vma, page) : index
   pages.setExclusive(pfn)
   pages.mapcount[pfn] = 1
 }

@@ -30,7 +30,7 @@ import { pteAlloc } from './pgtable.ts'
 import { handlePteFault } from './pte_fault.ts'
 import { Speculation, walkBegin, walkEnd } from './speculation.ts'
 import { userfaultfdMissing } from './uffd_fault.ts'
-import { type Attempt, FAULT_USER, type FirstTry, type Vmf } from './vm_fault.ts'
+import { type Attempt, FAULT_USER, type FirstTry, INDEX_NOW, type Vmf } from './vm_fault.ts'
 import { pageProtOf, VM_READ, VM_WRITE, type Vma } from './vma.ts'
 import { putVma } from './vma_lifetime.ts'
 
@@ -124,7 +124,7 @@ function* speculate(k: Thread, mm: Mm, vma: Vma, page: number, store: boolean): 
   // 7. Not tested again under the PTE lock: registering counts as a change.
   if (userfaultfdMissing({ flags })) return 'userfault'
   // 9.
-  const index = yield* indexIn(k, vma, page)
+  const index = k.stepping ? yield* indexIn(k, vma, page) : vma.contains(page) ? vma.indexOf(page) : -1
   if (index < 0) return 'bounds'
   // 11.
   if ((flags & (store ? VM_WRITE : VM_READ)) === 0) return kernel.has('spec-segv-recheck') ? 'access' : 'sigsegv'
@@ -141,14 +141,14 @@ function* speculate(k: Thread, mm: Mm, vma: Vma, page: number, store: boolean): 
   return yield* handlePteFault(k, vmf)
 }
 
-/** The page's index in the area, from three loads; -1: the page is not in the area. @kernel linear_page_index */
+/** The page's index in the area, from three loads; -1: the page is not in the area. Step gear. @kernel linear_page_index */
 function* indexIn(k: Thread, vma: Vma, page: number): Proc<number> {
   const area = seenBy(k, vma)
-  if (k.stepping) yield loading(k, vma.id, 'vma.vm_start')
+  yield loading(k, vma.id, 'vma.vm_start')
   const { start } = area
-  if (k.stepping) yield loading(k, vma.id, 'vma.vm_end')
+  yield loading(k, vma.id, 'vma.vm_end')
   if (page < start || page >= area.end) return -1
-  if (k.stepping) yield loading(k, vma.id, 'vma.vm_pgoff')
+  yield loading(k, vma.id, 'vma.vm_pgoff')
   return page - start + area.pgoff
 }
 
@@ -186,8 +186,9 @@ function* snapshot(
   }
   if (pte !== PTE_NONE && !ptePresent(pte)) return 'pte-not-supported'
   const guard = new Speculation(vma, sequence, sinceNs, leaf, isV12, vmFlags)
-  const vmf: Vmf = { mm, vma, page, store, slot, pte, prot: pageProtOf(vmFlags), guard, flags: FAULT_USER, offset: 0 }
-  return mm.kernel.has('spec-index-snapshot') ? { ...vmf, index } : vmf
+  const kept = kernel.has('spec-index-snapshot') ? index : INDEX_NOW
+  const prot = pageProtOf(vmFlags)
+  return { mm, vma, page, store, slot, pte, prot, guard, index: kept, flags: FAULT_USER, offset: 0 }
 }
 
 /** The handler of the RFC. @kernel handle_speculative_fault */
@@ -221,7 +222,7 @@ function* speculate2014(k: Thread, mm: Mm, page: number, store: boolean): Proc<A
   if (dead && kernel.has('spec-dead-check')) return 'vma-dead'
   if (kernel.has('spec-odd-check') && vma.sequence.isOdd(k, sequence)) return 'vma-odd'
   // 5.
-  const index = yield* indexIn(k, vma, page)
+  const index = k.stepping ? yield* indexIn(k, vma, page) : vma.contains(page) ? vma.indexOf(page) : -1
   if (index < 0) return 'bounds'
   if (k.stepping) yield loading(k, vma.id, 'vma.vm_flags')
   const { flags } = area

@@ -41,6 +41,9 @@ export const FAULT_USER = FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_USER
 /** An access by a system call (copy_from_user, get_user_pages). */
 export const FAULT_KERNEL = FAULT_FLAG_ALLOW_RETRY
 
+/** See Vmf.index. */
+export const INDEX_NOW = -1
+
 export interface Vmf {
   readonly mm: Mm
   readonly vma: Vma
@@ -52,8 +55,8 @@ export interface Vmf {
   /** PTE flags of a page mapped here, as sampled with the area. @kernel vm_page_prot */
   readonly prot: number
   readonly guard: FaultGuard | null
-  /** The page's index as sampled with the area; absent: the area holds still until it is asked. @kernel linear_page_index */
-  readonly index?: number
+  /** The page's index as sampled with the area; INDEX_NOW: the area holds still until it is asked. @kernel linear_page_index */
+  readonly index: number
   /** FAULT_FLAG_*; absent: a fault of user code that may sleep. */
   readonly flags: number
   /** Where in the page the access was. @kernel vmf->real_address */

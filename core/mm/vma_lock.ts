@@ -22,7 +22,7 @@ import type { Mm } from './mm.ts'
 import { VmaLock } from './mmap_lock.ts'
 import { pteAlloc } from './pgtable.ts'
 import { handlePteFault } from './pte_fault.ts'
-import { type Attempt, type FaultGuard, type FirstTry, pteLock, type Vmf } from './vm_fault.ts'
+import { type Attempt, type FaultGuard, type FirstTry, INDEX_NOW, pteLock, type Vmf } from './vm_fault.ts'
 import { VM_READ, VM_WRITE, type Vma } from './vma.ts'
 
 /** What holding the area's lock means to fault code: the PTE lock is taken as ever. */
@@ -102,7 +102,7 @@ export function* faultUnderVmaLock(
   let slot = mm.table.walk(page)
   if (slot < 0) {
     const pmdSlot = mm.table.pmdSlotAllocate(page)
-    const vmf = { mm, vma, page, store, slot: pmdSlot, pte: PTE_NONE, prot, guard, flags, offset }
+    const vmf = { mm, vma, page, store, slot: pmdSlot, pte: PTE_NONE, prot, guard, index: INDEX_NOW, flags, offset }
     attempt = yield* handleHugeFault(k, vmf)
     if (attempt === 'fallback') slot = yield* pteAlloc(k, mm, page)
   }
@@ -110,7 +110,7 @@ export function* faultUnderVmaLock(
     yield* chooseNode(k, vma)
     if (k.stepping) yield read(slot, 'pte')
     const pte = kernel.tables.get(slot)
-    attempt = yield* handlePteFault(k, { mm, vma, page, store, slot, pte, prot, guard, flags, offset })
+    attempt = yield* handlePteFault(k, { mm, vma, page, store, slot, pte, prot, guard, index: INDEX_NOW, flags, offset })
   }
   switch (attempt) {
     case 'fallback': // A huge page came in between: hardware walks again.

@@ -1,5 +1,6 @@
 /**
- * The museum's list: every litmus test by name, with the races it stands for. Typing narrows it; the arrow keys go through it.
+ * The museum's list: every litmus test by name, with the races it stands for. Typing narrows it; the arrow keys
+ * go through it, in the field and in the list.
  */
 import { type KeyboardEvent, useEffect, useRef } from 'react'
 import { choose, narrowed, useRaces } from './race_state.ts'

@@ -10,7 +10,7 @@ import { munmap } from '../../core/mm/mmap.ts'
 import { handlePageFault } from '../../core/mm/page_fault.ts'
 import { handlePteFault } from '../../core/mm/pte_fault.ts'
 import { MARKER_POISON, MARKER_UFFD_WP, makeMarker } from '../../core/mm/swapops.ts'
-import { type Attempt, FAULT_USER, type FaultGuard, LOCKED, NOT_LOCKED, type Vmf } from '../../core/mm/vm_fault.ts'
+import { type Attempt, FAULT_USER, type FaultGuard, INDEX_NOW, LOCKED, NOT_LOCKED, type Vmf } from '../../core/mm/vm_fault.ts'
 import { VM_UFFD_MISSING, VM_UFFD_WP } from '../../core/mm/vma.ts'
 import { at, GEARS, P, Rig, RW, seedsWhere } from './rig.ts'
 
@@ -21,7 +21,20 @@ function fault(rig: Rig, page: number, store: boolean, other: Partial<Vmf> = {})
   const slot = rig.mm.table.walkAllocate(page)
   const vma = rig.vma(page)
   const pte = rig.kernel.tables.get(slot)
-  return { mm: rig.mm, vma, page, store, slot, pte, prot: vma.pageProt, guard: null, flags: FAULT_USER, offset: 0, ...other }
+  return {
+    mm: rig.mm,
+    vma,
+    page,
+    store,
+    slot,
+    pte,
+    prot: vma.pageProt,
+    guard: null,
+    index: INDEX_NOW,
+    flags: FAULT_USER,
+    offset: 0,
+    ...other,
+  }
 }
 
 /** Runs the work, under mmap_lock if nothing else guards it, and drops that if the work did not. */

@@ -16,7 +16,7 @@ import { handlePageFault } from '../../core/mm/page_fault.ts'
 import { Speculation, vmaHasChanged } from '../../core/mm/speculation.ts'
 import { userfaultfdRegister } from '../../core/mm/uffd_register.ts'
 import { Userfaultfd } from '../../core/mm/userfaultfd.ts'
-import { FAULT_USER, type Vmf } from '../../core/mm/vm_fault.ts'
+import { FAULT_USER, INDEX_NOW, type Vmf } from '../../core/mm/vm_fault.ts'
 import { VM_DONTCOPY } from '../../core/mm/vma.ts'
 import { putVma } from '../../core/mm/vma_lifetime.ts'
 import { H, hugeRig } from './huge_rig.ts'
@@ -37,7 +37,19 @@ function snapshot(k: Thread, rig: Rig, page: number, leaf = rig.mm.table.node(pa
   const slot = rig.mm.table.walk(page)
   const guard = new Speculation(vma, vma.sequence.sequence, k.nowNs, leaf, true, vma.flags)
   const pte = rig.kernel.tables.get(slot)
-  return { mm: rig.mm, vma, page, store: true, slot, pte, prot: vma.pageProt, guard, flags: FAULT_USER, offset: 0 }
+  return {
+    mm: rig.mm,
+    vma,
+    page,
+    store: true,
+    slot,
+    pte,
+    prot: vma.pageProt,
+    guard,
+    index: INDEX_NOW,
+    flags: FAULT_USER,
+    offset: 0,
+  }
 }
 
 /** Takes the lock after `change`; the answer, once it is sure that the lock is held if and only if it says so. */

@@ -15,6 +15,7 @@ import {
   FAULT_KERNEL,
   FAULT_USER,
   type FaultGuard,
+  INDEX_NOW,
   LOCKED,
   NOT_LOCKED,
   pteLock,
@@ -30,7 +31,7 @@ function fault(rig: Rig, page: number, guard: FaultGuard | null = null, flags = 
   const slot = rig.mm.table.walkAllocate(page)
   const vma = rig.vma(page)
   const pte = rig.kernel.tables.get(slot)
-  return { mm: rig.mm, vma, page, store: false, slot, pte, prot: vma.pageProt, guard, flags, offset: 0 }
+  return { mm: rig.mm, vma, page, store: false, slot, pte, prot: vma.pageProt, guard, index: INDEX_NOW, flags, offset: 0 }
 }
 
 /** Answers as told, and remembers what it was asked. */
