@@ -3,6 +3,7 @@
  *
  * Only glue: each function here strings together calls of core/mm and holds no step of any protocol.
  */
+
 import { type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { type PageContent, type Process, SignalError } from '../machine/process.ts'
@@ -10,6 +11,7 @@ import { fork } from '../mm/fork.ts'
 import type { Kernel } from '../mm/kernel.ts'
 import { MADV_DONTFORK, MADV_DONTNEED, madvise } from '../mm/madvise.ts'
 import { type FaultResult, handlePageFault } from '../mm/page_fault.ts'
+import { remapAnonPages } from '../mm/remap_anon_pages.ts'
 import { pageReferenced } from '../mm/rmap_walk.ts'
 import { VM_DONTCOPY } from '../mm/vma.ts'
 import { shrinkPage } from '../mm/vmscan.ts'
@@ -80,6 +82,18 @@ export function* loadWord(k: Thread, process: Process, page: number): Proc<numbe
   return out.word0
 }
 
+/** Moves the page at `src` to `dst`. */
+export function remap(k: Thread, { mm }: World, dst: number, src: number): Proc<number> {
+  return remapAnonPages(k, mm, at(dst), at(src), P, 0)
+}
+
+/** Moves it, and stores 2 to it if it went. */
+export function* remapAndStore(k: Thread, world: World, dst: number, src: number): Proc<number> {
+  const moved = yield* remap(k, world, dst, src)
+  if (moved === P) yield* world.process.writePage(k, dst, contentOf(2))
+  return moved
+}
+
 /** A child of `parent`, which the checks look at too. */
 export function* forkChild(k: Thread, world: World, parent = world.process): Proc<Process> {
   return world.addProcess(yield* fork(k, parent.mm))
@@ -93,11 +107,12 @@ export function* countMappings(k: Thread, kernel: Kernel, pfn: number): Proc<num
 
 /** One frame through reclaim, its accessed bits cleared before: true if it left memory. */
 export function* evict(k: Thread, kernel: Kernel, pfn: number): Proc<boolean> {
-  function* both(): Proc<boolean> {
-    yield* pageReferenced(k, kernel, pfn, false)
-    return yield* shrinkPage(k, kernel, pfn)
-  }
-  return yield* isolated(kernel, pfn, both)
+  return yield* isolated(kernel, pfn, () => reclaim(k, kernel, pfn))
+}
+
+function* reclaim(k: Thread, kernel: Kernel, pfn: number): Proc<boolean> {
+  yield* pageReferenced(k, kernel, pfn, false)
+  return yield* shrinkPage(k, kernel, pfn)
 }
 
 /** With a reference of one's own, as whoever goes over the lists of pages has. @kernel isolate_lru_page */

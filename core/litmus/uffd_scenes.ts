@@ -81,7 +81,7 @@ export function* serve(
   k: Thread,
   uffd: Userfaultfd,
   clients: readonly Actor[],
-  answer: (message: UffdMessage) => Proc<void> = () => NOTHING,
+  answer: (message: UffdMessage) => Proc<unknown> = () => NOTHING,
 ): Proc<void> {
   const areDone = () => clients.every((client) => client.done)
   const gate: Gate = {

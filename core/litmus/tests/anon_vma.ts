@@ -2,8 +2,13 @@
  * Litmus tests of the life of anon_vmas: type-safe slabs, references, the root, and who may free one when.
  * Source: mm/rmap.c; Rik van Riel, "track the root (oldest) anon_vma", 12 May 2010.
  */
+
 import { violate } from '../../base/assert.ts'
+import type { Proc } from '../../engine/op.ts'
+import type { Thread } from '../../hw/cpu.ts'
+import type { Process } from '../../machine/process.ts'
 import { anonVmaUnlockRead } from '../../mm/anon_vma.ts'
+import type { Kernel } from '../../mm/kernel.ts'
 import { migratePage } from '../../mm/migrate.ts'
 import { munmap } from '../../mm/mmap.ts'
 import { remapAnonPages } from '../../mm/remap_anon_pages.ts'
@@ -14,19 +19,16 @@ import { contentOf, countMappings, forkChild, sourceAndDestination } from '../sc
 import { at, P, type World } from '../world.ts'
 
 /** Asks for the anon_vma of the page that only `vma` maps; what it gets must not lead anywhere else. */
-function walker(world: World, pfn: number, vma: Vma): void {
-  const { kernel } = world
-  world.actor('walker', 1, function* (k) {
-    kernel.pages.get(pfn)
-    const av = yield* pageLockAnonVmaRead(k, kernel, pfn)
-    if (av !== null) {
-      if (av.chains.some((edge) => edge.vma !== vma))
-        violate('I-RMAP', `pfn ${pfn} led to anon_vma ${av.index}, which has areas that never mapped it`)
-      anonVmaUnlockRead(k, kernel, av)
-    }
-    kernel.pages.put(pfn)
-    return av !== null
-  })
+function* walkToAnonVma(k: Thread, kernel: Kernel, pfn: number, vma: Vma): Proc<boolean> {
+  kernel.pages.get(pfn)
+  const av = yield* pageLockAnonVmaRead(k, kernel, pfn)
+  if (av !== null) {
+    if (av.chains.some((edge) => edge.vma !== vma))
+      violate('I-RMAP', `pfn ${pfn} led to anon_vma ${av.index}, which has areas that never mapped it`)
+    anonVmaUnlockRead(k, kernel, av)
+  }
+  kernel.pages.put(pfn)
+  return av !== null
 }
 
 /** A page of a child, with an anon_vma of the child's below that of the parent. */
@@ -36,6 +38,27 @@ function parentAndChild(world: World) {
   const child = world.fork()
   world.store(page, 2, 0, child)
   return { page, child, pfn: world.frame(page, child.mm) }
+}
+
+function* unmapAndStore(k: Thread, world: World, src: number, dst: number): Proc<void> {
+  yield* munmap(k, world.mm, at(src), P)
+  yield* world.process.writePage(k, dst, contentOf(2))
+}
+
+function* unmapAndFork(k: Thread, world: World, src: number): Proc<number> {
+  const unmapped = yield* munmap(k, world.mm, at(src), P)
+  yield* forkChild(k, world)
+  return unmapped
+}
+
+function* unmapInBoth(k: Thread, world: World, child: Process, page: number): Proc<number> {
+  yield* munmap(k, world.mm, at(page), P)
+  return yield* munmap(k, child.mm, at(page), P)
+}
+
+function* forkGrandchild(k: Thread, world: World, child: Process): Proc<string> {
+  yield* forkChild(k, world, child)
+  return 'forked'
 }
 
 export const ANON_VMA: readonly Litmus[] = [
@@ -53,11 +76,10 @@ export const ANON_VMA: readonly Litmus[] = [
     world: {},
     build(world) {
       const { src, dst } = sourceAndDestination(world)
-      walker(world, world.frame(src), world.vma(src))
-      world.actor('unmapper', 0, function* (k) {
-        yield* munmap(k, world.mm, at(src), P)
-        yield* world.process.writePage(k, dst, contentOf(2))
-      })
+      const pfn = world.frame(src)
+      const area = world.vma(src)
+      world.actor('walker', 1, (k) => walkToAnonVma(k, world.kernel, pfn, area))
+      world.actor('unmapper', 0, (k) => unmapAndStore(k, world, src, dst))
       return { outcome: () => answers(world) }
     },
   },
@@ -90,11 +112,7 @@ export const ANON_VMA: readonly Litmus[] = [
       world.store(dst, 7)
       const pfn = world.frame(src)
       world.actor('walker', 1, (k) => countMappings(k, world.kernel, pfn))
-      world.actor('unmapper', 0, function* (k) {
-        const unmapped = yield* munmap(k, world.mm, at(src), P)
-        yield* forkChild(k, world)
-        return unmapped
-      })
+      world.actor('unmapper', 0, (k) => unmapAndFork(k, world, src))
       return { outcome: () => answers(world) }
     },
   },
@@ -138,10 +156,7 @@ export const ANON_VMA: readonly Litmus[] = [
       const { page, child, pfn } = parentAndChild(world)
       world.kernel.pages.get(pfn)
       world.actor('migration', 1, (k) => migratePage(k, world.kernel, pfn))
-      world.actor('unmapper', 0, function* (k) {
-        yield* munmap(k, world.mm, at(page), P)
-        return yield* munmap(k, child.mm, at(page), P)
-      })
+      world.actor('unmapper', 0, (k) => unmapInBoth(k, world, child, page))
       return { outcome: () => answers(world) }
     },
   },
@@ -160,15 +175,7 @@ export const ANON_VMA: readonly Litmus[] = [
     build(world) {
       const { child, pfn } = parentAndChild(world)
       world.actor('walker', 1, (k) => countMappings(k, world.kernel, pfn))
-      world.actor(
-        'forker',
-        0,
-        function* (k) {
-          yield* forkChild(k, world, child)
-          return 'forked'
-        },
-        child,
-      )
+      world.actor('forker', 0, (k) => forkGrandchild(k, world, child), child)
       return { outcome: () => answers(world) }
     },
   },

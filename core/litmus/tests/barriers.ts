@@ -4,6 +4,8 @@
  * In sequentially consistent memory none of these protections is missed. Each test names the weakest memory in which it is clean.
  * Source: Peter Zijlstra, "VMA sequence count", 20 Oct 2014; Laurent Dufour, v12 09/31, 16 Apr 2019; fs/userfaultfd.c.
  */
+import type { Proc } from '../../engine/op.ts'
+import type { Thread } from '../../hw/cpu.ts'
 import { sys } from '../../machine/syscall.ts'
 import { munmap, splitAt } from '../../mm/mmap.ts'
 import { mprotect, PROT_READ } from '../../mm/mprotect.ts'
@@ -18,12 +20,14 @@ const V12 = { faultPath: 'speculative' } as const
 function storeAgainstSplit(world: World): void {
   const a = emptied(world, 2)
   toucher(world, a + 1)
-  world.actor('splitter', 1, function* (k) {
-    yield* world.mm.mmapLock.downWrite(k)
-    yield* splitAt(k, world.mm, world.vma(a), a + 1, a + 2)
-    world.mm.mmapLock.upWrite(k)
-    return 0
-  })
+  world.actor('splitter', 1, (k) => cutOffFirst(k, world, a))
+}
+
+function* cutOffFirst(k: Thread, world: World, a: number): Proc<number> {
+  yield* world.mm.mmapLock.downWrite(k)
+  yield* splitAt(k, world.mm, world.vma(a), a + 1, a + 2)
+  world.mm.mmapLock.upWrite(k)
+  return 0
 }
 
 const SPLIT = `

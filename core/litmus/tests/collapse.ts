@@ -3,8 +3,10 @@
  * fault without mmap_lock, which is on its way to a page table that is about to be replaced.
  * Source: mm/khugepaged.c.
  */
+import type { Proc } from '../../engine/op.ts'
+import type { Thread } from '../../hw/cpu.ts'
 import { HUGE_PAGES } from '../../hw/pte.ts'
-import { MADV_DONTNEED, MADV_HUGEPAGE, MADV_NOHUGEPAGE, sys } from '../../machine/syscall.ts'
+import { MADV_DONTNEED, MADV_HUGEPAGE, MADV_NOHUGEPAGE, sys, type Userfaultfd } from '../../machine/syscall.ts'
 import { scanAndCollapse } from '../../mm/khugepaged.ts'
 import { answers, expectEqual, type Litmus } from '../litmus.ts'
 import { toucher } from '../scenes.ts'
@@ -22,6 +24,18 @@ function smallPages(world: World, written: number): number {
   for (let i = 0; i < written; i++) world.store(first + i, 100 + i)
   world.call((k) => sys.madvise(k, world.process, at(first), BYTES, MADV_HUGEPAGE))
   return first
+}
+
+/** Answers whether the second page is missing afterwards: a huge page that was made before has no holes. */
+function* registerAndLook(k: Thread, world: World, uffd: Userfaultfd, first: number): Proc<boolean> {
+  yield* sys.uffdioRegister(k, uffd, at(first), BYTES, MISSING)
+  return world.frame(first + 1) < 0
+}
+
+function* discardAndRegister(k: Thread, world: World, uffd: Userfaultfd, first: number): Proc<number> {
+  if (world.kernel.has('user-no-huge-pages')) yield* sys.madvise(k, world.process, at(first), BYTES, MADV_NOHUGEPAGE)
+  yield* sys.madvise(k, world.process, at(first + 1), P, MADV_DONTNEED)
+  return (yield* sys.uffdioRegister(k, uffd, at(first), BYTES, MISSING)).ret
 }
 
 export const COLLAPSE: readonly Litmus[] = [
@@ -46,17 +60,12 @@ export const COLLAPSE: readonly Litmus[] = [
     build(world) {
       const first = smallPages(world, 1)
       const uffd = openUffd(world)
-      let wasMissing = false
       const collapser = world.actor('khugepaged', 0, (k) => scanAndCollapse(k, world.mm, first))
-      world.actor('manager', 1, function* (k) {
-        const { ret } = yield* sys.uffdioRegister(k, uffd, at(first), BYTES, MISSING)
-        // A huge page that was made before has no holes.
-        wasMissing = world.frame(first + 1) < 0
-        return ret
-      })
+      const manager = world.actor('manager', 1, (k) => registerAndLook(k, world, uffd, first))
       return {
-        judge: () => (wasMissing ? expectEqual('I-ZERO', 'the frame of a page still to come', -1, world.frame(first + 1)) : null),
-        outcome: () => `khugepaged=${collapser.value} missing=${wasMissing}`,
+        judge: () =>
+          manager.value ? expectEqual('I-ZERO', 'the frame of a page still to come', -1, world.frame(first + 1)) : null,
+        outcome: () => `khugepaged=${collapser.value} missing=${manager.value}`,
       }
     },
   },
@@ -76,11 +85,7 @@ export const COLLAPSE: readonly Litmus[] = [
       const first = smallPages(world, 2)
       const uffd = openUffd(world)
       world.actor('khugepaged', 0, (k) => scanAndCollapse(k, world.mm, first))
-      world.actor('manager', 1, function* (k) {
-        if (world.kernel.has('user-no-huge-pages')) yield* sys.madvise(k, world.process, at(first), BYTES, MADV_NOHUGEPAGE)
-        yield* sys.madvise(k, world.process, at(first + 1), P, MADV_DONTNEED)
-        return (yield* sys.uffdioRegister(k, uffd, at(first), BYTES, MISSING)).ret
-      })
+      world.actor('manager', 1, (k) => discardAndRegister(k, world, uffd, first))
       return {
         judge: () => expectEqual('I-ZERO', 'the frame of the discarded page', -1, world.frame(first + 1)),
         outcome: () => answers(world),

@@ -3,13 +3,17 @@
  *
  * Source: QEMU, migration/ram.c, migration.c and savevm.c.
  */
+
 import { Ledger } from '../../checkers/ledger.ts'
 import type { Proc } from '../../engine/op.ts'
 import type { Thread } from '../../hw/cpu.ts'
+import type { Link } from '../../hw/link.ts'
+import type { Destination } from '../../migration/destination.ts'
 import { MultifdReceiver } from '../../migration/ram_load.ts'
 import { StreamMessage } from '../../migration/ram_stream.ts'
 import { resendRequests, sendReceivedBitmap } from '../../migration/recovery.ts'
 import { IoctlResolver } from '../../migration/resolver.ts'
+import type { Source } from '../../migration/source.ts'
 import { expectEqual, type Litmus, type Scene } from '../litmus.ts'
 import { Guest, incomingRam, litmusLink, outgoingPage, theEnd } from '../migration_scenes.ts'
 import { contentOf, loadWord } from '../scenes.ts'
@@ -21,21 +25,25 @@ function storeBeforeTheSwitch(world: World): Scene {
   const guest = new Guest()
   const { source, process, page: from } = outgoingPage(world, 1, { stream, returnPath, stopVcpus: () => guest.stop() })
   world.actor('vcpu', 1, (k) => guest.run(process.writePage(k, from, contentOf(2))), process)
-  function* migrate(k: Thread): Proc<void> {
-    yield* source.switchOver(k)
-    yield* source.pushAll(k)
-    yield* stream.send(k, StreamMessage.End, -1, 0)
-  }
-  world.actor('migration', 2, migrate, process)
-  world.actor('incoming', 0, function* (k) {
-    yield* incoming.loadPrecopy(k)
-    yield* incoming.arm(k)
-    yield* incoming.load(k, stream)
-  })
+  world.actor('migration', 2, (k) => switchAndPush(k, source, stream), process)
+  world.actor('incoming', 0, (k) => loadBoth(k, incoming, stream))
   return {
     judge: () => expectEqual('I-DATA', 'the page at the destination', 2, world.word(page)),
     outcome: () => `page=${world.word(page)} duplicates=${incoming.duplicates}`,
   }
+}
+
+function* switchAndPush(k: Thread, source: Source, stream: Link): Proc<void> {
+  yield* source.switchOver(k)
+  yield* source.pushAll(k)
+  yield* stream.send(k, StreamMessage.End, -1, 0)
+}
+
+/** What is left of pre-copy, then post-copy. */
+function* loadBoth(k: Thread, incoming: Destination, stream: Link): Proc<void> {
+  yield* incoming.loadPrecopy(k)
+  yield* incoming.arm(k)
+  yield* incoming.load(k, stream)
 }
 
 /** Pre-copy gave the page, as 1, to a channel that nobody has read yet; the guest has stored 2, and post-copy has sent that. */
@@ -53,11 +61,7 @@ function remnantOfPrecopy(world: World): Scene {
   call((k) => source.pushAll(k))
   theEnd(world, stream)
   theEnd(world, channel)
-  world.actor('incoming', 0, function* (k) {
-    yield* incoming.loadPrecopy(k)
-    yield* incoming.arm(k)
-    yield* incoming.load(k, stream)
-  })
+  world.actor('incoming', 0, (k) => loadBoth(k, incoming, stream))
   const ram = { process: world.process, ramPage: page, map: incoming.map, stream }
   world.actor('multifd', 1, (k) => multifd.receive(k, ram))
   return {
@@ -75,14 +79,16 @@ function requestIsLost(world: World): Scene {
   world.daemon('listen', 1, (k) => incoming.load(k, stream))
   world.daemon('return path', 2, (k) => source.returnPath(k), process)
   world.daemon('migration', 2, (k) => source.pushAll(k), process)
-  world.actor('network', 3, function* (k) {
-    yield* returnPath.breakOff(k)
-    yield* resendRequests(k, world.process, incoming.map, returnPath)
-  })
+  world.actor('network', 3, (k) => breakAndResend(k, world, incoming, returnPath))
   return {
     judge: () => expectEqual('I-LIN', 'what the vCPU read', 1, vcpu.value),
     outcome: () => `vcpu=${vcpu.value}`,
   }
+}
+
+function* breakAndResend(k: Thread, world: World, incoming: Destination, returnPath: Link): Proc<void> {
+  yield* returnPath.breakOff(k)
+  yield* resendRequests(k, world.process, incoming.map, returnPath)
 }
 
 /** The connection breaks at any moment while the guest is handed over. */
@@ -96,14 +102,16 @@ function breakWhileHandingOver(world: World): Scene {
   world.daemon('main', 0, (k) => incoming.waitForDevices(k))
   world.daemon('listen', 0, (k) => incoming.load(k, stream))
   const migration = world.actor('migration', 1, (k) => source.switchOver(k), process)
-  world.actor('network', 2, function* (k) {
-    yield* stream.breakOff(k)
-    yield* source.connectionLost(k)
-  })
+  world.actor('network', 2, (k) => breakAndTellSource(k, source, stream))
   return {
     ledger,
     outcome: () => `handed over=${migration.value} runs at=${[...ledger.running].join(' and ') || 'none yet'}`,
   }
+}
+
+function* breakAndTellSource(k: Thread, source: Source, stream: Link): Proc<void> {
+  yield* stream.breakOff(k)
+  yield* source.connectionLost(k)
 }
 
 /** The source gives its pages back as soon as it may; the stream breaks at any moment, and the destination says what it has. */
@@ -112,20 +120,23 @@ function pageIsLost(world: World): Scene {
   const { source, process } = outgoingPage(world, 1, { stream, returnPath, push: true, releases: true })
   world.actor('listen', 0, (k) => incoming.load(k, stream))
   world.daemon('return path', 1, (k) => source.returnPath(k), process)
-  function* migrate(k: Thread): Proc<void> {
-    yield* source.pushAll(k)
-    yield* source.resume(k)
-    yield* stream.send(k, StreamMessage.End, -1, 0)
-  }
-  world.actor('migration', 1, migrate, process)
-  world.actor('network', 2, function* (k) {
-    yield* stream.breakOff(k)
-    yield* sendReceivedBitmap(k, incoming.map, returnPath)
-  })
+  world.actor('migration', 1, (k) => pushAndResume(k, source, stream), process)
+  world.actor('network', 2, (k) => breakAndTellReceived(k, incoming, stream, returnPath))
   return {
     judge: () => expectEqual('I-DATA', 'the page at the destination', 1, world.word(page)),
     outcome: () => `page=${world.word(page)} duplicates=${incoming.duplicates}`,
   }
+}
+
+function* pushAndResume(k: Thread, source: Source, stream: Link): Proc<void> {
+  yield* source.pushAll(k)
+  yield* source.resume(k)
+  yield* stream.send(k, StreamMessage.End, -1, 0)
+}
+
+function* breakAndTellReceived(k: Thread, incoming: Destination, stream: Link, returnPath: Link): Proc<void> {
+  yield* stream.breakOff(k)
+  yield* sendReceivedBitmap(k, incoming.map, returnPath)
 }
 
 export const HANDOVER: readonly Litmus[] = [

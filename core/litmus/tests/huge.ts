@@ -2,8 +2,11 @@
  * Litmus tests of huge pages against remap_anon_pages: a split that goes by an old mapping, and the deposited page table.
  * Source: Andrea Arcangeli, "rmap preparation for remap_anon_pages", 6 May 2013; remap_anon_pages, 2014.
  */
+import type { Proc } from '../../engine/op.ts'
+import type { Thread } from '../../hw/cpu.ts'
 import { HUGE_PAGES } from '../../hw/pte.ts'
 import { splitHugePage } from '../../mm/huge_split.ts'
+import type { Kernel } from '../../mm/kernel.ts'
 import { MADV_DONTFORK, MADV_DONTNEED, MADV_HUGEPAGE, madvise } from '../../mm/madvise.ts'
 import { remapAnonPages } from '../../mm/remap_anon_pages.ts'
 import { answers, type Litmus } from '../litmus.ts'
@@ -18,6 +21,14 @@ function hugeSourceAndDestination(world: World, align = H): { src: number; dst: 
   world.call((k) => madvise(k, world.mm, at(src), H * P, MADV_DONTFORK))
   world.store(src, 100)
   return { src, dst: world.map(H, RW, world.process, align) }
+}
+
+/** Splits with a reference of its own on the page. */
+function* splitReferenced(k: Thread, kernel: Kernel, head: number): Proc<boolean> {
+  kernel.pages.get(head)
+  const split = yield* splitHugePage(k, kernel, head)
+  kernel.pages.put(head)
+  return split
 }
 
 export const HUGE: readonly Litmus[] = [
@@ -45,12 +56,7 @@ export const HUGE: readonly Litmus[] = [
       const { kernel, mm } = world
       const { src, dst } = hugeSourceAndDestination(world)
       const head = world.frame(src)
-      world.actor('splitter', 0, function* (k) {
-        kernel.pages.get(head)
-        const split = yield* splitHugePage(k, kernel, head)
-        kernel.pages.put(head)
-        return split
-      })
+      world.actor('splitter', 0, (k) => splitReferenced(k, kernel, head))
       const mover = world.actor('mover', 1, (k) => remapAnonPages(k, mm, at(dst), at(src), H * P, 0))
       // A signal is pending: the call ends after its first step, 2 MiB or the first small page.
       mover.thread.fatalSignal = true

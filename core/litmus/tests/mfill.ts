@@ -2,12 +2,40 @@
  * Litmus tests of UFFDIO_COPY: nobody sees half a page, and what it does without locks is looked at again.
  * Source: mm/userfaultfd.c.
  */
+import type { Proc } from '../../engine/op.ts'
+import type { Thread } from '../../hw/cpu.ts'
 import type { PageContent } from '../../machine/process.ts'
-import { ERRNO, MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE, sys, UFFD_FEATURE } from '../../machine/syscall.ts'
+import {
+  ERRNO,
+  MAP_ANONYMOUS,
+  MAP_FIXED,
+  MAP_PRIVATE,
+  PROT_READ,
+  PROT_WRITE,
+  sys,
+  UFFD_FEATURE,
+  type Userfaultfd,
+} from '../../machine/syscall.ts'
 import { MADV_DONTNEED } from '../../mm/madvise.ts'
 import { answers, expectEqual, type Litmus } from '../litmus.ts'
 import { serve, settle, watched } from '../uffd_scenes.ts'
-import { at, P } from '../world.ts'
+import { type Actor, at, P, type World } from '../world.ts'
+
+/** Copies `src` to two pages from `dst` on, one call a page, and goes on behind the bytes that the field reports. */
+function* copyByField(k: Thread, world: World, remover: Actor, uffd: Userfaultfd, dst: number, src: number): Proc<number> {
+  const end = 2 * P
+  let copied = 0
+  for (let done = 0; done < end; ) {
+    const { ret, fields } = yield* sys.uffdioCopy(k, world.process, uffd, at(dst) + done, at(src), P, 0)
+    // A field that the kernel did not write is as the last call left it.
+    if (fields.copy !== undefined) copied = Number(fields.copy)
+    if (copied > 0) done += copied
+    else if (ret === ERRNO.EAGAIN) yield* settle(k, uffd)
+    else return ret
+  }
+  yield* serve(k, uffd, [remover])
+  return end
+}
 
 export const MFILL: readonly Litmus[] = [
   {
@@ -112,21 +140,8 @@ export const MFILL: readonly Litmus[] = [
     world: {},
     build(world) {
       const { uffd, src, dst } = watched(world, 3, UFFD_FEATURE.EVENT_REMOVE)
-      const end = 2 * P
       const remover = world.actor('remover', 1, (k) => sys.madvise(k, world.process, at(dst + 2), P, MADV_DONTNEED))
-      world.actor('manager', 0, function* (k) {
-        let copied = 0
-        for (let done = 0; done < end; ) {
-          const { ret, fields } = yield* sys.uffdioCopy(k, world.process, uffd, at(dst) + done, at(src), P, 0)
-          // A field that the kernel did not write is as the last call left it.
-          if (fields.copy !== undefined) copied = Number(fields.copy)
-          if (copied > 0) done += copied
-          else if (ret === ERRNO.EAGAIN) yield* settle(k, uffd)
-          else return ret
-        }
-        yield* serve(k, uffd, [remover])
-        return end
-      })
+      world.actor('manager', 0, (k) => copyByField(k, world, remover, uffd, dst, src))
       return {
         judge: () => expectEqual('I-WAIT', 'the second page, which the manager believes to be there', 100, world.word(dst + 1)),
         outcome: () => answers(world),

@@ -2,16 +2,14 @@
  * Litmus tests of what a move must take along or leave alone: the D bit, the page in the swap cache, pins, sharing through swap
  * entries, the destination's anon_vma. remap_anon_pages, 2014, and UFFDIO_MOVE, 6.8 and later.
  */
+import type { Proc } from '../../engine/op.ts'
+import type { Thread } from '../../hw/cpu.ts'
 import { pinUserPage } from '../../mm/pin.ts'
-import { remapAnonPages } from '../../mm/remap_anon_pages.ts'
 import { uffdMove } from '../../mm/uffd_move.ts'
 import { Userfaultfd } from '../../mm/userfaultfd.ts'
 import { answers, expectEqual, type History, type Litmus } from '../litmus.ts'
-import { contentOf, evict, loadWord, sourceAndDestination, storeOrSignal, writeFrame } from '../scenes.ts'
+import { contentOf, evict, loadWord, remap, remapAndStore, sourceAndDestination, storeOrSignal, writeFrame } from '../scenes.ts'
 import { at, P, type World } from '../world.ts'
-
-const remap = (world: World, dst: number, src: number) => (k: Parameters<typeof remapAnonPages>[0]) =>
-  remapAnonPages(k, world.mm, at(dst), at(src), P, 0)
 
 const SWAP_CACHE: History = {
   story:
@@ -28,6 +26,38 @@ const SWAP_CACHE: History = {
       '0ea148a799198518d8ebab63ddd0bb6114a103bc; v4, June 2025, ' +
       'https://lore.kernel.org/all/20250604151038.21968-1-ryncsn@gmail.com/',
   ],
+}
+
+function* remapAndLoad(k: Thread, world: World, dst: number, src: number): Proc<number> {
+  yield* remap(k, world, dst, src)
+  return yield* loadWord(k, world.process, dst)
+}
+
+function* remapEvictAndLoad(k: Thread, world: World, dst: number, src: number, pfn: number): Proc<number> {
+  yield* remap(k, world, dst, src)
+  yield* evict(k, world.kernel, pfn)
+  return yield* loadWord(k, world.process, dst)
+}
+
+/** Frees the slot of `src`, gives it to `other`, frees it again, and gives it back to `src`. */
+function* useSlotAgain(k: Thread, world: World, src: number, other: number): Proc<string> {
+  const { kernel, process } = world
+  yield* process.writePage(k, src, contentOf(2))
+  const pfn = world.frame(src)
+  yield* evict(k, kernel, world.frame(other))
+  yield* loadWord(k, process, other)
+  yield* process.writePage(k, other, contentOf(8))
+  if (pfn >= 0) yield* evict(k, kernel, pfn)
+  return 'done'
+}
+
+function* moveByUffd(k: Thread, uffd: Userfaultfd, dst: number, src: number): Proc<number> {
+  return (yield* uffdMove(k, uffd, at(dst), at(src), P, 0)).result
+}
+
+/** A device whose buffer is at `page`, and which keeps it. */
+function* pinAndWrite(k: Thread, world: World, page: number): Proc<void> {
+  yield* writeFrame(k, world.kernel, yield* pinUserPage(k, world.mm, page, true), 2)
 }
 
 export const MOVE: readonly Litmus[] = [
@@ -49,11 +79,7 @@ export const MOVE: readonly Litmus[] = [
       world.call((k) => evict(k, kernel, world.frame(src)))
       world.load(src)
       const pfn = world.frame(src)
-      const mover = world.actor('mover', 0, function* (k) {
-        yield* remap(world, dst, src)(k)
-        yield* evict(k, kernel, pfn)
-        return yield* loadWord(k, process, dst)
-      })
+      const mover = world.actor('mover', 0, (k) => remapEvictAndLoad(k, world, dst, src, pfn))
       world.actor('writer', 1, (k) => storeOrSignal(k, process, src, 2))
       return {
         // A store that found the page gone made a new one at src.
@@ -77,13 +103,10 @@ export const MOVE: readonly Litmus[] = [
     history: SWAP_CACHE,
     build(world) {
       const { src, dst } = sourceAndDestination(world)
-      const { kernel, process } = world
+      const { kernel } = world
       const pfn = world.frame(src)
       world.actor('reclaim', 0, (k) => evict(k, kernel, pfn))
-      const mover = world.actor('mover', 1, function* (k) {
-        yield* remap(world, dst, src)(k)
-        return yield* loadWord(k, process, dst)
-      })
+      const mover = world.actor('mover', 1, (k) => remapAndLoad(k, world, dst, src))
       return {
         judge: () => expectEqual('I-LIN', 'the moved page', 100, mover.value),
         outcome: () => answers(world),
@@ -105,20 +128,12 @@ export const MOVE: readonly Litmus[] = [
     history: SWAP_CACHE,
     build(world) {
       const { src, dst } = sourceAndDestination(world)
-      const { kernel, process } = world
+      const { kernel } = world
       const other = world.map(1)
       world.store(other, 7)
       world.call((k) => evict(k, kernel, world.frame(src)))
-      world.actor('mover', 0, remap(world, dst, src))
-      world.actor('swapper', 1, function* (k) {
-        yield* process.writePage(k, src, contentOf(2))
-        const a = world.frame(src)
-        yield* evict(k, kernel, world.frame(other))
-        yield* loadWord(k, process, other)
-        yield* process.writePage(k, other, contentOf(8))
-        if (a >= 0) yield* evict(k, kernel, a)
-        return 'done'
-      })
+      world.actor('mover', 0, (k) => remap(k, world, dst, src))
+      world.actor('swapper', 1, (k) => useSlotAgain(k, world, src, other))
       return { outcome: () => answers(world) }
     },
   },
@@ -139,12 +154,8 @@ export const MOVE: readonly Litmus[] = [
       const { src, dst } = sourceAndDestination(world)
       const uffd = new Userfaultfd(mm, kernel.newId(), 'ioctl')
       world.vma(dst).uffd = uffd
-      const mover = world.actor('mover', 0, function* (k) {
-        return (yield* uffdMove(k, uffd, at(dst), at(src), P, 0)).result
-      })
-      world.actor('device', 1, function* (k) {
-        yield* writeFrame(k, kernel, yield* pinUserPage(k, mm, src, true), 2)
-      })
+      const mover = world.actor('mover', 0, (k) => moveByUffd(k, uffd, dst, src))
+      world.actor('device', 1, (k) => pinAndWrite(k, world, src))
       return {
         judge: () =>
           expectEqual('I-LIN', 'the buffer of the device', 2, world.word(src)) ??
@@ -167,15 +178,11 @@ export const MOVE: readonly Litmus[] = [
     world: { swap: 2 },
     build(world) {
       const { src, dst } = sourceAndDestination(world, 1, 'src')
-      const { kernel, process } = world
+      const { kernel } = world
       const child = world.fork()
       world.call((k) => evict(k, kernel, world.frame(src)))
       world.load(src)
-      world.actor('mover', 0, function* (k) {
-        const moved = yield* remap(world, dst, src)(k)
-        if (moved === P) yield* process.writePage(k, dst, contentOf(2))
-        return moved
-      })
+      world.actor('mover', 0, (k) => remapAndStore(k, world, dst, src))
       const reader = world.actor('child', 1, (k) => loadWord(k, child, src), child)
       return {
         judge: () => expectEqual('I-LIN', 'what the child loads', 100, reader.value),
@@ -197,7 +204,7 @@ export const MOVE: readonly Litmus[] = [
     world: {},
     build(world) {
       const { src, dst } = sourceAndDestination(world, 2)
-      const mover = world.actor('mover', 0, remap(world, dst, src))
+      const mover = world.actor('mover', 0, (k) => remap(k, world, dst, src))
       world.actor('toucher', 1, (k) => storeOrSignal(k, world.process, dst + 1, 2))
       return {
         judge: () => expectEqual('I-ERR', 'the move', P, mover.value),

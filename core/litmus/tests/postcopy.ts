@@ -4,6 +4,10 @@
  * What the source would send is on its way at the start.
  * Source: QEMU, migration/postcopy-ram.c, and its prototype of 2014.
  */
+import type { Proc } from '../../engine/op.ts'
+import type { Thread } from '../../hw/cpu.ts'
+import type { Link } from '../../hw/link.ts'
+import type { Destination } from '../../migration/destination.ts'
 import { IoctlResolver, RemapResolver } from '../../migration/resolver.ts'
 import { MADV_DONTNEED, madvise } from '../../mm/madvise.ts'
 import { uffdCopy } from '../../mm/mfill_atomic.ts'
@@ -40,14 +44,21 @@ function pageComesTwice(world: World, background: number): Scene {
     theEnd(world, link)
   }
   world.actor('listen', 0, (k) => incoming.load(k, stream))
-  world.actor('preempt', 1, function* (k) {
-    yield* incoming.load(k, urgent)
-    yield* world.process.writePage(k, page, contentOf(2))
-  })
+  world.actor('preempt', 1, (k) => loadThenStore(k, world, incoming, urgent, page))
   return {
     judge: () => expectEqual('I-LIN', 'the page after the store', 2, world.word(page)),
     outcome: () => `page=${world.word(page)} duplicates=${incoming.duplicates}`,
   }
+}
+
+function* loadThenStore(k: Thread, world: World, incoming: Destination, channel: Link, page: number): Proc<void> {
+  yield* incoming.load(k, channel)
+  yield* world.process.writePage(k, page, contentOf(2))
+}
+
+function* giveBackAndLoad(k: Thread, world: World, page: number): Proc<number> {
+  yield* madvise(k, world.mm, at(page), P, MADV_DONTNEED)
+  return yield* loadWord(k, world.process, page)
 }
 
 export const POSTCOPY: readonly Litmus[] = [
@@ -133,10 +144,7 @@ export const POSTCOPY: readonly Litmus[] = [
       const { page, incoming, stream } = incomingRam(world, resolver)
       inFlight(world, stream, 0, 7)
       theEnd(world, stream)
-      const vcpu = world.actor('vcpu', 0, function* (k) {
-        yield* madvise(k, world.mm, at(page), P, MADV_DONTNEED)
-        return yield* loadWord(k, world.process, page)
-      })
+      const vcpu = world.actor('vcpu', 0, (k) => giveBackAndLoad(k, world, page))
       world.actor('listen', 1, (k) => incoming.load(k, stream))
       world.daemon('fault', 2, (k) => incoming.fault(k))
       return {

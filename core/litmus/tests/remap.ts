@@ -2,14 +2,24 @@
  * Litmus tests of remap_anon_pages: against itself, against stores through old TLB entries, and against fork.
  * Its races with walks of the reverse map are in rmap.ts. Source: Andrea Arcangeli, remap_anon_pages, 2013 and 2014.
  */
-import { remapAnonPages } from '../../mm/remap_anon_pages.ts'
+import type { Proc } from '../../engine/op.ts'
+import type { Thread } from '../../hw/cpu.ts'
 import { answers, expectEqual, type Litmus } from '../litmus.ts'
-import { contentOf, forkChild, loadWord, sourceAndDestination, storeOrSignal } from '../scenes.ts'
-import { at, P, RW, type World } from '../world.ts'
+import { contentOf, forkChild, loadWord, remap, remapAndStore, sourceAndDestination, storeOrSignal } from '../scenes.ts'
+import { P, RW, type World } from '../world.ts'
 
-/** The page at `src` to `dst`, by `n` pages. */
-function remap(world: World, dst: number, src: number) {
-  return (k: Parameters<typeof remapAnonPages>[0]) => remapAnonPages(k, world.mm, at(dst), at(src), P, 0)
+/** Moves the page, stores to its old address, and loads it at the new one. */
+function* remapAndStoreBehind(k: Thread, world: World, dst: number, src: number): Proc<number> {
+  yield* remap(k, world, dst, src)
+  yield* world.process.writePage(k, src, contentOf(2))
+  return yield* loadWord(k, world.process, dst)
+}
+
+/** Answers whether two loads of the moved page agree. */
+function* remapAndLoadTwice(k: Thread, world: World, dst: number, src: number): Proc<boolean> {
+  yield* remap(k, world, dst, src)
+  const placed = yield* loadWord(k, world.process, dst)
+  return (yield* loadWord(k, world.process, dst)) === placed
 }
 
 export const REMAP: readonly Litmus[] = [
@@ -26,7 +36,7 @@ export const REMAP: readonly Litmus[] = [
     world: {},
     build(world) {
       const { src, dst } = sourceAndDestination(world, 2)
-      const movers = [0, 1].map((n) => world.actor(`mover${n}`, n, remap(world, dst, src + n)))
+      const movers = [0, 1].map((n) => world.actor(`mover${n}`, n, (k) => remap(k, world, dst, src + n)))
       return {
         judge: () => expectEqual('I-ONCE', 'calls that placed a page', 1, movers.filter((m) => m.value === P).length),
         outcome: () => answers(world),
@@ -46,11 +56,7 @@ export const REMAP: readonly Litmus[] = [
     world: {},
     build(world) {
       const { src, dst } = sourceAndDestination(world)
-      const mover = world.actor('mover', 0, function* (k) {
-        yield* remap(world, dst, src)(k)
-        yield* world.process.writePage(k, src, contentOf(2))
-        return yield* loadWord(k, world.process, dst)
-      })
+      const mover = world.actor('mover', 0, (k) => remapAndStoreBehind(k, world, dst, src))
       return {
         judge: () => expectEqual('I-LIN', 'the moved page', 100, mover.value),
         outcome: () => answers(world),
@@ -72,13 +78,8 @@ export const REMAP: readonly Litmus[] = [
     build(world) {
       const { src, dst } = sourceAndDestination(world)
       world.store(src, 1, 1)
-      const { process } = world
-      const mover = world.actor('mover', 0, function* (k) {
-        yield* remap(world, dst, src)(k)
-        const placed = yield* loadWord(k, process, dst)
-        return (yield* loadWord(k, process, dst)) === placed
-      })
-      world.actor('loader', 1, (k) => storeOrSignal(k, process, src, 2))
+      const mover = world.actor('mover', 0, (k) => remapAndLoadTwice(k, world, dst, src))
+      world.actor('loader', 1, (k) => storeOrSignal(k, world.process, src, 2))
       return {
         judge: () => expectEqual('I-LIN', 'two loads of the moved page agree', true, mover.value),
         outcome: () => `${answers(world)} dst=${world.word(dst)}`,
@@ -99,11 +100,7 @@ export const REMAP: readonly Litmus[] = [
     world: {},
     build(world) {
       const { src, dst } = sourceAndDestination(world, 1, 'src')
-      world.actor('mover', 0, function* (k) {
-        const moved = yield* remap(world, dst, src)(k)
-        if (moved === P) yield* world.process.writePage(k, dst, contentOf(2))
-        return moved
-      })
+      world.actor('mover', 0, (k) => remapAndStore(k, world, dst, src))
       const forker = world.actor('forker', 1, (k) => forkChild(k, world))
       return {
         judge: () =>
@@ -130,8 +127,8 @@ export const REMAP: readonly Litmus[] = [
       const b = world.map(2, RW, world.process, 512)
       world.store(a, 1)
       world.store(b + 1, 2)
-      world.actor('there', 0, remap(world, b, a))
-      world.actor('back', 1, remap(world, a + 1, b + 1))
+      world.actor('there', 0, (k) => remap(k, world, b, a))
+      world.actor('back', 1, (k) => remap(k, world, a + 1, b + 1))
       return {
         judge: () => expectEqual('I-ERR', 'moves that went', 2, world.actors.filter((m) => m.value === P).length),
         outcome: () => answers(world),

@@ -4,10 +4,11 @@
  * The walker is reclaim's question whether a page was used: it has a reference on the page and not its lock.
  * Source: Andrea Arcangeli, "rmap preparation for remap_anon_pages", 6 May 2013; UFFDIO_MOVE, 6.8.
  */
+import type { Proc } from '../../engine/op.ts'
+import type { Thread } from '../../hw/cpu.ts'
 import { munmap } from '../../mm/mmap.ts'
-import { remapAnonPages } from '../../mm/remap_anon_pages.ts'
 import { answers, expectEqual, type Litmus, type Scene } from '../litmus.ts'
-import { countMappings, sourceAndDestination } from '../scenes.ts'
+import { countMappings, remap, sourceAndDestination } from '../scenes.ts'
 import { type Actor, at, P, type World } from '../world.ts'
 
 /** A walk while the page is moved, and its old area perhaps unmapped. The page is mapped once at any time. */
@@ -15,12 +16,14 @@ function walkDuringMove(world: World, unmaps: boolean): { walker: Actor<number>;
   const { src, dst } = sourceAndDestination(world)
   const pfn = world.frame(src)
   const walker = world.actor('walker', 1, (k) => countMappings(k, world.kernel, pfn))
-  world.actor('mover', 0, function* (k) {
-    const moved = yield* remapAnonPages(k, world.mm, at(dst), at(src), P, 0)
-    if (unmaps) yield* munmap(k, world.mm, at(src), P)
-    return moved
-  })
+  world.actor('mover', 0, (k) => (unmaps ? remapAndUnmap(k, world, dst, src) : remap(k, world, dst, src)))
   return { walker, scene: { outcome: () => answers(world) } }
+}
+
+function* remapAndUnmap(k: Thread, world: World, dst: number, src: number): Proc<number> {
+  const moved = yield* remap(k, world, dst, src)
+  yield* munmap(k, world.mm, at(src), P)
+  return moved
 }
 
 /** The same, and the walk must find that mapping. */

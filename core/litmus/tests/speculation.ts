@@ -2,8 +2,10 @@
  * Litmus tests of page faults without mmap_lock: what a speculation looks at, when it looks again, and what it must not decide.
  * Source: Peter Zijlstra, RFC of 20 Oct 2014; Laurent Dufour, "Speculative page faults" v12, 16 Apr 2019.
  */
+import type { Proc } from '../../engine/op.ts'
+import type { Thread } from '../../hw/cpu.ts'
 import { ZERO_PFN } from '../../hw/phys_mem.ts'
-import { sys } from '../../machine/syscall.ts'
+import { sys, type Userfaultfd } from '../../machine/syscall.ts'
 import { findVmaSrcu } from '../../mm/find_vma.ts'
 import { mmapAnonymous, munmap } from '../../mm/mmap.ts'
 import { mprotect, PROT_READ, PROT_WRITE } from '../../mm/mprotect.ts'
@@ -13,10 +15,37 @@ import { VM_DONTCOPY } from '../../mm/vma.ts'
 import { answers, expectEqual, type Litmus } from '../litmus.ts'
 import { contentOf, emptied, forkChild, toucher } from '../scenes.ts'
 import { MISSING, openUffd } from '../uffd_scenes.ts'
-import { at, P, RW } from '../world.ts'
+import { at, P, RW, type World } from '../world.ts'
 
 const V12 = { faultPath: 'speculative' } as const
 const RFC = { faultPath: 'speculative-2014' } as const
+
+function* protectAndAllow(k: Thread, { mm }: World, page: number): Proc<number> {
+  const first = yield* mprotect(k, mm, at(page), P, PROT_READ)
+  return first === 0 ? yield* mprotect(k, mm, at(page), P, PROT_READ | PROT_WRITE) : first
+}
+
+/** First page of the area that a look-up without mmap_lock finds. */
+function* lookUp(k: Thread, { mm, kernel }: World, page: number): Proc<number | undefined> {
+  const index = kernel.vmaSrcu.readLock(k)
+  const vma = yield* findVmaSrcu(k, mm, page)
+  kernel.vmaSrcu.readUnlock(k, index)
+  return vma?.start
+}
+
+/** A manager that notes whether the page was missing when its registration returned, and then places it. */
+function* registerAndPlace(
+  k: Thread,
+  world: World,
+  manager: { sawMissing: boolean },
+  uffd: Userfaultfd,
+  dst: number,
+  src: number,
+): Proc<number> {
+  yield* sys.uffdioRegister(k, uffd, at(dst), P, MISSING)
+  manager.sawMissing = world.frame(dst) < 0
+  return (yield* sys.uffdioCopy(k, world.process, uffd, at(dst), at(src), P, 0)).ret
+}
 
 export const SPECULATION: readonly Litmus[] = [
   {
@@ -141,10 +170,7 @@ export const SPECULATION: readonly Litmus[] = [
     build(world) {
       const a = emptied(world, 2)
       const touch = toucher(world, a + 1)
-      world.actor('protector', 1, function* (k) {
-        const first = yield* mprotect(k, world.mm, at(a), P, PROT_READ)
-        return first === 0 ? yield* mprotect(k, world.mm, at(a), P, PROT_READ | PROT_WRITE) : first
-      })
+      world.actor('protector', 1, (k) => protectAndAllow(k, world, a))
       return {
         judge: () => expectEqual('I-ERR', 'the store to a page that was always writable', 'ok', touch.value),
         outcome: () => answers(world),
@@ -201,13 +227,7 @@ export const SPECULATION: readonly Litmus[] = [
     build(world) {
       const a = world.map(1)
       const b = world.map(1, RW | VM_DONTCOPY)
-      const looker = world.actor('looker', 0, function* (k) {
-        const { vmaSrcu } = world.kernel
-        const index = vmaSrcu.readLock(k)
-        const vma = yield* findVmaSrcu(k, world.mm, b)
-        vmaSrcu.readUnlock(k, index)
-        return vma?.start
-      })
+      const looker = world.actor('looker', 0, (k) => lookUp(k, world, b))
       world.actor('mapper', 1, (k) => mmapAnonymous(k, world.mm, P))
       return {
         judge: () => expectEqual('I-ERR', `the area found at page ${b}`, b, looker.value),
@@ -265,14 +285,10 @@ export const SPECULATION: readonly Litmus[] = [
       const src = world.map(1, RW | VM_DONTCOPY)
       world.store(src, 100)
       const uffd = openUffd(world)
-      let missing = false
+      const manager = { sawMissing: false }
       world.actor('toucher', 0, (k) => handlePageFault(k, world.mm, a, false))
-      world.actor('manager', 1, function* (k) {
-        yield* sys.uffdioRegister(k, uffd, at(a), P, MISSING)
-        missing = world.frame(a) < 0
-        return (yield* sys.uffdioCopy(k, world.process, uffd, at(a), at(src), P, 0)).ret
-      })
-      const isZeros = () => missing && world.frame(a) === ZERO_PFN
+      world.actor('manager', 1, (k) => registerAndPlace(k, world, manager, uffd, a, src))
+      const isZeros = () => manager.sawMissing && world.frame(a) === ZERO_PFN
       const message = `page ${a} was missing when UFFDIO_REGISTER returned, and is zeros now`
       return { watch: () => (isZeros() ? { invariant: 'I-ZERO', message } : null), outcome: () => answers(world) }
     },

@@ -2,14 +2,32 @@
  * Litmus tests of pages on their way to swap and back, and of what moves, copies or merges them meanwhile.
  * Source: mm/memory.c, mm/rmap.c, mm/ksm.c, mm/migrate.c.
  */
+import type { Proc } from '../../engine/op.ts'
+import type { Thread } from '../../hw/cpu.ts'
+import type { Process } from '../../machine/process.ts'
 import { ksmMerge } from '../../mm/ksm.ts'
 import { migratePage } from '../../mm/migrate.ts'
 import { munmap } from '../../mm/mmap.ts'
 import { pinUserPage, unpin } from '../../mm/pin.ts'
-import { remapAnonPages } from '../../mm/remap_anon_pages.ts'
 import { answers, expectEqual, type Litmus } from '../litmus.ts'
-import { contentOf, evict, loadWord, readFrame, sourceAndDestination, storeOrSignal, writeFrame } from '../scenes.ts'
-import { at, P } from '../world.ts'
+import { evict, loadWord, readFrame, remapAndStore, sourceAndDestination, storeOrSignal, writeFrame } from '../scenes.ts'
+import { at, P, type World } from '../world.ts'
+
+/** A device that writes 2 to the page while it has it pinned. */
+function* writePinned(k: Thread, { mm, kernel }: World, page: number): Proc<void> {
+  const pinned = yield* pinUserPage(k, mm, page, true)
+  yield* writeFrame(k, kernel, pinned, 2)
+  unpin(kernel, pinned)
+}
+
+/** Reads a page through the reference that was taken before it was unmapped. */
+function* readUnmapped(k: Thread, { mm, machine: { kernel } }: Process, page: number): Proc<number> {
+  const pinned = yield* pinUserPage(k, mm, page, false)
+  yield* munmap(k, mm, at(page), P)
+  const word = yield* readFrame(k, kernel, pinned)
+  unpin(kernel, pinned)
+  return word
+}
 
 export const SWAP: readonly Litmus[] = [
   {
@@ -73,17 +91,13 @@ export const SWAP: readonly Litmus[] = [
       mover: remap dst <- src; if it went, store dst = 2`,
     world: {},
     build(world) {
-      const { kernel, process } = world
+      const { kernel } = world
       const { src, dst } = sourceAndDestination(world)
       const stranger = world.newProcess()
       const its = world.map(1, undefined, stranger)
       world.store(its, 100, 0, stranger)
       world.actor('ksmd', 0, (k) => ksmMerge(k, kernel, { mm: world.mm, page: src }, { mm: stranger.mm, page: its }))
-      world.actor('mover', 1, function* (k) {
-        const moved = yield* remapAnonPages(k, world.mm, at(dst), at(src), P, 0)
-        if (moved === P) yield* process.writePage(k, dst, contentOf(2))
-        return moved
-      })
+      world.actor('mover', 1, (k) => remapAndStore(k, world, dst, src))
       return {
         judge: () => expectEqual('I-LIN', "the stranger's page", 100, world.word(its, stranger.mm)),
         outcome: () => answers(world),
@@ -138,11 +152,7 @@ export const SWAP: readonly Litmus[] = [
       const pfn = world.frame(a)
       kernel.pages.get(pfn)
       const migration = world.actor('migration', 0, (k) => migratePage(k, kernel, pfn))
-      world.actor('device', 1, function* (k) {
-        const pinned = yield* pinUserPage(k, world.mm, a, true)
-        yield* writeFrame(k, kernel, pinned, 2)
-        unpin(kernel, pinned)
-      })
+      world.actor('device', 1, (k) => writePinned(k, world, a))
       return {
         judge: () => expectEqual('I-LIN', 'the page', 2, world.word(a)),
         outcome: () => `migrated=${Number(migration.value) > 0}`,
@@ -174,23 +184,11 @@ export const SWAP: readonly Litmus[] = [
       ],
     },
     build(world) {
-      const { kernel, process } = world
       const a = world.map(1)
       world.store(a, 1)
       const child = world.fork()
-      const reader = world.actor(
-        'child',
-        1,
-        function* (k) {
-          const pinned = yield* pinUserPage(k, child.mm, a, false)
-          yield* munmap(k, child.mm, at(a), P)
-          const word = yield* readFrame(k, kernel, pinned)
-          unpin(kernel, pinned)
-          return word
-        },
-        child,
-      )
-      world.actor('parent', 0, (k) => storeOrSignal(k, process, a, 2))
+      const reader = world.actor('child', 1, (k) => readUnmapped(k, child, a), child)
+      world.actor('parent', 0, (k) => storeOrSignal(k, world.process, a, 2))
       return {
         judge: () => expectEqual('I-LIN', 'what the child reads', 1, reader.value),
         outcome: () => answers(world),

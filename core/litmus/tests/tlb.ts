@@ -2,12 +2,19 @@
  * Litmus tests of when TLBs are flushed: before a page that can still be reached through them is given away, written out or
  * copied. Source: mm/mremap.c, mm/memory.c, mm/rmap.c.
  */
+import type { Proc } from '../../engine/op.ts'
+import type { Thread } from '../../hw/cpu.ts'
 import { MADV_DONTNEED, madvise } from '../../mm/madvise.ts'
 import { migratePage } from '../../mm/migrate.ts'
 import { MREMAP_FIXED, MREMAP_MAYMOVE, mremap } from '../../mm/mremap.ts'
 import { answers, expectEqual, type Litmus } from '../litmus.ts'
 import { contentOf, evict, storeOrSignal } from '../scenes.ts'
-import { at, P } from '../world.ts'
+import { at, P, type World } from '../world.ts'
+
+/** Answers whether the page went to `to`. */
+function* moveWithMremap(k: Thread, { mm }: World, old: number, to: number): Proc<boolean> {
+  return (yield* mremap(k, mm, at(old), P, P, MREMAP_MAYMOVE | MREMAP_FIXED, at(to))) === at(to)
+}
 
 export const TLB: readonly Litmus[] = [
   {
@@ -39,14 +46,12 @@ export const TLB: readonly Litmus[] = [
       ],
     },
     build(world) {
-      const { kernel, mm, process } = world
+      const { kernel, process } = world
       const old = world.map(1)
       const to = old + 8
       world.store(old, 1, 1)
       const pfn = world.frame(old)
-      world.actor('mover', 0, function* (k) {
-        return (yield* mremap(k, mm, at(old), P, P, MREMAP_MAYMOVE | MREMAP_FIXED, at(to))) === at(to)
-      })
+      world.actor('mover', 0, (k) => moveWithMremap(k, world, old, to))
       world.actor('reclaim', 0, (k) => evict(k, kernel, pfn))
       const writer = world.actor('writer', 1, (k) => storeOrSignal(k, process, old, 2))
       return {

@@ -2,15 +2,53 @@
  * Litmus tests of sleeping on a missing page and being woken: no order of the two loses the wake-up.
  * Source: fs/userfaultfd.c.
  */
-import { sys, UFFD_MSG_BYTES, UFFDIO_WRITEPROTECT_MODE_WP } from '../../machine/syscall.ts'
+import type { Proc } from '../../engine/op.ts'
+import type { Thread } from '../../hw/cpu.ts'
+import { sys, UFFD_MSG_BYTES, UFFDIO_WRITEPROTECT_MODE_WP, type Userfaultfd } from '../../machine/syscall.ts'
 import { migratePage } from '../../mm/migrate.ts'
 import { expectEqual, type Litmus } from '../litmus.ts'
 import { loadWord } from '../scenes.ts'
 import { isPresent, MISSING, openUffd, register, WP, watched } from '../uffd_scenes.ts'
-import { at, P } from '../world.ts'
+import { at, P, type World } from '../world.ts'
 
 const MISSING_PAGE = `
       dst -> none, registered     src -> page 100`
+
+function* placeAndMigrate(k: Thread, world: World, uffd: Userfaultfd, dst: number, src: number): Proc<number> {
+  const { kernel } = world
+  yield* sys.uffdioCopy(k, world.process, uffd, at(dst), at(src), P, 0)
+  const pfn = world.frame(dst)
+  // Whoever migrates a page has taken it off its list first, with a reference.
+  kernel.pages.get(pfn)
+  return yield* migratePage(k, kernel, pfn)
+}
+
+/** Registers a page and its neighbour, and places the page if pagemap says that it is missing. */
+function* registerAndPlaceMissing(
+  k: Thread,
+  world: World,
+  uffd: Userfaultfd,
+  page: number,
+  src: number,
+): Proc<number | 'there before'> {
+  yield* sys.uffdioRegister(k, uffd, at(page), 2 * P, MISSING)
+  if (yield* isPresent(k, world, page)) return 'there before'
+  return (yield* sys.uffdioCopy(k, world.process, uffd, at(page), at(src), P, 0)).ret
+}
+
+function* readAndPlace(k: Thread, world: World, uffd: Userfaultfd, dst: number, src: number): Proc<void> {
+  yield* sys.uffdRead(k, uffd, UFFD_MSG_BYTES)
+  yield* sys.uffdioCopy(k, world.process, uffd, at(dst), at(src), P, 0)
+}
+
+/** What two loads of a protected page found. */
+function* protectAndLoadTwice(k: Thread, world: World, uffd: Userfaultfd, page: number): Proc<string> {
+  yield* sys.uffdioWriteprotect(k, uffd, at(page), P, UFFDIO_WRITEPROTECT_MODE_WP)
+  const first = yield* loadWord(k, world.process, page)
+  const second = yield* loadWord(k, world.process, page)
+  yield* sys.uffdioWriteprotect(k, uffd, at(page), P, 0)
+  return `${first} ${second}`
+}
 
 export const USERFAULT: readonly Litmus[] = [
   {
@@ -60,15 +98,8 @@ export const USERFAULT: readonly Litmus[] = [
     world: {},
     build(world) {
       const { uffd, src, dst } = watched(world)
-      const { kernel } = world
       const toucher = world.actor('toucher', 0, (k) => sys.load(k, world.process, at(dst)))
-      world.actor('placer', 1, function* (k) {
-        yield* sys.uffdioCopy(k, world.process, uffd, at(dst), at(src), P, 0)
-        const pfn = world.frame(dst)
-        // Whoever migrates a page has taken it off its list first, with a reference.
-        kernel.pages.get(pfn)
-        return yield* migratePage(k, kernel, pfn)
-      })
+      world.actor('placer', 1, (k) => placeAndMigrate(k, world, uffd, dst, src))
       return {
         judge: () => expectEqual('I-LIN', 'what the toucher loads', 100, toucher.value?.value),
         outcome: () => `toucher=${toucher.value?.value}`,
@@ -94,11 +125,7 @@ export const USERFAULT: readonly Litmus[] = [
       world.store(src, 100)
       const uffd = openUffd(world)
       const toucher = world.actor('toucher', 0, (k) => sys.load(k, world.process, at(page)))
-      const manager = world.actor('manager', 1, function* (k) {
-        yield* sys.uffdioRegister(k, uffd, at(page), 2 * P, MISSING)
-        if (yield* isPresent(k, world, page)) return 'there before'
-        return (yield* sys.uffdioCopy(k, world.process, uffd, at(page), at(src), P, 0)).ret
-      })
+      const manager = world.actor('manager', 1, (k) => registerAndPlaceMissing(k, world, uffd, page, src))
       return {
         judge: () =>
           manager.value === 'there before' ? null : expectEqual('I-ZERO', 'UFFDIO_COPY to a missing page', 0, manager.value),
@@ -123,10 +150,7 @@ export const USERFAULT: readonly Litmus[] = [
       const uffd = openUffd(world, 0, 0)
       register(world, uffd, dst)
       const toucher = world.actor('toucher', 0, (k) => sys.load(k, world.process, at(dst)))
-      world.actor('manager', 1, function* (k) {
-        yield* sys.uffdRead(k, uffd, UFFD_MSG_BYTES)
-        yield* sys.uffdioCopy(k, world.process, uffd, at(dst), at(src), P, 0)
-      })
+      world.actor('manager', 1, (k) => readAndPlace(k, world, uffd, dst, src))
       return {
         judge: () => expectEqual('I-LIN', 'what the toucher loads', 100, toucher.value?.value),
         outcome: () => `toucher=${toucher.value?.value}`,
@@ -199,13 +223,7 @@ export const USERFAULT: readonly Litmus[] = [
       const uffd = openUffd(world)
       register(world, uffd, page, 1, WP)
       world.actor('writer', 0, (k) => sys.store(k, world.process, at(page), 200))
-      const saver = world.actor('saver', 1, function* (k) {
-        yield* sys.uffdioWriteprotect(k, uffd, at(page), P, UFFDIO_WRITEPROTECT_MODE_WP)
-        const first = yield* loadWord(k, world.process, page)
-        const second = yield* loadWord(k, world.process, page)
-        yield* sys.uffdioWriteprotect(k, uffd, at(page), P, 0)
-        return `${first} ${second}`
-      })
+      const saver = world.actor('saver', 1, (k) => protectAndLoadTwice(k, world, uffd, page))
       return {
         judge: () => {
           const [first, second] = (saver.value ?? '').split(' ')

@@ -2,6 +2,8 @@
  * Litmus tests of layout events: what a manager may conclude from having read that memory moved, went or was copied.
  * Source: fs/userfaultfd.c.
  */
+import type { Proc } from '../../engine/op.ts'
+import type { Thread } from '../../hw/cpu.ts'
 import {
   ERRNO,
   MREMAP_FIXED,
@@ -11,12 +13,57 @@ import {
   UFFD_EVENT_PAGEFAULT,
   UFFD_EVENT_REMOVE,
   UFFD_FEATURE,
+  type UffdMessage,
+  type Userfaultfd,
 } from '../../machine/syscall.ts'
 import { MADV_DONTNEED } from '../../mm/madvise.ts'
 import { answers, expectEqual, type Litmus } from '../litmus.ts'
 import { forkChild } from '../scenes.ts'
 import { openUffd, register, serve, settle, watched } from '../uffd_scenes.ts'
-import { at, P } from '../world.ts'
+import { type Actor, at, P, type World } from '../world.ts'
+
+/** A manager that places a page, and then reads what there is to read until `client` is done. */
+function* copyAndServe(k: Thread, world: World, uffd: Userfaultfd, dst: number, src: number, client: Actor): Proc<number> {
+  const { ret } = yield* sys.uffdioCopy(k, world.process, uffd, at(dst), at(src), P, 0)
+  yield* serve(k, uffd, [client])
+  return ret
+}
+
+function* dropAndLoad(k: Thread, world: World, page: number): Proc<number> {
+  yield* sys.madvise(k, world.process, at(page), P, MADV_DONTNEED)
+  return (yield* sys.load(k, world.process, at(page))).value
+}
+
+/** Zeros in place of a page that was removed; `placed` keeps what the kernel said of them. */
+function* placeZeros(
+  k: Thread,
+  world: World,
+  message: UffdMessage,
+  uffd: Userfaultfd,
+  page: number,
+  placed: { answer: number },
+): Proc<void> {
+  if (message.event === UFFD_EVENT_REMOVE) {
+    while (placed.answer === ERRNO.EAGAIN) {
+      placed.answer = (yield* sys.uffdioZeropage(k, uffd, at(page), P, 0)).ret
+      if (placed.answer === ERRNO.EAGAIN) yield* settle(k, uffd)
+    }
+  }
+  // One that trusts its map knows this page to be zero and in its place: EEXIST said so.
+  const trusts = !world.kernel.has('user-resolve-on-fault')
+  if (message.event === UFFD_EVENT_PAGEFAULT && !trusts) yield* sys.uffdioZeropage(k, uffd, at(page), P, 0)
+}
+
+/** A guest that forks, and goes on as its child. */
+function* forkAndLoad(k: Thread, world: World, page: number): Proc<number> {
+  const child = yield* forkChild(k, world)
+  child.adopt(k)
+  return (yield* sys.load(k, child, at(page))).value
+}
+
+function* placeInChild(k: Thread, world: World, message: UffdMessage, dst: number, src: number): Proc<void> {
+  if (message.event === UFFD_EVENT_FORK) yield* sys.uffdioCopy(k, world.process, message.ufd, at(dst), at(src), P, 0)
+}
 
 export const USERFAULT_EVENTS: readonly Litmus[] = [
   {
@@ -47,11 +94,7 @@ export const USERFAULT_EVENTS: readonly Litmus[] = [
       for (const page of [dst, other]) register(world, uffd, page)
       const flags = MREMAP_MAYMOVE | MREMAP_FIXED
       const mutator = world.actor('mutator', 0, (k) => sys.mremap(k, world.process, at(other), P, P, flags, at(dst)))
-      const manager = world.actor('manager', 1, function* (k) {
-        const { ret } = yield* sys.uffdioCopy(k, world.process, uffd, at(dst), at(src), P, 0)
-        yield* serve(k, uffd, [mutator])
-        return ret
-      })
+      const manager = world.actor('manager', 1, (k) => copyAndServe(k, world, uffd, dst, src, mutator))
       return {
         judge: () => expectEqual('I-DATA', 'the frame where another object is now', -1, world.frame(dst)),
         outcome: () => `manager=${manager.value}`,
@@ -75,27 +118,12 @@ export const USERFAULT_EVENTS: readonly Litmus[] = [
       world.store(page, 100)
       const uffd = openUffd(world, UFFD_FEATURE.EVENT_REMOVE)
       register(world, uffd, page)
-      const trusts = !world.kernel.has('user-resolve-on-fault')
-      let answer: number = ERRNO.EAGAIN
-      const guest = world.actor('guest', 0, function* (k) {
-        yield* sys.madvise(k, world.process, at(page), P, MADV_DONTNEED)
-        return (yield* sys.load(k, world.process, at(page))).value
-      })
-      world.actor('manager', 1, (k) =>
-        serve(k, uffd, [guest], function* (message) {
-          if (message.event === UFFD_EVENT_REMOVE) {
-            while (answer === ERRNO.EAGAIN) {
-              answer = (yield* sys.uffdioZeropage(k, uffd, at(page), P, 0)).ret
-              if (answer === ERRNO.EAGAIN) yield* settle(k, uffd)
-            }
-          }
-          // One that trusts its map knows this page to be zero and in its place: EEXIST said so.
-          if (message.event === UFFD_EVENT_PAGEFAULT && !trusts) yield* sys.uffdioZeropage(k, uffd, at(page), P, 0)
-        }),
-      )
+      const placed = { answer: ERRNO.EAGAIN as number }
+      const guest = world.actor('guest', 0, (k) => dropAndLoad(k, world, page))
+      world.actor('manager', 1, (k) => serve(k, uffd, [guest], (message) => placeZeros(k, world, message, uffd, page, placed)))
       return {
         judge: () => expectEqual('I-LIN', 'what the guest loads', 0, guest.value),
-        outcome: () => `zeropage=${answer}`,
+        outcome: () => `zeropage=${placed.answer}`,
       }
     },
   },
@@ -124,11 +152,7 @@ export const USERFAULT_EVENTS: readonly Litmus[] = [
       const uffd = openUffd(world, UFFD_FEATURE.EVENT_REMOVE)
       register(world, uffd, page)
       const remover = world.actor('remover', 0, (k) => sys.madvise(k, world.process, at(page), P, MADV_DONTNEED))
-      world.actor('manager', 1, (k) =>
-        serve(k, uffd, [remover], function* () {
-          yield* sys.munmap(k, world.process, at(page), P)
-        }),
-      )
+      world.actor('manager', 1, (k) => serve(k, uffd, [remover], () => sys.munmap(k, world.process, at(page), P)))
       return { outcome: () => answers(world) }
     },
   },
@@ -153,11 +177,7 @@ export const USERFAULT_EVENTS: readonly Litmus[] = [
     build(world) {
       const { uffd, src, dst } = watched(world, 1, UFFD_FEATURE.EVENT_REMOVE)
       const guest = world.actor('guest', 0, (k) => sys.madvise(k, world.process, at(dst), P, MADV_DONTNEED))
-      const manager = world.actor('manager', 1, function* (k) {
-        const { ret } = yield* sys.uffdioCopy(k, world.process, uffd, at(dst), at(src), P, 0)
-        yield* serve(k, uffd, [guest])
-        return ret
-      })
+      const manager = world.actor('manager', 1, (k) => copyAndServe(k, world, uffd, dst, src, guest))
       return {
         // The manager copied before it read of the removal: the page must be gone.
         judge: () => expectEqual('I-LIN', 'the frame of the page that was dropped', -1, world.frame(dst)),
@@ -186,11 +206,7 @@ export const USERFAULT_EVENTS: readonly Litmus[] = [
     world: {},
     build(world) {
       const { uffd, dst } = watched(world, 1, UFFD_FEATURE.EVENT_FORK)
-      const guest = world.actor('guest', 0, function* (k) {
-        const child = yield* forkChild(k, world)
-        child.adopt(k)
-        return (yield* sys.load(k, child, at(dst))).value
-      })
+      const guest = world.actor('guest', 0, (k) => forkAndLoad(k, world, dst))
       world.actor('manager', 1, (k) => sys.close(k, uffd))
       return {
         judge: () => expectEqual('I-LIN', 'what the child loads', 0, guest.value),
@@ -211,17 +227,8 @@ export const USERFAULT_EVENTS: readonly Litmus[] = [
     world: {},
     build(world) {
       const { uffd, src, dst } = watched(world, 1, world.kernel.has('user-fork-event') ? UFFD_FEATURE.EVENT_FORK : 0)
-      const guest = world.actor('guest', 0, function* (k) {
-        const child = yield* forkChild(k, world)
-        child.adopt(k)
-        return (yield* sys.load(k, child, at(dst))).value
-      })
-      world.actor('manager', 1, (k) =>
-        serve(k, uffd, [guest], function* (message) {
-          if (message.event !== UFFD_EVENT_FORK) return
-          yield* sys.uffdioCopy(k, world.process, message.ufd, at(dst), at(src), P, 0)
-        }),
-      )
+      const guest = world.actor('guest', 0, (k) => forkAndLoad(k, world, dst))
+      world.actor('manager', 1, (k) => serve(k, uffd, [guest], (message) => placeInChild(k, world, message, dst, src)))
       return {
         judge: () => expectEqual('I-ZERO', 'what the child loads', 100, guest.value),
         outcome: () => `guest=${guest.value}`,

@@ -4,10 +4,24 @@
  * In each the kernel does what it always does; the protection is a rule of user code, and the scene shows what it is for.
  * Source: fs/userfaultfd.c; the behaviours were seen on Linux 6.18.
  */
-import { ERRNO, sys, UFFD_FEATURE, USERFAULTFD_PROTOCOL, Userfaultfd2014 } from '../../machine/syscall.ts'
+import type { Proc } from '../../engine/op.ts'
+import type { Thread } from '../../hw/cpu.ts'
+import { ERRNO, sys, UFFD_FEATURE, USERFAULTFD_PROTOCOL, type Userfaultfd, Userfaultfd2014 } from '../../machine/syscall.ts'
 import { expectEqual, type Litmus } from '../litmus.ts'
 import { openUffd, register, WP, watched } from '../uffd_scenes.ts'
-import { at, P } from '../world.ts'
+import { at, P, type World } from '../world.ts'
+
+function* unregisterAndWake(k: Thread, world: World, uffd: Userfaultfd, page: number): Proc<void> {
+  yield* sys.uffdioUnregister(k, uffd, at(page), P)
+  if (world.kernel.has('user-wake-after-unregister')) yield* sys.uffdioWake(k, uffd, at(page), P)
+}
+
+/** A manager that dies, and its successor. */
+function* dieAndPlace(k: Thread, world: World, uffd: Userfaultfd, dst: number, src: number): Proc<void> {
+  // The kernel lets go with the last descriptor only.
+  if (!world.kernel.has('user-second-holder')) yield* sys.close(k, uffd)
+  yield* sys.uffdioCopy(k, world.process, uffd, at(dst), at(src), P, 0)
+}
 
 export const USERFAULT_USE: readonly Litmus[] = [
   {
@@ -33,10 +47,7 @@ export const USERFAULT_USE: readonly Litmus[] = [
       register(world, uffd, page, 1, WP)
       world.call((k) => sys.uffdioWriteprotect(k, uffd, at(page), P, 1))
       world.actor('writer', 0, (k) => sys.store(k, world.process, at(page), 200))
-      world.actor('manager', 1, function* (k) {
-        yield* sys.uffdioUnregister(k, uffd, at(page), P)
-        if (world.kernel.has('user-wake-after-unregister')) yield* sys.uffdioWake(k, uffd, at(page), P)
-      })
+      world.actor('manager', 1, (k) => unregisterAndWake(k, world, uffd, page))
       return {
         judge: () => expectEqual('I-LIN', 'the page', 200, world.word(page)),
         outcome: () => `page=${world.word(page)}`,
@@ -57,11 +68,7 @@ export const USERFAULT_USE: readonly Litmus[] = [
     build(world) {
       const { uffd, src, dst } = watched(world)
       const guest = world.actor('guest', 0, (k) => sys.load(k, world.process, at(dst)))
-      world.actor('manager', 1, function* (k) {
-        // The kernel lets go with the last descriptor only.
-        if (!world.kernel.has('user-second-holder')) yield* sys.close(k, uffd)
-        yield* sys.uffdioCopy(k, world.process, uffd, at(dst), at(src), P, 0)
-      })
+      world.actor('manager', 1, (k) => dieAndPlace(k, world, uffd, dst, src))
       return {
         judge: () => expectEqual('I-ZERO', 'what the guest loads', 100, guest.value?.value),
         outcome: () => `guest=${guest.value?.value}`,

@@ -3,6 +3,8 @@
  * begin where they must not.
  * Source: Peter Zijlstra, "VMA sequence count" and "SRCU free VMAs", RFC of 20 Oct 2014; Laurent Dufour, v12, 16 Apr 2019.
  */
+import type { Proc } from '../../engine/op.ts'
+import type { Thread } from '../../hw/cpu.ts'
 import { MPOL_BIND, mbind } from '../../mm/mempolicy.ts'
 import { munmap } from '../../mm/mmap.ts'
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, MAP_SHARED, mmap } from '../../mm/mmap_call.ts'
@@ -38,6 +40,16 @@ const anonymousAt = (page: number) => ({
   file: null,
   offset: 0,
 })
+
+function* unmapAndUnmount(k: Thread, world: World, page: number, inode: ShmemInode): Proc<number> {
+  yield* munmap(k, world.mm, at(page), P)
+  return yield* unmount(k, world.kernel, [inode])
+}
+
+function* touchTwice(k: Thread, { mm }: World, page: number): Proc<string> {
+  const first = yield* handlePageFault(k, mm, page, true)
+  return `${first},${yield* handlePageFault(k, mm, page, true)}`
+}
 
 export const VMA_LIFETIME: readonly Litmus[] = [
   {
@@ -91,10 +103,7 @@ export const VMA_LIFETIME: readonly Litmus[] = [
       const f = emptied(world, 1) + 1
       const inode = fileMapped(world, f)
       world.actor('toucher', 0, (k) => handlePageFault(k, world.mm, f, false))
-      const unmapper = world.actor('unmapper', 1, function* (k) {
-        yield* munmap(k, world.mm, at(f), P)
-        return yield* unmount(k, world.kernel, [inode])
-      })
+      const unmapper = world.actor('unmapper', 1, (k) => unmapAndUnmount(k, world, f, inode))
       return {
         judge: () => expectEqual('I-ERR', 'umount when nothing is mapped any longer', 0, unmapper.value),
         outcome: () => answers(world),
@@ -133,10 +142,7 @@ export const VMA_LIFETIME: readonly Litmus[] = [
     world: RFC,
     build(world) {
       const a = emptied(world, 1, true)
-      world.actor('toucher', 0, function* (k) {
-        const first = yield* handlePageFault(k, world.mm, a, true)
-        return `${first},${yield* handlePageFault(k, world.mm, a, true)}`
-      })
+      world.actor('toucher', 0, (k) => touchTwice(k, world, a))
       world.actor('unmapper', 1, (k) => munmap(k, world.mm, at(a), P))
       return { outcome: () => answers(world) }
     },
