@@ -10,6 +10,8 @@
  *
  * The host calls `advance` until 'done'. Nothing here knows of host time. Pairs with drive.ts, the host's loop.
  */
+
+import { InvariantError } from '../base/assert.ts'
 import { Prng } from '../base/prng.ts'
 import { ConsistencyCheck } from '../checkers/consistency.ts'
 import { BLOCK, type Proc, SLEEP } from '../engine/op.ts'
@@ -175,7 +177,7 @@ export class MigrationRun {
   /** Runs at most `turns` turns of tasks; 'input': feed the next block of the trace. */
   advance(turns: number): RunState {
     if (this.finished) return 'done'
-    switch (this.#timeline.run(turns)) {
+    switch (this.#run(turns)) {
       case 'running':
         return 'running'
       case 'input':
@@ -188,6 +190,26 @@ export class MigrationRun {
         }
         this.finished = true
         return 'done'
+    }
+  }
+
+  /** A kernel that lacks a protection may stumble over what it broke: that ends the run, and is its verdict. */
+  #run(turns: number): ReturnType<Timeline['run']> {
+    try {
+      return this.#timeline.run(turns)
+    } catch (error) {
+      if (!(error instanceof InvariantError) || this.options.without.length === 0) throw error
+      const k = this.#main
+      const what = `${error.invariant}: ${error.message}`
+      this.check.accounting(what, 'the kernel itself', k.nowNs, k.lane)
+      if (!this.state.isOver && this.state.status !== 'none') {
+        this.state.set(k, 'failed')
+        this.state.error = what
+      }
+      this.phaseNs.end = k.nowNs
+      this.#phase = 'done'
+      this.finished = true
+      return 'stopped'
     }
   }
 
