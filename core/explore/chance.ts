@@ -6,36 +6,61 @@
 import type { Task } from '../engine/task.ts'
 import { LivelockWatch } from './livelock.ts'
 import type { Program } from './program.ts'
-import { CHANCE_LIMIT, SCHEDULES_A_YIELD, type Search, type SearchOptions, STEP_LIMIT } from './search.ts'
-import { counterexampleOf, Tally } from './tally.ts'
+import { CHANCE_LIMIT, type Search, type SearchOptions, STEP_LIMIT } from './search.ts'
+import { counterexampleOf, Tally, type TallyState } from './tally.ts'
 import { Walk } from './walk.ts'
 
 /** Picks one of the ready tasks; `step` counts from 0. */
 export type Picker = (ready: readonly Task[], last: Task | null, step: number) => Task
 
-export function* searchByChance(
-  strategy: 'random' | 'pct',
-  program: Program,
-  options: SearchOptions,
-  pickerOf: (schedule: number) => Picker,
-): Search {
-  const limit = options.schedules ?? CHANCE_LIMIT
-  const steps = options.steps ?? STEP_LIMIT
-  const tally = new Tally()
-  const livelocks = new LivelockWatch(program)
-  let cut = false
-  const first = options.first ?? 0
-  for (let n = first; n < first + limit; n++) {
-    const walk = new Walk(program)
-    const ended = runBy(walk, pickerOf(n), steps)
-    tally.ran(walk)
-    const violation = ended ? walk.violation : livelocks.look(walk)
-    if (violation !== null) return tally.violation(strategy, counterexampleOf(walk, violation))
-    if (ended) tally.completed(walk)
-    else cut = true
-    if (tally.schedules % SCHEDULES_A_YIELD === 0) yield tally.progress(limit - tally.schedules)
+/** Schedule n depends on n and the seed alone, so where a search stands is little more than how many it has run. */
+export interface ChanceState {
+  readonly tally: TallyState
+  readonly cut: boolean
+  /** Cut runs that were looked at for a livelock. */
+  readonly looks: number
+}
+
+export class ChanceSearch {
+  readonly #tally: Tally
+  readonly #livelocks: LivelockWatch
+  #cut: boolean
+
+  constructor(
+    readonly strategy: 'random' | 'pct',
+    readonly program: Program,
+    readonly options: SearchOptions,
+    readonly pickerOf: (schedule: number) => Picker,
+    from: ChanceState | null,
+  ) {
+    this.#tally = new Tally(from?.tally)
+    this.#livelocks = new LivelockWatch(program, from?.looks)
+    this.#cut = from?.cut ?? false
   }
-  return tally.bounded(strategy, { schedules: limit, ...(cut && { steps }) })
+
+  /** Where the search stands, as plain data; ask at a yield. */
+  state(): ChanceState {
+    return { tally: this.#tally.state(), cut: this.#cut, looks: this.#livelocks.looks }
+  }
+
+  *search(): Search {
+    const { options, strategy } = this
+    const limit = options.schedules ?? CHANCE_LIMIT
+    const steps = options.steps ?? STEP_LIMIT
+    const first = options.first ?? 0
+    const tally = this.#tally
+    while (tally.schedules < limit) {
+      const walk = new Walk(this.program)
+      const ended = runBy(walk, this.pickerOf(first + tally.schedules), steps)
+      tally.ran(walk)
+      const violation = ended ? walk.violation : this.#livelocks.look(walk)
+      if (violation !== null) return tally.violation(strategy, counterexampleOf(walk, violation))
+      if (ended) tally.completed(walk)
+      else this.#cut = true
+      yield tally.progress(limit - tally.schedules)
+    }
+    return tally.bounded(strategy, { schedules: limit, ...(this.#cut && { steps }) })
+  }
 }
 
 /** Runs to the end, the first violation or the limit; false if it was cut there. */

@@ -19,7 +19,8 @@ import { Conflicts, type ConflictsState } from './conflicts.ts'
 import { LivelockWatch } from './livelock.ts'
 import { footprintOf, type PlainFootprint, plainFootprint } from './plain_footprint.ts'
 import type { Program, Violation } from './program.ts'
-import { SCHEDULES_A_YIELD, type Search, type SearchOptions, STEP_LIMIT } from './search.ts'
+import { refuse } from './schedulers.ts'
+import { type Search, type SearchOptions, STEP_LIMIT } from './search.ts'
 import { counterexampleOf, Tally, type TallyState } from './tally.ts'
 import type { Bound, Counterexample, Verdict } from './verdict.ts'
 import { Walk } from './walk.ts'
@@ -52,6 +53,11 @@ export interface DfsState {
   readonly taken: boolean
   /** The footprint of the step taken at each choice. */
   readonly footprints: readonly PlainFootprint[]
+  /** Cut runs that were looked at for a livelock. */
+  readonly looks: number
+  /** 4. What broke, as short as it is known, and runs that looked for shorter ones. */
+  readonly found: Counterexample | null
+  readonly shorterRuns: number
 }
 
 export function searchDfs(program: Program, options: SearchOptions = {}, from: DfsState | null = null): Search {
@@ -75,6 +81,8 @@ export class DfsSearch {
   #thinned = false
   #cut = false
   #stepLimit: number
+  #found: Counterexample | null = null
+  #shorterRuns = 0
 
   constructor(
     readonly program: Program,
@@ -84,19 +92,26 @@ export class DfsSearch {
     readonly only: string | null = null,
   ) {
     this.#stepLimit = options.steps ?? STEP_LIMIT
-    this.#livelocks = new LivelockWatch(program)
+    this.#livelocks = new LivelockWatch(program, from?.looks)
     this.#tally = new Tally(from?.tally)
     this.#conflicts = new Conflicts(from?.conflicts)
-    if (from === null) return
+    if (from !== null) this.#resume(from)
+  }
+
+  /** Takes the steps before the last choice once, which throws where they are those of another program. */
+  #resume(from: DfsState): void {
     const { names } = this.#conflicts
     this.#bound = from.bound
     this.#choices = from.choices.map((choice) => ({ ...choice }))
-    this.#footprints = from.footprints.map((plain) => footprintOf(names, plain))
+    this.#footprints.push(...from.footprints.map((plain) => footprintOf(names, plain)))
     this.#taken = from.taken
     this.#runs = from.runs
     this.#beyond = from.beyond
     this.#thinned = from.thinned
     this.#cut = from.cut
+    this.#found = from.found
+    this.#shorterRuns = from.shorterRuns
+    this.#follow(new Walk(this.program))
   }
 
   /** Where the search stands, as plain data; ask between two runs, that is at a yield. */
@@ -113,20 +128,24 @@ export class DfsSearch {
       cut: this.#cut,
       taken: this.#taken,
       footprints: this.#footprints.slice(0, this.#choices.length).map((footprint) => plainFootprint(names, footprint)),
+      looks: this.#livelocks.looks,
+      found: this.#found,
+      shorterRuns: this.#shorterRuns,
     }
   }
 
   *search(): Search {
     const most = this.options.preemptions ?? Number.POSITIVE_INFINITY
     const tally = this.#tally
+    if (this.#found !== null) return yield* this.#shorter(this.#found)
     for (;;) {
       while (this.#taken || this.#next()) {
         this.#taken = true
         if (tally.schedules === this.options.schedules) return this.#bounded(this.#bound - 1)
         const found = this.#run()
         this.#taken = false
-        if (found !== null) return this.#shorter(found)
-        if (tally.schedules % SCHEDULES_A_YIELD === 0) yield tally.progress(this.#frontier())
+        if (found !== null) return yield* this.#shorter(found)
+        yield tally.progress(this.#frontier())
       }
       if (!this.#beyond) return this.#covered()
       if (this.#bound >= most) return this.#bounded(this.#bound)
@@ -164,8 +183,7 @@ export class DfsSearch {
   /** 2. One run; the counterexample if it breaks something. */
   #run(): Counterexample | null {
     const walk = new Walk(this.program)
-    const last = this.#choices.length - 1
-    for (let depth = 0; depth < last; depth++) walk.follow(this.#choices[depth].tasks[this.#choices[depth].at])
+    this.#follow(walk)
     if (this.options.everyStep !== true) recordFootprints(this.#conflicts.names)
     let ended = false
     try {
@@ -180,6 +198,12 @@ export class DfsSearch {
     if (violation !== null) return this.#counts(violation) ? counterexampleOf(walk, violation) : null
     if (ended) this.#tally.completed(walk)
     return null
+  }
+
+  /** Up to the deepest choice. */
+  #follow(walk: Walk): void {
+    const last = this.#choices.length - 1
+    for (let depth = 0; depth < last; depth++) walk.follow(this.#choices[depth].tasks[this.#choices[depth].at])
   }
 
   #counts({ invariant }: Violation): boolean {
@@ -200,7 +224,7 @@ export class DfsSearch {
       const choice = this.#choices[depth]
       const id = choice.tasks[choice.at]
       const task = ready.find((t) => t.id === id)
-      if (task === undefined) throw new Error(`step ${depth}: task ${id} is not ready; the program is not deterministic`)
+      if (task === undefined) refuse(depth, id)
       walk.perform(task)
       this.#footprints[depth] = walk.execution.footprint
       this.#conflicts.see(id, walk.execution.footprint)
@@ -248,17 +272,19 @@ export class DfsSearch {
   }
 
   /** 4. */
-  #shorter(found: Counterexample): Verdict {
-    let best = found
+  *#shorter(found: Counterexample): Search {
+    this.#found = found
     const tally = this.#tally
-    for (let runs = 0; runs < SHORTER_RUNS && tally.schedules !== this.options.schedules && this.#next(); runs++) {
-      this.#stepLimit = best.schedule.length - 1
+    while (this.#shorterRuns < SHORTER_RUNS && tally.schedules !== this.options.schedules && this.#next()) {
+      this.#shorterRuns++
+      this.#stepLimit = this.#found.schedule.length - 1
       // The next choice lies too deep to be shorter.
       if (this.#choices.length > this.#stepLimit) continue
       const shorter = this.#run()
-      if (shorter !== null && shorter.violation.invariant === best.violation.invariant) best = shorter
+      if (shorter !== null && shorter.violation.invariant === this.#found.violation.invariant) this.#found = shorter
+      yield tally.progress(this.#frontier())
     }
-    return tally.violation('dfs', best)
+    return tally.violation('dfs', this.#found)
   }
 }
 

@@ -22,7 +22,8 @@ import { LinearExtensions } from './linear_extensions.ts'
 import { LivelockWatch } from './livelock.ts'
 import { footprintOf, type PlainFootprint, plainFootprint } from './plain_footprint.ts'
 import type { Program } from './program.ts'
-import { SCHEDULES_A_YIELD, type Search, type SearchOptions, STEP_LIMIT } from './search.ts'
+import { refuse } from './schedulers.ts'
+import { type Long, type Search, type SearchOptions, STEP_LIMIT } from './search.ts'
 import { counterexampleOf, Tally, type TallyState } from './tally.ts'
 import type { Counterexample, Verdict } from './verdict.ts'
 import { Walk } from './walk.ts'
@@ -44,6 +45,10 @@ export interface DporState {
   readonly interleavings: string | null
   readonly cuts: number
   readonly cut: boolean
+  /** The interleavings of the last run are still to be counted. */
+  readonly uncounted: boolean
+  /** Cut runs that were looked at for a livelock. */
+  readonly looks: number
   /** All tasks that were seen, in the order in which they were. */
   readonly ids: readonly number[]
   readonly places: readonly {
@@ -65,13 +70,14 @@ export class DporSearch {
   readonly #places: Place[] = []
   #interleavings: bigint | null = 0n
   #cut = false
+  #uncounted = false
 
   constructor(
     readonly program: Program,
     readonly options: SearchOptions,
     from: DporState | null = null,
   ) {
-    this.#livelocks = new LivelockWatch(program)
+    this.#livelocks = new LivelockWatch(program, from?.looks)
     this.#tally = new Tally(from?.tally)
     if (from !== null) this.#resume(from)
   }
@@ -80,6 +86,7 @@ export class DporSearch {
     const tally = this.#tally
     let choice = -1
     for (;;) {
+      yield* this.#count()
       const fresh = tally.schedules === 0
       if (tally.schedules === this.options.schedules && (fresh || this.#frontier() > 0)) return this.#bounded()
       if (!fresh) {
@@ -88,7 +95,7 @@ export class DporSearch {
       }
       const found = this.#run(choice)
       if (found !== null) return tally.violation('dpor', found)
-      if (tally.schedules % SCHEDULES_A_YIELD === 0) yield tally.progress(this.#frontier())
+      yield tally.progress(this.#frontier())
     }
   }
 
@@ -100,6 +107,8 @@ export class DporSearch {
       interleavings: this.#interleavings === null ? null : `${this.#interleavings}`,
       cuts: this.#extensions.cuts,
       cut: this.#cut,
+      uncounted: this.#uncounted,
+      looks: this.#livelocks.looks,
       ids: [...order.ids],
       places: this.#places.slice(0, order.length).map(({ choices, asleep }, depth) => ({
         task: order.ids[order.taskOf(depth)],
@@ -117,6 +126,7 @@ export class DporSearch {
     this.#interleavings = from.interleavings === null ? null : BigInt(from.interleavings)
     this.#extensions.cuts = from.cuts
     this.#cut = from.cut
+    this.#uncounted = from.uncounted
     const order = this.#order
     for (const id of from.ids) order.task(id)
     const walk = new Walk(this.program)
@@ -205,7 +215,7 @@ export class DporSearch {
         if (this.options.everyStep === true) place.choices.set(place.ready)
         place.choices[choice] = 1
       }
-      this.#step(walk, taskOfId(ready, order.ids[choice]), choice)
+      this.#step(walk, taskOfId(ready, order.ids[choice], walk.steps), choice)
       choice = -1
     }
     return true
@@ -303,14 +313,22 @@ export class DporSearch {
     if (walk.end() !== null) return
     this.#tally.completed(walk)
     this.#tally.traces++
-    if (this.#interleavings === null) return
-    const extensions = this.#extensions.count(order)
-    this.#interleavings = extensions === null ? null : this.#interleavings + extensions
+    this.#uncounted = true
+  }
+
+  /** 5. What the last run stands for, if it is a trace of its own. */
+  *#count(): Long<void> {
+    if (this.#uncounted && this.#interleavings !== null) {
+      const progress = this.#tally.progress(this.#frontier())
+      const extensions = yield* this.#extensions.count(this.#order, progress)
+      this.#interleavings = extensions === null ? null : this.#interleavings + extensions
+    }
+    this.#uncounted = false
   }
 }
 
-function taskOfId(ready: readonly Task[], id: number): Task {
+function taskOfId(ready: readonly Task[], id: number, step: number): Task {
   const task = ready.find((t) => t.id === id)
-  if (task === undefined) throw new Error(`task ${id} is not ready; the program is not deterministic`)
+  if (task === undefined) refuse(step, id)
   return task
 }

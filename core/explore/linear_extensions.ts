@@ -9,6 +9,8 @@
  * Source: the standard dynamic program over the lattice of consistent cuts.
  */
 import { type HappensBefore, MAX_TASKS } from './happens_before.ts'
+import type { Long } from './search.ts'
+import type { SearchProgress } from './verdict.ts'
 
 /** Cuts of one trace beyond which it is not counted. */
 export const CUTS_A_TRACE = 1 << 20
@@ -16,11 +18,14 @@ export const CUTS_A_TRACE = 1 << 20
 /** Cuts of all traces of a search beyond which it stops counting. */
 export const CUTS_A_SEARCH = 1 << 26
 
+/** Cuts between two yields: a few milliseconds. */
+const CUTS_A_YIELD = 1 << 12
+
 /** What the upper of the two doubles counts. */
 const UPPER = 2 ** 50
 
 export class LinearExtensions {
-  /** Cuts that have been looked at. */
+  /** Cuts that have been looked at, of all traces counted so far. */
   cuts = 0
   /** Tasks that have events, by their numbers in the order. */
   readonly #tasks: number[] = []
@@ -35,24 +40,29 @@ export class LinearExtensions {
   #place = new Int32Array(64)
   readonly #counts = new Int32Array(MAX_TASKS)
   #here = new Level()
-  #next = new Level()
+  #next = new Level();
 
-  /** Null if there are too many cuts, or too many ways. */
-  count(order: HappensBefore): bigint | null {
+  /** Null if there are too many cuts, or too many ways. Yields `progress` on the way. */
+  *count(order: HappensBefore, progress: SearchProgress): Long<bigint | null> {
     if (!this.#measure(order)) return null
     this.#fillNeeds(order)
     this.#here.clear()
     this.#here.add(0, 0, 1)
-    const before = this.cuts
+    let cuts = 0
+    let looked = 0
     for (let events = 0; events < order.length; events++) {
       const here = this.#here
-      this.cuts += here.size
-      if (this.cuts > CUTS_A_SEARCH || this.cuts - before > CUTS_A_TRACE) return null
+      cuts += here.size
+      if (this.cuts + cuts > CUTS_A_SEARCH || cuts > CUTS_A_TRACE) return null
       this.#next.clear()
-      for (let i = 0; i < here.size; i++) this.#extend(here.cut(i), here.upper(i), here.lower(i))
+      for (let i = 0; i < here.size; i++) {
+        this.#extend(here.cut(i), here.upper(i), here.lower(i))
+        if (++looked % CUTS_A_YIELD === 0) yield progress
+      }
       this.#here = this.#next
       this.#next = here
     }
+    this.cuts += cuts
     const upper = this.#here.upper(0)
     if (upper > Number.MAX_SAFE_INTEGER) return null
     return BigInt(upper) * BigInt(UPPER) + BigInt(this.#here.lower(0))

@@ -20,14 +20,20 @@ const LONGEST_PERIOD = 100
 const LOOKS = 8
 
 export class LivelockWatch {
-  #looks = 0
+  /** Cut runs that were looked at. */
+  looks: number
 
-  constructor(readonly program: Program) {}
+  constructor(
+    readonly program: Program,
+    looks = 0,
+  ) {
+    this.looks = looks
+  }
 
   /** A run has been cut; what it shows, or null. */
   look(cut: Walk): Violation | null {
-    if (cut.steps < TAIL + LONGEST_PERIOD || this.#looks >= LOOKS) return null
-    this.#looks++
+    if (cut.steps < TAIL + LONGEST_PERIOD || this.looks >= LOOKS) return null
+    this.looks++
     return livelockOf(this.program, cut.execution.schedule)
   }
 }

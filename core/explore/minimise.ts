@@ -14,9 +14,9 @@ import { runBy } from './chance.ts'
 import { DfsSearch } from './dfs.ts'
 import type { Program } from './program.ts'
 import { stayOn } from './replay.ts'
-import { finish } from './search.ts'
+import { addedTo, type Long } from './search.ts'
 import { counterexampleOf } from './tally.ts'
-import type { Counterexample } from './verdict.ts'
+import type { Counterexample, SearchProgress } from './verdict.ts'
 import { Walk } from './walk.ts'
 
 /** Trials and runs that one counterexample is worth. */
@@ -36,22 +36,24 @@ interface Block {
   readonly steps: number
 }
 
-export function minimise(program: Program, found: Counterexample): Minimised {
+export function* minimise(program: Program, found: Counterexample): Long<Minimised> {
   // 1.
   const trials = new Trials(program, found)
-  trials.improve()
+  yield* trials.improve()
   let { best, schedules, steps } = trials
   // 2.
-  const search = (preemptions: number, longest: number) => {
+  const search = function* (preemptions: number, longest: number): Long<boolean> {
     const options = { preemptions, schedules: RUNS, steps: longest }
-    const verdict = finish(new DfsSearch(program, options, null, found.violation.invariant).search())
+    const searching = new DfsSearch(program, options, null, found.violation.invariant).search()
+    const verdict = yield* addedTo(searching, schedules)
     schedules += verdict.schedules
     steps += verdict.steps
     if (verdict.counterexample !== null) best = verdict.counterexample
     return verdict.counterexample !== null
   }
   const { preemptions, schedule } = best
-  if (preemptions === 0 || !search(preemptions - 1, schedule.length * 2)) search(preemptions, schedule.length - 1)
+  const hasFewer = preemptions > 0 && (yield* search(preemptions - 1, schedule.length * 2))
+  if (!hasFewer) yield* search(preemptions, schedule.length - 1)
   return { counterexample: best, schedules, steps }
 }
 
@@ -64,11 +66,24 @@ class Trials {
     public best: Counterexample,
   ) {}
 
-  improve(): void {
+  *improve(): Long<void> {
     for (let better = true; better && this.schedules < TRIALS; ) {
-      const blocks = blocksOf(this.best.schedule)
-      better = simplifications(blocks).some((trial) => this.schedules < TRIALS && this.#try(trial))
+      better = yield* this.#improveOnce(simplifications(blocksOf(this.best.schedule)))
     }
+  }
+
+  /** Up to the first trial that is better. */
+  *#improveOnce(trials: readonly Block[][]): Long<boolean> {
+    for (const trial of trials) {
+      if (this.schedules === TRIALS) return false
+      if (this.#try(trial)) return true
+      yield this.#progress()
+    }
+    return false
+  }
+
+  #progress(): SearchProgress {
+    return { schedules: this.schedules, traces: 0, depth: this.best.schedule.length, frontier: 0 }
   }
 
   /** Whether this is simpler than the best, and still breaks the invariant. */

@@ -12,16 +12,20 @@
  */
 import { Prng } from '../base/prng.ts'
 import type { Task } from '../engine/task.ts'
-import { type Picker, searchByChance } from './chance.ts'
+import { ChanceSearch, type ChanceState, type Picker } from './chance.ts'
 import type { Program } from './program.ts'
 import { replayed } from './replay.ts'
 import type { Search, SearchOptions } from './search.ts'
 
 export function searchPct(program: Program, options: SearchOptions = {}): Search {
+  return pctSearch(program, options).search()
+}
+
+export function pctSearch(program: Program, options: SearchOptions, from: ChanceState | null = null): ChanceSearch {
   const chance = new Prng(options.seed ?? 1).fork('pct')
   const depth = options.depth ?? 3
   const steps = Math.max(1, replayed(program, [], options.steps).steps)
-  return searchByChance('pct', program, options, (n) => byPriority(chance.fork(`${n}`), depth, steps))
+  return new ChanceSearch('pct', program, options, (n) => byPriority(chance.fork(`${n}`), depth, steps), from)
 }
 
 function byPriority(prng: Prng, depth: number, steps: number): Picker {

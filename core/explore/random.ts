@@ -6,16 +6,21 @@
  */
 import { Prng } from '../base/prng.ts'
 import type { Task } from '../engine/task.ts'
-import { searchByChance } from './chance.ts'
+import { ChanceSearch, type ChanceState } from './chance.ts'
 import type { Program } from './program.ts'
 import type { Search, SearchOptions } from './search.ts'
 
 export function searchRandom(program: Program, options: SearchOptions = {}): Search {
+  return randomSearch(program, options).search()
+}
+
+export function randomSearch(program: Program, options: SearchOptions, from: ChanceState | null = null): ChanceSearch {
   const chance = new Prng(options.seed ?? 1).fork('random')
-  return searchByChance('random', program, options, (n) => {
+  const pickerOf = (n: number) => {
     const prng = chance.fork(`${n}`)
     return n % 2 === 0 ? sticky(prng) : uniform(prng)
-  })
+  }
+  return new ChanceSearch('random', program, options, pickerOf, from)
 }
 
 function uniform(prng: Prng) {

@@ -1,8 +1,9 @@
 /**
  * What all strategies share: how a search is asked for, and how it is driven.
  *
- * A search is a generator: it yields its progress every few hundred schedules and returns its verdict, so that a host can show
- * how far it is, let its events in, and stop it at any yield.
+ * A search is a generator: it yields its progress after each run and returns its verdict, so that a host can show how far it
+ * is, let its events in, and stop it at any yield. Asked there where it stands, it says so in plain data; a search of the same
+ * program with the same options that is begun from that ends as this one would have.
  */
 import type { SearchProgress, Verdict } from './verdict.ts'
 
@@ -26,7 +27,10 @@ export interface SearchOptions {
   readonly everyStep?: boolean
 }
 
-export type Search = Generator<SearchProgress, Verdict, void>
+/** Something long that yields how far it is, and returns what it found. */
+export type Long<T> = Generator<SearchProgress, T, void>
+
+export type Search = Long<Verdict>
 
 /** Steps after which a schedule is cut unless told otherwise. */
 export const STEP_LIMIT = 5_000
@@ -34,13 +38,19 @@ export const STEP_LIMIT = 5_000
 /** Schedules of a search by chance unless told otherwise. */
 export const CHANCE_LIMIT = 10_000
 
-/** Schedules between two reports of progress. */
-export const SCHEDULES_A_YIELD = 256
-
-/** Runs a search to its end. */
-export function finish(search: Search): Verdict {
+/** Runs a search, or anything else that is long, to its end. */
+export function finish<T>(search: Long<T>): T {
   for (;;) {
     const { done, value } = search.next()
     if (done === true) return value
+  }
+}
+
+/** A part of something longer, which has run so many schedules before it. */
+export function* addedTo<T>(part: Long<T>, schedules: number): Long<T> {
+  for (;;) {
+    const { done, value } = part.next()
+    if (done === true) return value
+    yield { ...value, schedules: value.schedules + schedules }
   }
 }

@@ -8,17 +8,14 @@
  *    So it is where a litmus test shows a kernel that had the race (`breaks`): there the violation is the witness of "sometimes",
  *    and the test is verified by it.
  *
- * The answer depends on the question alone. Question and answer pass between threads and stand in checkpoints.
+ * The answer depends on the question alone. Question, answer, and where a search stands pass between threads and stand in checkpoints.
  */
 import { fail } from '../base/assert.ts'
-import { searchDfs } from '../explore/dfs.ts'
-import { searchDpor } from '../explore/dpor.ts'
-import { searchPct } from '../explore/pct.ts'
+import { type AnyStrategy, anySearch, type SearchState } from '../explore/any_search.ts'
 import type { Program, Violation } from '../explore/program.ts'
-import { searchRandom } from '../explore/random.ts'
-import type { Search, SearchOptions } from '../explore/search.ts'
-import { searchSimplest } from '../explore/simplest.ts'
-import type { Bound, SearchProgress, Verdict } from '../explore/verdict.ts'
+import type { Long, Search, SearchOptions } from '../explore/search.ts'
+import { type FoundVerdict, SimplestSearch, type SimplestState } from '../explore/simplest.ts'
+import type { Bound, Verdict } from '../explore/verdict.ts'
 import type { ProtectionName } from '../mm/kconfig.ts'
 import type { MemoryModel } from '../sync/weak_memory.ts'
 import type { Litmus } from './litmus.ts'
@@ -26,7 +23,7 @@ import { litmusNamed } from './museum.ts'
 import { programOf } from './program.ts'
 import { spellSchedule } from './schedule_text.ts'
 
-export const SEARCH_STRATEGIES = ['dpor', 'dfs', 'random', 'pct'] as const
+export const SEARCH_STRATEGIES = ['dpor', 'dfs', 'random', 'pct'] as const satisfies readonly AnyStrategy[]
 export type SearchStrategy = (typeof SEARCH_STRATEGIES)[number]
 
 export interface ExploreQuestion {
@@ -73,48 +70,104 @@ export interface ExploreAnswer {
 export const USUAL_SCHEDULES = 2_000_000
 /** And of random and pct, which have no end of their own. */
 export const USUAL_RANDOM_SCHEDULES = 10_000
-const SEARCHES: Record<SearchStrategy, (program: Program, options: SearchOptions) => Search> = {
-  dpor: searchDpor,
-  dfs: searchDfs,
-  random: searchRandom,
-  pct: searchPct,
+
+/** Where the answering of a question stands, as plain data. */
+export interface ExplorationState {
+  /** Number of the part. */
+  readonly part: number
+  /** What DPOR said that was stopped by the number of schedules; null: it was not run, or not stopped. */
+  readonly whole: FoundVerdict | null
+  readonly search: PartState
 }
+
+/** Where the search of a part stands. */
+export type PartState = SearchState | { readonly strategy: 'simplest'; readonly state: SimplestState }
 
 /** Answers a question, and yields how far it is. */
-export function* explore(question: ExploreQuestion): Generator<SearchProgress, ExploreAnswer, void> {
-  const litmus = litmusNamed(question.litmus) ?? fail(`no litmus test is called ${question.litmus}`)
-  return answer(litmus, question, yield* search(litmus, question))
+export function explore(question: ExploreQuestion): Long<ExploreAnswer> {
+  return new Exploration(question).run()
 }
 
-function* search(litmus: Litmus, question: ExploreQuestion): Search {
-  const { strategy, without, seed, preemptions, schedules, steps } = question
-  const program = programOf(litmus, new Set(without), question.model ?? litmus.memoryModel)
-  const given = { ...(preemptions === null ? {} : { preemptions }), ...(steps === null ? {} : { steps }), seed }
-  // 1.
-  if (strategy !== null) {
+/** The answering of one question. Begun from a state, it answers as if it had never been stopped. */
+export class Exploration {
+  readonly #litmus: Litmus
+  readonly #program: Program
+  readonly #options: SearchOptions
+  readonly #parts: readonly Part[]
+  #part: number
+  #whole: FoundVerdict | null
+  #search: { search(): Search; state(): PartState }
+
+  /** Throws where the state is one of another program. */
+  constructor(
+    readonly question: ExploreQuestion,
+    from: ExplorationState | null = null,
+  ) {
+    const { without, seed, preemptions, schedules, steps, strategy } = question
+    this.#litmus = litmusNamed(question.litmus) ?? fail(`no litmus test is called ${question.litmus}`)
+    this.#program = programOf(this.#litmus, new Set(without), question.model ?? this.#litmus.memoryModel)
     const usual = strategy === 'random' || strategy === 'pct' ? USUAL_RANDOM_SCHEDULES : USUAL_SCHEDULES
-    return yield* SEARCHES[strategy](program, { ...given, schedules: schedules ?? usual })
+    const given = { ...(preemptions === null ? {} : { preemptions }), ...(steps === null ? {} : { steps }) }
+    this.#options = { ...given, seed, schedules: schedules ?? usual }
+    this.#parts = partsOf(this.#litmus, question)
+    this.#part = from?.part ?? 0
+    this.#whole = from?.whole ?? null
+    this.#search = this.#begin(from?.search ?? null)
   }
-  const limit = schedules ?? USUAL_SCHEDULES
-  if (preemptions !== null) return yield* searchDfs(program, { ...given, schedules: limit })
-  // 3.
-  if (without.length > 0 || litmus.breaks !== undefined) {
-    const found = yield* searchSimplest(program, { ...given, schedules: limit })
-    if (found.verdict !== 'bounded') return found
+
+  /** Ask at a yield. */
+  state(): ExplorationState {
+    return { part: this.#part, whole: this.#whole, search: this.#search.state() }
   }
-  // 2.
-  const whole = yield* searchDpor(program, { ...given, schedules: limit })
-  if (whole.verdict !== 'bounded' || whole.bound?.schedules === undefined) return whole
-  return yield* boundedByPreemptions(program, whole, { ...given, schedules: limit })
+
+  *run(): Long<ExploreAnswer> {
+    for (;;) {
+      const verdict = yield* this.#search.search()
+      if (this.#isLast(verdict)) return answer(this.#litmus, this.question, this.#withWhole(verdict))
+      if (verdict.strategy === 'dpor' && this.#parts[this.#part] === 'dpor') this.#whole = { ...verdict, interleavings: null }
+      this.#part++
+      this.#search = this.#begin(null)
+    }
+  }
+
+  /** Whether this verdict needs nothing more; a bound of schedules may be followed by another part. */
+  #isLast({ verdict, bound }: Verdict): boolean {
+    if (this.#part === this.#parts.length - 1 || verdict !== 'bounded') return true
+    return this.#parts[this.#part] === 'dpor' && bound?.schedules === undefined
+  }
+
+  /** 2, second half. The bounds of dfs rise by themselves; the last that was searched whole is its answer's. */
+  #withWhole(verdict: Verdict): Verdict {
+    const whole = this.#whole
+    if (whole === null || verdict.verdict !== 'bounded') return verdict
+    const preemptions = verdict.bound?.preemptions
+    const outcomes = [...new Set([...whole.outcomes, ...verdict.outcomes])].sort()
+    return { ...whole, bound: { ...whole.bound, ...(preemptions !== undefined && { preemptions }) }, outcomes }
+  }
+
+  #begin(from: PartState | null): { search(): Search; state(): PartState } {
+    const part = this.#parts[this.#part] ?? fail(`there is no part ${this.#part} of this search`)
+    if (part !== 'simplest') {
+      if (from?.strategy === 'simplest') fail(`${part} cannot go on from a state of ${from.strategy}`)
+      return anySearch(part, this.#program, this.#options, from)
+    }
+    if (from !== null && from.strategy !== part) fail(`${part} cannot go on from a state of ${from.strategy}`)
+    const search = new SimplestSearch(this.#program, this.#options, from?.state)
+    return { search: () => search.search(), state: () => ({ strategy: part, state: search.state() }) }
+  }
 }
 
-/** 2, second half. The bounds of dfs rise by themselves; the last that was searched whole is its answer's. */
-function* boundedByPreemptions(program: Program, whole: Verdict, options: SearchOptions): Search {
-  const verdict = yield* searchDfs(program, options)
-  if (verdict.verdict !== 'bounded') return verdict
-  const preemptions = verdict.bound?.preemptions
-  const outcomes = [...new Set([...whole.outcomes, ...verdict.outcomes])].sort()
-  return { ...whole, bound: { ...whole.bound, ...(preemptions !== undefined && { preemptions }) }, outcomes }
+type Part = SearchStrategy | 'simplest'
+
+/** The searches that answer a question, one after another until one needs no other. */
+function partsOf(litmus: Litmus, { strategy, preemptions, without }: ExploreQuestion): readonly Part[] {
+  // 1.
+  if (strategy !== null) return [strategy]
+  if (preemptions !== null) return ['dfs']
+  // 3.
+  if (without.length > 0 || litmus.breaks !== undefined) return ['simplest', 'dpor', 'dfs']
+  // 2.
+  return ['dpor', 'dfs']
 }
 
 function answer(litmus: Litmus, question: ExploreQuestion, found: Verdict): ExploreAnswer {

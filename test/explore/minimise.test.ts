@@ -25,7 +25,7 @@ describe('minimise', () => {
     for (let seed = 1; seed <= 10; seed++) {
       const found = finish(searchRandom(program, { seed })).counterexample
       if (found === null) throw new Error('chance found nothing')
-      const { counterexample } = minimise(program, found)
+      const { counterexample } = finish(minimise(program, found))
       expect(counterexample.preemptions).toBe(best?.preemptions)
       expect(counterexample.schedule).toHaveLength(best?.schedule.length ?? 0)
     }
@@ -35,7 +35,7 @@ describe('minimise', () => {
     const program = toy(race)
     const found = finish(searchRandom(program, { seed: 3 })).counterexample
     if (found === null) throw new Error('chance found nothing')
-    const { counterexample } = minimise(program, found)
+    const { counterexample } = finish(minimise(program, found))
     expect(replayed(program, counterexample.schedule).violation).toEqual(counterexample.violation)
     expect(counterexample.violation.invariant).toBe(found.violation.invariant)
   })

@@ -1,12 +1,15 @@
 /**
- * A search that is stopped and taken up again from its state, as text, ends as the search that was never stopped.
+ * A search that is stopped and taken up again from its state, as text, ends as the search that was never stopped; one that is
+ * begun from another program's state refuses.
  */
 import { describe, expect, it } from 'vitest'
+import { anySearch, type SearchState } from '../../core/explore/any_search.ts'
 import { DfsSearch, type DfsState } from '../../core/explore/dfs.ts'
 import { DporSearch, type DporState } from '../../core/explore/dpor.ts'
 import type { Program } from '../../core/explore/program.ts'
 import type { SearchOptions } from '../../core/explore/search.ts'
 import { finish } from '../../core/explore/search.ts'
+import { SimplestSearch } from '../../core/explore/simplest.ts'
 import type { Verdict } from '../../core/explore/verdict.ts'
 import { add, type Deed, r, toy, w } from './toys.ts'
 
@@ -56,7 +59,53 @@ describe.each<[string, Deed[][], SearchOptions]>([
   })
 })
 
-/** Each yield ends the search; the next one begins from its state. */
+describe('stopped every 100 runs', () => {
+  // Three tasks of eight steps on three words: 24! / 8!^3 interleavings.
+  const long = toy([0, 1, 2].map((task) => [0, 1, 2, 0, 1, 2, 0, 1].map((word) => add((word + task) % 3))))
+  const limits = { dpor: 3_000, dfs: 3_000, random: 2_000, pct: 2_000 } as const
+
+  it.each(['dpor', 'dfs', 'random', 'pct'] as const)('%s', (strategy) => {
+    const options = { schedules: limits[strategy], seed: 3 }
+    let turns = 0
+    const make = (program: Program, o: SearchOptions, from: SearchState | null) => {
+      turns++
+      return anySearch(strategy, program, o, from)
+    }
+    expect(inTurns(make, long, options)).toEqual(finish(anySearch(strategy, long, options, null).search()))
+    expect(turns).toBeGreaterThan(10)
+  })
+
+  it('the search for the simplest, through all its parts', () => {
+    const options = { schedules: 9_000 }
+    const parts = new Set<number>()
+    const make = (program: Program, o: SearchOptions, from: ReturnType<SimplestSearch['state']> | null) => {
+      parts.add(from?.part ?? 0)
+      return new SimplestSearch(program, o, from)
+    }
+    expect(inTurns(make, long, options)).toEqual(finish(new SimplestSearch(long, options).search()))
+    expect([...parts]).toEqual([0, 1, 2])
+  })
+
+  it('what chance found is made simpler again from its start', () => {
+    const program = toy(breaks)
+    const whole = finish(new SimplestSearch(program, {}).search())
+    const random = finish(anySearch('random', program, {}, null).search())
+    const found = plain({ ...random, interleavings: null })
+    const resumed = new SimplestSearch(program, {}, { part: 1, schedules: 9, steps: 90, search: null, found })
+    expect(finish(resumed.search()).counterexample?.preemptions).toBe(whole.counterexample?.preemptions)
+  })
+})
+
+describe("another program's state", () => {
+  it.each(['dpor', 'dfs'] as const)('is refused by %s', (strategy) => {
+    const search = anySearch(strategy, toy(tasks), { schedules: 5 }, null)
+    finish(search.search())
+    expect(() => anySearch(strategy, toy([[], []]), {}, search.state())).toThrow('not ready')
+    expect(() => anySearch('pct', toy(tasks), {}, search.state())).toThrow('cannot go on')
+  })
+})
+
+/** Every 100th yield ends the search; the next one begins from its state. */
 function inTurns<S>(
   make: (program: Program, options: SearchOptions, from: S | null) => { search(): ReturnType<DporSearch['search']>; state(): S },
   program: Program,
@@ -65,8 +114,11 @@ function inTurns<S>(
   let state: S | null = null
   for (;;) {
     const search = make(program, options, state)
-    const { done, value } = search.search().next()
-    if (done === true) return value
+    const running = search.search()
+    for (let yields = 0; yields < 100; yields++) {
+      const { done, value } = running.next()
+      if (done === true) return value
+    }
     state = plain(search.state())
   }
 }
