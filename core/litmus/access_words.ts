@@ -33,6 +33,10 @@ export function accessWords(world: World, { mode, object, label, gate }: AccessO
   const isRead = mode === AccessMode.read
   if (label === 'tlb') return isRead ? `loads page ${object}` : `stores to page ${object}`
   if (label === 'cpu.ipi') return gate === undefined ? `sends an IPI to CPU ${object}` : 'takes the IPI'
+  if (label === 'ipi.waiting') return 'has every acknowledgement'
+  if (label === 'tlb.flush') return `flushes its own TLB, page ${object}`
+  if (label === 'pages.pcp') return 'allocates a frame'
+  if (label === 'smp_wmb') return 'write barrier'
   if (gate !== undefined && isRead) return `waits for ${objectWords(world, object, label)}`
   return `${VERB[mode]} ${objectWords(world, object, label)}`
 }
