@@ -3,18 +3,20 @@
  *
  * Only glue: each function here strings together calls of core/mm and holds no step of any protocol.
  */
-
 import { type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { type PageContent, type Process, SignalError } from '../machine/process.ts'
 import { fork } from '../mm/fork.ts'
 import type { Kernel } from '../mm/kernel.ts'
 import { MADV_DONTFORK, MADV_DONTNEED, madvise } from '../mm/madvise.ts'
+import { munmap } from '../mm/mmap.ts'
+import { mprotect, PROT_READ } from '../mm/mprotect.ts'
 import { type FaultResult, handlePageFault } from '../mm/page_fault.ts'
 import { remapAnonPages } from '../mm/remap_anon_pages.ts'
 import { pageReferenced } from '../mm/rmap_walk.ts'
 import { VM_DONTCOPY } from '../mm/vma.ts'
 import { shrinkPage } from '../mm/vmscan.ts'
+import { answers, expectEqual, type Scene } from './litmus.ts'
 import { type Actor, at, P, RW, type World } from './world.ts'
 
 /**
@@ -45,6 +47,43 @@ export function emptied(world: World, pages: number, neighbour = false): number 
 /** A thread on CPU 0 whose store to a page has just faulted. */
 export function toucher(world: World, page: number): Actor<FaultResult> {
   return world.actor('toucher', 0, (k) => handlePageFault(k, world.mm, page, true))
+}
+
+/** A store to an area of one page that is not there, and munmap of the area. With a neighbour the page table stays. */
+export function storeAgainstMunmap(world: World, neighbour: boolean): Scene {
+  const a = emptied(world, 1, neighbour)
+  toucher(world, a)
+  world.actor('unmapper', 1, (k) => munmap(k, world.mm, at(a), P))
+  return { outcome: () => answers(world) }
+}
+
+/** A store to the second page of an area, which is not there, and munmap of that page. */
+export function storeAgainstCut(world: World): Scene {
+  const a = emptied(world, 2)
+  toucher(world, a + 1)
+  world.actor('unmapper', 1, (k) => munmap(k, world.mm, at(a + 1), P))
+  return { outcome: () => answers(world) }
+}
+
+/** A store to a writable area of one page that is not there, and mprotect of the area, which makes it read-only. */
+export function storeAgainstMprotect(world: World): Scene {
+  const a = emptied(world, 1)
+  toucher(world, a)
+  world.actor('protector', 1, (k) => mprotect(k, world.mm, at(a), P, PROT_READ))
+  return { outcome: () => answers(world) }
+}
+
+/** A store fault on a page during fork, while another CPU stores to the page through its TLB. */
+export function storeDuringFork(world: World): Scene {
+  const a = world.map(1)
+  world.store(a, 1, 2)
+  world.actor('forker', 1, (k) => forkChild(k, world))
+  toucher(world, a)
+  world.actor('writer', 2, (k) => world.process.writePage(k, a, contentOf(7)))
+  return {
+    judge: () => expectEqual('I-LIN', 'the word that the parent stored last', 7, world.word(a)),
+    outcome: () => `word=${world.word(a)}`,
+  }
 }
 
 export function contentOf(value: number): PageContent {

@@ -7,10 +7,9 @@
  * Source: core/mm/kconfig.ts, VmaCount.
  */
 import { munmap } from '../../mm/mmap.ts'
-import { mprotect, PROT_READ } from '../../mm/mprotect.ts'
 import { dataPages } from '../../mm/vm_stat.ts'
 import { answers, expectEqual, type History, type Litmus } from '../litmus.ts'
-import { emptied, toucher } from '../scenes.ts'
+import { emptied, storeAgainstCut, storeAgainstMprotect, storeAgainstMunmap, toucher } from '../scenes.ts'
 import { at, P } from '../world.ts'
 
 const PLAIN = { faultPath: 'speculative', variants: { vmaCount: 'plain-counter' } } as const
@@ -38,12 +37,7 @@ export const PLAIN_COUNTER: readonly Litmus[] = [
       toucher: store a            unmapper: munmap a`,
     world: PLAIN,
     history: HISTORY,
-    build(world) {
-      const a = emptied(world, 1, true)
-      toucher(world, a)
-      world.actor('unmapper', 1, (k) => munmap(k, world.mm, at(a), P))
-      return { outcome: () => answers(world) }
-    },
+    build: (world) => storeAgainstMunmap(world, true),
   },
   {
     name: 'plain-counter-against-mprotect',
@@ -57,12 +51,7 @@ export const PLAIN_COUNTER: readonly Litmus[] = [
       toucher: store a            protector: mprotect a, PROT_READ`,
     world: PLAIN,
     history: HISTORY,
-    build(world) {
-      const a = emptied(world, 1)
-      toucher(world, a)
-      world.actor('protector', 1, (k) => mprotect(k, world.mm, at(a), P, PROT_READ))
-      return { outcome: () => answers(world) }
-    },
+    build: storeAgainstMprotect,
   },
   {
     name: 'plain-counter-against-resizing',
@@ -77,12 +66,7 @@ export const PLAIN_COUNTER: readonly Litmus[] = [
       toucher: store a+1          unmapper: munmap a+1`,
     world: PLAIN,
     history: HISTORY,
-    build(world) {
-      const a = emptied(world, 2)
-      toucher(world, a + 1)
-      world.actor('unmapper', 1, (k) => munmap(k, world.mm, at(a + 1), P))
-      return { outcome: () => answers(world) }
-    },
+    build: storeAgainstCut,
   },
   {
     name: 'plain-counter-against-the-clean-up',

@@ -13,7 +13,7 @@ import { MREMAP_FIXED, MREMAP_MAYMOVE, mremap } from '../../mm/mremap.ts'
 import { handlePageFault } from '../../mm/page_fault.ts'
 import { VM_DONTCOPY } from '../../mm/vma.ts'
 import { answers, expectEqual, type Litmus } from '../litmus.ts'
-import { contentOf, emptied, forkChild, toucher } from '../scenes.ts'
+import { emptied, storeAgainstCut, storeAgainstMprotect, storeAgainstMunmap, storeDuringFork, toucher } from '../scenes.ts'
 import { MISSING, openUffd } from '../uffd_scenes.ts'
 import { at, P, RW, type World } from '../world.ts'
 
@@ -59,12 +59,7 @@ export const SPECULATION: readonly Litmus[] = [
       area [a, a+2), its table there, no page
       toucher: store a+1          unmapper: munmap a+1`,
     world: V12,
-    build(world) {
-      const a = emptied(world, 2)
-      toucher(world, a + 1)
-      world.actor('unmapper', 1, (k) => munmap(k, world.mm, at(a + 1), P))
-      return { outcome: () => answers(world) }
-    },
+    build: storeAgainstCut,
   },
   {
     name: 'fault-against-mprotect',
@@ -77,12 +72,7 @@ export const SPECULATION: readonly Litmus[] = [
       area [a, a+1) writable, its table there, no page
       toucher: store a            protector: mprotect a, PROT_READ`,
     world: V12,
-    build(world) {
-      const a = emptied(world, 1)
-      toucher(world, a)
-      world.actor('protector', 1, (k) => mprotect(k, world.mm, at(a), P, PROT_READ))
-      return { outcome: () => answers(world) }
-    },
+    build: storeAgainstMprotect,
   },
   {
     name: 'fault-against-mprotect-2014',
@@ -106,18 +96,13 @@ export const SPECULATION: readonly Litmus[] = [
         'Laurent Dufour, "[PATCH v12 10/31] mm: protect VMA modifications using VMA sequence count", 16 Apr 2019',
       ],
     },
-    build(world) {
-      const a = emptied(world, 1)
-      toucher(world, a)
-      world.actor('protector', 1, (k) => mprotect(k, world.mm, at(a), P, PROT_READ))
-      return { outcome: () => answers(world) }
-    },
+    build: storeAgainstMprotect,
   },
   {
     name: 'store-to-a-read-only-area',
     title: 'A store to a read-only area does not end in SIGSEGV',
     result: 'never',
-    refs: ['R02'],
+    refs: [],
     protections: ['spec-access-check'],
     memoryModel: 'sc',
     start: `
@@ -188,12 +173,7 @@ export const SPECULATION: readonly Litmus[] = [
       area [a, a+1), its table there for a neighbour's sake, no page
       toucher: store a            unmapper: munmap a`,
     world: V12,
-    build(world) {
-      const a = emptied(world, 1, true)
-      toucher(world, a)
-      world.actor('unmapper', 1, (k) => munmap(k, world.mm, at(a), P))
-      return { outcome: () => answers(world) }
-    },
+    build: (world) => storeAgainstMunmap(world, true),
   },
   {
     name: 'fault-against-munmap-2014',
@@ -206,12 +186,7 @@ export const SPECULATION: readonly Litmus[] = [
       area [a, a+1), its table there for a neighbour's sake, no page
       toucher: store a            unmapper: munmap a`,
     world: RFC,
-    build(world) {
-      const a = emptied(world, 1, true)
-      toucher(world, a)
-      world.actor('unmapper', 1, (k) => munmap(k, world.mm, at(a), P))
-      return { outcome: () => answers(world) }
-    },
+    build: (world) => storeAgainstMunmap(world, true),
   },
   {
     name: 'look-up-against-rotation',
@@ -356,16 +331,6 @@ export const SPECULATION: readonly Litmus[] = [
           '20190416134522.17540-19-ldufour@linux.ibm.com',
       ],
     },
-    build(world) {
-      const a = world.map(1)
-      world.store(a, 1, 2)
-      world.actor('forker', 1, (k) => forkChild(k, world))
-      toucher(world, a)
-      world.actor('writer', 2, (k) => world.process.writePage(k, a, contentOf(7)))
-      return {
-        judge: () => expectEqual('I-LIN', 'the word that the parent stored last', 7, world.word(a)),
-        outcome: () => `word=${world.word(a)}`,
-      }
-    },
+    build: storeDuringFork,
   },
 ]

@@ -14,7 +14,7 @@ import { handlePageFault } from '../../mm/page_fault.ts'
 import { OpenFile, putInode, ShmemInode } from '../../mm/shmem.ts'
 import { unmount } from '../../mm/vma_lifetime.ts'
 import { answers, expectEqual, type Litmus } from '../litmus.ts'
-import { emptied, toucher } from '../scenes.ts'
+import { emptied, storeAgainstMunmap, toucher } from '../scenes.ts'
 import { at, P, type World } from '../world.ts'
 
 const V12 = { faultPath: 'speculative' } as const
@@ -63,12 +63,7 @@ export const VMA_LIFETIME: readonly Litmus[] = [
       area [a, a+1), a table there for it alone, no page
       toucher: store a            unmapper: munmap a, which frees the table`,
     world: V12,
-    build(world) {
-      const a = emptied(world, 1)
-      toucher(world, a)
-      world.actor('unmapper', 1, (k) => munmap(k, world.mm, at(a), P))
-      return { outcome: () => answers(world) }
-    },
+    build: (world) => storeAgainstMunmap(world, false),
   },
   {
     name: 'table-for-an-area-that-goes',

@@ -3,10 +3,8 @@
  * Source: mm/memory.c; include/linux/mmap_lock.h; Suren Baghdasaryan, "per-VMA locks", 2023.
  */
 import { MPOL_BIND, MPOL_DEFAULT, mbind } from '../../mm/mempolicy.ts'
-import { munmap } from '../../mm/mmap.ts'
-import { mprotect, PROT_READ } from '../../mm/mprotect.ts'
-import { answers, expectEqual, type Litmus } from '../litmus.ts'
-import { contentOf, emptied, forkChild, toucher } from '../scenes.ts'
+import { answers, type Litmus } from '../litmus.ts'
+import { emptied, storeAgainstMprotect, storeAgainstMunmap, storeDuringFork, toucher } from '../scenes.ts'
 import { at, P } from '../world.ts'
 
 const AREA_LOCK = { faultPath: 'vma-lock' } as const
@@ -23,12 +21,7 @@ export const VMA_LOCK: readonly Litmus[] = [
       area [a, a+1), its table there, no page
       toucher: store a            unmapper: munmap a`,
     world: AREA_LOCK,
-    build(world) {
-      const a = emptied(world, 1)
-      toucher(world, a)
-      world.actor('unmapper', 1, (k) => munmap(k, world.mm, at(a), P))
-      return { outcome: () => answers(world) }
-    },
+    build: (world) => storeAgainstMunmap(world, false),
   },
   {
     name: 'area-lock-against-mprotect',
@@ -41,12 +34,7 @@ export const VMA_LOCK: readonly Litmus[] = [
       area [a, a+1) writable, its table there, no page
       toucher: store a            protector: mprotect a, PROT_READ`,
     world: AREA_LOCK,
-    build(world) {
-      const a = emptied(world, 1)
-      toucher(world, a)
-      world.actor('protector', 1, (k) => mprotect(k, world.mm, at(a), P, PROT_READ))
-      return { outcome: () => answers(world) }
-    },
+    build: storeAgainstMprotect,
   },
   {
     name: 'area-lock-against-fork',
@@ -73,17 +61,7 @@ export const VMA_LOCK: readonly Litmus[] = [
         'https://bugzilla.kernel.org/show_bug.cgi?id=217624',
       ],
     },
-    build(world) {
-      const a = world.map(1)
-      world.store(a, 1, 2)
-      world.actor('forker', 1, (k) => forkChild(k, world))
-      toucher(world, a)
-      world.actor('writer', 2, (k) => world.process.writePage(k, a, contentOf(7)))
-      return {
-        judge: () => expectEqual('I-LIN', 'the word that the parent stored last', 7, world.word(a)),
-        outcome: () => `word=${world.word(a)}`,
-      }
-    },
+    build: storeDuringFork,
   },
   {
     name: 'area-lock-against-mbind',
