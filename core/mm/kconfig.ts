@@ -50,8 +50,8 @@ const KERNEL_PROTECTIONS = [
   },
   {
     name: 'remap-pte-recheck',
-    meaning: 'remap_anon_pages looks at both PTEs and the mapcount again under both page table locks',
-    prevents: 'two movers place over one another, or move a page that was shared meanwhile (R32, R36)',
+    meaning: 'remap_anon_pages looks at both PTEs, and whether the page is mapped once, again under both page table locks',
+    prevents: 'two movers place over one another (R36)',
   },
   {
     name: 'remap-anon-vma-lock',
@@ -290,7 +290,7 @@ const KERNEL_PROTECTIONS = [
   },
   {
     name: 'fork-seq',
-    meaning: 'fork keeps each area odd until the TLBs are flushed',
+    meaning: 'fork keeps each area odd, or write-locked (vma-lock), until the TLBs are flushed',
     prevents: 'a speculative copy loses what another CPU still writes through its TLB (R20)',
   },
   {

@@ -8,6 +8,7 @@ import { describe, expect, it } from 'vitest'
 import { findDisagreement } from '../../core/explore/commute.ts'
 import { checkDeterminism } from '../../core/explore/determinism.ts'
 import { searchDpor } from '../../core/explore/dpor.ts'
+import { searchRandom } from '../../core/explore/random.ts'
 import { finish } from '../../core/explore/search.ts'
 import { type ExploreAnswer, type ExploreQuestion, explore } from '../../core/litmus/explore.ts'
 import type { Litmus } from '../../core/litmus/litmus.ts'
@@ -15,11 +16,13 @@ import { MUSEUM } from '../../core/litmus/museum.ts'
 import { programOf } from '../../core/litmus/program.ts'
 import { parseLitmusSchedule } from '../../core/litmus/schedule_text.ts'
 import { tellStory } from '../../core/litmus/story.ts'
-import type { ProtectionName } from '../../core/mm/kconfig.ts'
+import { PROTECTIONS, type ProtectionName } from '../../core/mm/kconfig.ts'
 
 /** Of the searches with every protection on: enough to end for most. */
 const CLEAN_SCHEDULES = 400
 const COMMUTE_RUNS = 8
+/** Schedules by chance of a test that breaks anyway: enough to tell sometimes from always. */
+const WITNESS_RUNS = 40
 
 function ask(litmus: Litmus, without: readonly ProtectionName[], more: Partial<ExploreQuestion> = {}): ExploreAnswer {
   const usual = { model: null, strategy: null, seed: 1, preemptions: null, schedules: null, steps: null }
@@ -50,6 +53,14 @@ describe('the museum', () => {
     }
   })
 
+  it('shows each protection, and each race that the protection says it prevents', () => {
+    for (const { name, prevents } of PROTECTIONS) {
+      const shown = MUSEUM.filter(({ protections }) => protections.includes(name)).map(({ refs }) => refs)
+      expect(shown.length, name).toBeGreaterThan(0)
+      expect(shown.flat(), name).toEqual(expect.arrayContaining(prevents.match(/R\d\d/g) ?? []))
+    }
+  })
+
   it('draws what stands at the start, and titles without a full stop', () => {
     for (const { name, title, start } of MUSEUM) {
       expect(start.trim(), name).not.toBe('')
@@ -66,13 +77,15 @@ describe('the museum', () => {
 })
 
 describe.each(MUSEUM.map((litmus) => [litmus.name, litmus] as const))('%s', (_name, litmus) => {
-  const { breaks, protections } = litmus
+  const { breaks, protections, result } = litmus
   const program = programOf(litmus, new Set())
 
   if (breaks === undefined) {
     it('is clean with every protection on', () => {
-      const { verdict, counterexample } = finish(searchDpor(program, { schedules: CLEAN_SCHEDULES }))
+      const { verdict, counterexample, outcomes } = finish(searchDpor(program, { schedules: CLEAN_SCHEDULES }))
       expect([verdict === 'violation', counterexample?.violation]).toEqual([false, undefined])
+      // What is seen sometimes is seen beside something else.
+      if (result === 'sometimes') expect(outcomes.length).toBeGreaterThan(1)
     })
 
     // What is left in pieces by a run that breaks commutes with nothing.
@@ -82,6 +95,11 @@ describe.each(MUSEUM.map((litmus) => [litmus.name, litmus] as const))('%s', (_na
       const answer = ask(litmus, [])
       expect(answer).toMatchObject({ verdict: 'verified', isWitness: true, invariant: breaks })
       expect(replayedInvariant(answer)).toBe(breaks)
+    })
+
+    it(`breaks ${result}: by chance as well`, () => {
+      const holds = Array.from({ length: WITNESS_RUNS }, (_, seed) => finish(searchRandom(program, { seed, schedules: 1 })))
+      expect(holds.some(({ verdict }) => verdict !== 'violation')).toBe(result === 'sometimes')
     })
   }
 

@@ -87,7 +87,7 @@ export const ANON_VMA: readonly Litmus[] = [
     name: 'root-read-twice',
     title: 'A walk leaves the lock of another root than the one that it took',
     result: 'never',
-    refs: ['R45'],
+    refs: [],
     protections: ['rmap-root-once'],
     memoryModel: 'sc',
     start: `

@@ -154,11 +154,11 @@ export const POSTCOPY: readonly Litmus[] = [
     },
     history: {
       story:
-        'e2b restores Firecracker guests with a manager of userfaults. When a balloon gave pages back, the manager did not learn of it, and took ' +
-        'them for served. The change of April 2026 reads UFFD_EVENT_REMOVE and marks the pages removed; it holds a lock, shared, from the look ' +
+        'e2b restores Firecracker guests with a manager of userfaults. Pages that a balloon gave back stayed in its books as served. ' +
+        'The change of April 2026 reads UFFD_EVENT_REMOVE and marks the pages removed; it holds a lock, shared, from the look ' +
         'at the state of a page over UFFDIO_COPY to the mark, and takes it exclusively to drain removals, so that none slips in between. QEMU ' +
         'keeps the balloon from working during post-copy instead.',
-      sources: ['https://github.com/e2b-dev/infra/pull/2520', 'QEMU, migration/postcopy-ram.c: ram_block_discard_disable'],
+      sources: ['https://github.com/e2b-dev/infra/pull/2520', 'QEMU, hw/virtio/virtio-balloon.c: virtio_balloon_inhibited'],
     },
   },
 ]

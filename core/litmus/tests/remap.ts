@@ -96,7 +96,7 @@ export const REMAP: readonly Litmus[] = [
     start: `
       src -> page 100     dst -> none
       mover: remap dst <- src; if it went, store dst = 2
-      forker: fork; the child loads src`,
+      forker: fork; the child has src too`,
     world: {},
     build(world) {
       const { src, dst } = sourceAndDestination(world, 1, 'src')

@@ -36,7 +36,7 @@ export const TLB: readonly Litmus[] = [
         'nothing but the page table locks keeps a moved page alive. Until October 2018 it flushed the TLBs once, after those ' +
         'locks were dropped. In between another task could take the page away at its new address (ftruncate does, and so does ' +
         'reclaim) and free it, while a third still wrote to it through an old TLB entry: a write to memory of whoever got ' +
-        'the page next. Jann Horn found it and showed that it gives root. Since then the flush comes before the locks of both ' +
+        'the page next. Jann Horn found it and showed how to exploit it. Since then the flush comes before the locks of both ' +
         'tables are dropped.',
       sources: [
         'CVE-2018-18281',

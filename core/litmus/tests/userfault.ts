@@ -111,7 +111,7 @@ export const USERFAULT: readonly Litmus[] = [
     title: 'A fault that began before the registration maps zeros after it',
     result: 'never',
     refs: ['R23'],
-    protections: ['uffd-register-seq'],
+    protections: ['uffd-register-seq', 'spec-seq-recheck'],
     memoryModel: 'sc',
     start: `
       page -> none, its neighbour written; src -> page 100
@@ -161,7 +161,7 @@ export const USERFAULT: readonly Litmus[] = [
     name: 'fault-against-unregister',
     title: 'A thread sleeps on a missing page that nobody watches any longer',
     result: 'never',
-    refs: ['R78'],
+    refs: [],
     protections: ['uffd-unregister-wake'],
     memoryModel: 'sc',
     start: `
@@ -189,7 +189,7 @@ export const USERFAULT: readonly Litmus[] = [
     name: 'fault-against-close',
     title: 'A thread sleeps on a page of a manager that is gone',
     result: 'never',
-    refs: ['R77'],
+    refs: [],
     protections: ['uffd-close-wake'],
     memoryModel: 'sc',
     start: `

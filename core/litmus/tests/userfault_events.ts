@@ -131,7 +131,7 @@ export const USERFAULT_EVENTS: readonly Litmus[] = [
     name: 'remove-event-against-munmap',
     title: 'MADV_DONTNEED goes on with an area that was unmapped while its event waited to be read',
     result: 'never',
-    refs: ['R61'],
+    refs: [],
     protections: ['madvise-revalidate'],
     memoryModel: 'sc',
     start: `
@@ -189,7 +189,7 @@ export const USERFAULT_EVENTS: readonly Litmus[] = [
     name: 'fork-against-close',
     title: 'A child sleeps on a page that no manager can hear of',
     result: 'never',
-    refs: ['R76'],
+    refs: [],
     protections: ['uffd-fork-unread'],
     memoryModel: 'sc',
     start: `
