@@ -3,7 +3,7 @@
  * that core itself touches no file, no clock and no process.
  */
 import type { SearchProgress } from '../explore/verdict.ts'
-import type { ExploreAnswer, ExploreQuestion } from '../litmus/explore.ts'
+import type { ExplorationState, ExploreAnswer, ExploreQuestion } from '../litmus/explore.ts'
 import type { SourceLine } from '../litmus/place.ts'
 
 export interface Host {
@@ -36,7 +36,8 @@ export interface Host {
 
 /** Threads that answer questions about litmus tests, each question on one of them. */
 export interface SearchPool {
-  ask(question: ExploreQuestion): PoolAnswer
+  /** `from`: where an earlier search of this question stood. */
+  ask(question: ExploreQuestion, from: ExplorationState | null): PoolAnswer
   /** Resolves when there is something new to look at, and in any case after a few hundredths of a second. */
   wait(): Promise<void>
   /** Ends the threads at once, whatever they do; what they were asked is never answered. */
@@ -47,10 +48,20 @@ export interface PoolAnswer {
   readonly answer: Promise<TimedAnswer>
   /** How far it is; null before it began. */
   progress(): SearchProgress | null
+  /** Asks where it stands; null if it did not begin, or is done. */
+  state(): Promise<ExplorationState | null>
 }
 
 export interface TimedAnswer {
   readonly answer: ExploreAnswer
+  readonly wallSeconds: number
+}
+
+/** A search that was begun and is not done. */
+export interface BegunSearch {
+  readonly litmus: string
+  readonly state: ExplorationState
+  /** Spent on it so far. */
   readonly wallSeconds: number
 }
 

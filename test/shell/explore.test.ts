@@ -103,8 +103,87 @@ describe('explore', () => {
   })
 })
 
+it('progress is one line on a terminal, and is gone at the end', async () => {
+  const lines: string[] = []
+  const terminal = Object.assign(new MemoryTerminal(), { status: (line: string) => void lines.push(line) })
+  const program = { host: new MemoryHost(), commands: [], observer: {} }
+  const words = ['explore', NAME, '--strategy', 'random', '--schedules', '200']
+  expect(await callProgram(program, words, terminal, { aborted: false })).toBe(0)
+  expect(lines.length).toBeGreaterThan(3)
+  expect(lines.pop()).toBe('')
+  for (const line of lines)
+    expect(line).toMatch(/^[\d,]+ schedules? {2}[\d,]+\/s {2}depth \d+ {2}frontier \d+ {2}two-movers-one-destination$/)
+})
+
+/** Is to be stopped when it has been looked at so often. */
+function stopAfter(looks: number) {
+  let left = looks
+  return {
+    get aborted() {
+      return left-- <= 0
+    },
+  }
+}
+
+/** Of which a second has passed whenever one looks. */
+class SlowHost extends MemoryHost {
+  writes = 0
+  #now = 0
+
+  override wallSeconds(): number {
+    return this.#now++
+  }
+
+  override async write(path: string, chunks: Iterable<string>): Promise<void> {
+    this.writes++
+    await super.write(path, chunks)
+  }
+}
+
 describe('a checkpoint', () => {
   const words = ['explore', NAME, '--checkpoint', 'kept.json', '--json']
+
+  it.each([
+    ['to the end', [NAME]],
+    ['for the simplest', [NAME, '--without', 'remap-pte-recheck']],
+    ['for the simplest, by chance and on', ['split-after-remap', '--without', 'split-mapping-recheck']],
+    ['bounded by schedules', [NAME, '--schedules', '150']],
+    ['depth first', [NAME, '--strategy', 'dfs', '--preemptions', '2']],
+    ['by chance', [NAME, '--strategy', 'random', '--schedules', '400']],
+    ['by priorities', [NAME, '--strategy', 'pct', '--schedules', '400', '--seed', '7']],
+    ['of several', ['R36', 'R33', 'R34']],
+  ])('takes up a search %s that was interrupted again and again', async (_, asked) => {
+    const call = ['explore', ...asked, '--json', '--checkpoint', 'kept.json']
+    const whole = await pageferry(call)
+    const host = new MemoryHost()
+    let turns = 1
+    let last = await pageferry(call, host, stopAfter(2))
+    for (; last.code === 130; turns++) last = await pageferry(call, host, stopAfter(2))
+    const untimed = (rows: object[]) => rows.map((row) => ({ ...row, wallSeconds: 0 }))
+    expect([last.code, untimed(last.rows)]).toEqual([whole.code, untimed(whole.rows)])
+    expect(turns).toBeGreaterThan(2)
+    expect(JSON.parse(host.text('kept.json')).begun).toEqual([])
+  })
+
+  it('is written every few seconds, and says on Ctrl-C how to go on', async () => {
+    const host = new SlowHost()
+    await pageferry(words, host)
+    expect(host.writes).toBeGreaterThan(5)
+    const { err } = await pageferry(words, new MemoryHost(), stopAfter(1))
+    expect(err).toContain('the same words go on from kept.json')
+  })
+
+  it.each([
+    ['does not fit', /"tasks":\[\d+/g, '"tasks":[99999'],
+    ['no checkpoint of explore: begun.0.state.search', /"strategy":"dfs"/g, '"strategy":"dfx"'],
+  ])('that %s is refused', async (reason, what, instead) => {
+    const call = [...words, '--strategy', 'dfs']
+    const host = new MemoryHost()
+    expect((await pageferry(call, host, stopAfter(2))).code).toBe(130)
+    await host.write('kept.json', [host.text('kept.json').replace(what, instead)])
+    const { code, out, err } = await pageferry(call, host)
+    expect([code, out, err]).toEqual([1, '', expect.stringContaining(reason)])
+  })
 
   it('is gone on from: what it holds is not searched again', async () => {
     const { host, rows } = await pageferry(words)
@@ -120,7 +199,7 @@ describe('a checkpoint', () => {
     ['no checkpoint', () => '{"schema":"other"}'],
     ['version', (text: string) => text.replace(/"version":"[^"]+"/, '"version":"0.0.0"')],
     ['belongs to another search', (text: string) => text.replace('\\"seed\\":1', '\\"seed\\":2')],
-    ['larger than', (text: string) => text + ' '.repeat(17 * 2 ** 20)],
+    ['larger than', (text: string) => text + ' '.repeat(65 * 2 ** 20)],
   ])('is refused where it %s', async (reason, damaged) => {
     const { host } = await pageferry(words)
     await host.write('kept.json', [damaged(host.text('kept.json'))])

@@ -46,7 +46,10 @@ export const exploreCommand: Command = {
       line: 'explore two-movers-one-destination --without remap-pte-recheck',
       meaning: 'leave a protection out and see the race',
     },
-    { line: 'explore all --json --checkpoint clean.json', meaning: 'all of them; a later call goes on where this one stopped' },
+    {
+      line: 'explore all --json --checkpoint clean.json',
+      meaning: 'all of them; after Ctrl-C the same words go on where this call stopped',
+    },
     { line: 'explore R36 --strategy random --seed 5 --schedules 20000', meaning: 'by chance' },
   ],
   run: exploreLitmus,
@@ -71,18 +74,20 @@ async function exploreLitmus(context: CommandContext): Promise<number> {
   // 2. and 3.
   let violations = 0
   const answers = museum.map(({ name }) => checkpoint?.answered(name) ?? null)
-  const asked = questions.filter((_, i) => answers[i] === null)
+  const asked = questions
+    .filter((_, i) => answers[i] === null)
+    .map((question) => ({ question, begun: checkpoint?.begun(question.litmus) ?? null }))
   let printed = 0
   const news = new RaceReporter(context)
   const print = async () => {
     for (let next = answers[printed]; next !== undefined && next !== null; next = answers[++printed])
       if (await show(next, perfetto, context)) violations++
   }
-  const startedAt = host.wallSeconds()
   let under: readonly Under[] = []
   await print()
   const threads = given.number('jobs', host.searchThreads ?? 1)
   const isComplete = await askAll(asked, threads, host, stop, {
+    keep: checkpoint === null ? undefined : (begun) => checkpoint.keep(begun),
     async onAnswer(timed) {
       await checkpoint?.add(timed)
       news.answer(timed.answer, () => storyOf(timed.answer, context))
@@ -93,7 +98,7 @@ async function exploreLitmus(context: CommandContext): Promise<number> {
       under = now
       const [first] = now
       if (first !== undefined) news.progress(first.question, first.progress)
-      terminal.status?.(statusLine(now, answered, asked.length, host.wallSeconds() - startedAt))
+      terminal.status?.(statusLine(now, answered, asked.length))
     },
   })
   terminal.status?.('')
@@ -101,7 +106,9 @@ async function exploreLitmus(context: CommandContext): Promise<number> {
     for (const late of answers.slice(printed)) if (late !== null) await show(late, perfetto, context)
     const done = answers.filter((one) => one !== null).length
     terminal.err(
-      sentence(`${program}explore: interrupted after ${many(done, 'litmus test')} of ${museum.length}${underText(under)}`),
+      sentence(
+        `${program}explore: interrupted after ${many(done, 'litmus test')} of ${museum.length}${underText(under)}${path === null ? '' : `; the same words go on from ${path}`}`,
+      ),
     )
     return ExitCode.interrupted
   }
@@ -160,13 +167,15 @@ function storyOf({ schedule }: ExploreAnswer, { host }: CommandContext): Story |
   return parsed?.ok ? storyFor(schedule ?? '', () => tellStory(parsed.schedule, host.sourceAt)) : null
 }
 
-function statusLine(under: readonly Under[], answered: number, of: number, seconds: number): string {
+function statusLine(under: readonly Under[], answered: number, of: number): string {
   const [first] = under
   if (first?.progress == null) return ''
   const count = of > 1 ? `${answered}/${of}  ` : ''
   const names = under.map(({ question }) => question.litmus).join(', ')
-  const schedules = under.reduce((sum, { progress }) => sum + (progress?.schedules ?? 0), 0)
-  return `${count}${progressText({ ...first.progress, schedules }, seconds)}  ${names}`
+  const sum = (of: (one: Under) => number) => under.reduce((total, one) => total + of(one), 0)
+  const schedules = sum(({ progress }) => progress?.schedules ?? 0)
+  const rate = sum(({ progress, seconds }) => (progress === null || seconds === 0 ? 0 : progress.schedules / seconds))
+  return `${count}${progressText({ ...first.progress, schedules }, rate)}  ${names}`
 }
 
 function underText(under: readonly Under[]): string {

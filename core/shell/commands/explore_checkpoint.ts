@@ -1,21 +1,25 @@
 /**
- * The checkpoint of `explore`: what was asked, and what is answered so far, in a file that a later call goes on from.
+ * The checkpoint of `explore`: what was asked, what is answered so far and where the searches under way stand, in a file that a later
+ * call goes on from.
  *
- * 1. After each answer the file is written anew, under a temporary name and renamed by the host, so it is never half of one.
- * 2. A later call with the same question reads it and asks only for what is missing. Each answer depends on its question alone,
- *    so a search that was interrupted and resumed says what one in a single go does.
- * 3. What is read is checked: size, JSON, schema, the version that wrote it, and that the question is the same.
+ * 1. After each answer, every few seconds and on Ctrl-C the file is written anew, under a temporary name and renamed by the host, so
+ *    it is never half of one.
+ * 2. A later call with the same question reads it, asks only for what is missing, and begins each search where it stood. Each
+ *    answer depends on its question alone, so a search that was interrupted and resumed says what one in a single go does.
+ * 3. What is read is checked: size, JSON, schema, the version that wrote it, that the question is the same, and that each search
+ *    can go on from where it stood.
  */
 import { z } from 'zod'
 import type { ExploreQuestion } from '../../litmus/explore.ts'
 import { isProtection, type ProtectionName } from '../../mm/kconfig.ts'
 import { VERSION } from '../../run/version.ts'
 import { CommandError } from '../command.ts'
-import type { Host, TimedAnswer } from '../host.ts'
+import type { BegunSearch, Host, TimedAnswer } from '../host.ts'
+import { bound, explorationState, fits } from './explore_state.ts'
 import { asciiJson, readText } from './text_file.ts'
 
 const SCHEMA = 'pageferry.explore-checkpoint/1'
-const LARGEST_BYTES = 16 * 2 ** 20
+const LARGEST_BYTES = 64 * 2 ** 20
 
 const count = z.number().int().nonnegative()
 const answer = z.object({
@@ -27,7 +31,7 @@ const answer = z.object({
   verdict: z.enum(['verified', 'violation', 'bounded']),
   invariant: z.string().nullable(),
   isWitness: z.boolean(),
-  bound: z.object({ preemptions: count.optional(), schedules: count.optional(), steps: count.optional() }).nullable(),
+  bound,
   schedules: count,
   traces: count,
   interleavings: z.string().regex(/^\d+$/).nullable(),
@@ -52,19 +56,27 @@ const checkpoint = z.object({
   version: z.string(),
   questions: z.string(),
   answers: z.array(z.object({ answer, wallSeconds: z.number().nonnegative() })),
+  begun: z.array(z.object({ litmus: z.string(), state: explorationState, wallSeconds: z.number().nonnegative() })),
 })
+
+interface Kept {
+  readonly answers: readonly TimedAnswer[]
+  readonly begun: readonly BegunSearch[]
+}
 
 export class Checkpoint {
   readonly #path: string
   readonly #host: Host
   readonly #questions: string
   readonly #answers: Map<string, TimedAnswer>
+  #begun: readonly BegunSearch[]
 
-  private constructor(path: string, host: Host, questions: string, answers: readonly TimedAnswer[]) {
+  private constructor(path: string, host: Host, questions: string, { answers, begun }: Kept) {
     this.#path = path
     this.#host = host
     this.#questions = questions
     this.#answers = new Map(answers.map((one) => [one.answer.litmus, one]))
+    this.#begun = begun
   }
 
   /** Reads the file if there is one; otherwise makes sure that it can be written. */
@@ -72,7 +84,15 @@ export class Checkpoint {
     const asked = JSON.stringify(questions)
     const text = await readText(path, host, LARGEST_BYTES)
     await host.checkWritable?.(path)
-    return new Checkpoint(path, host, asked, text === null ? [] : answersOf(text, path, asked))
+    const kept = text === null ? { answers: [], begun: [] } : keptIn(text, path, asked)
+    for (const { litmus, state } of kept.begun) {
+      const question = questions.find((one) => one.litmus === litmus)
+      if (question === undefined || !fits(question, state))
+        throw new CommandError(
+          `${path} does not fit this program: its search of ${litmus} cannot go on; start anew in another file`,
+        )
+    }
+    return new Checkpoint(path, host, asked, kept)
   }
 
   /** The answer of an earlier call, or null. */
@@ -80,15 +100,32 @@ export class Checkpoint {
     return this.#answers.get(litmus) ?? null
   }
 
+  /** Where an earlier call's search stood, or null. */
+  begun(litmus: string): BegunSearch | null {
+    return this.#begun.find((one) => one.litmus === litmus) ?? null
+  }
+
   async add(timed: TimedAnswer): Promise<void> {
-    this.#answers.set(timed.answer.litmus, timed)
+    const { litmus } = timed.answer
+    this.#answers.set(litmus, timed)
+    this.#begun = this.#begun.filter((one) => one.litmus !== litmus)
+    await this.#write()
+  }
+
+  /** All searches that are under way. */
+  async keep(begun: readonly BegunSearch[]): Promise<void> {
+    this.#begun = begun.filter(({ litmus }) => !this.#answers.has(litmus))
+    await this.#write()
+  }
+
+  async #write(): Promise<void> {
     const answers = [...this.#answers.values()]
-    const file = { schema: SCHEMA, version: VERSION, questions: this.#questions, answers }
+    const file = { schema: SCHEMA, version: VERSION, questions: this.#questions, answers, begun: this.#begun }
     await this.#host.write(this.#path, [`${asciiJson(file)}\n`])
   }
 }
 
-function answersOf(text: string, path: string, asked: string): TimedAnswer[] {
+function keptIn(text: string, path: string, asked: string): Kept {
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -108,5 +145,5 @@ function answersOf(text: string, path: string, asked: string): TimedAnswer[] {
   if (read.data.questions !== asked) {
     throw new CommandError(`${path} belongs to another search; give the options it was begun with, or name another file`)
   }
-  return read.data.answers
+  return read.data
 }

@@ -69,7 +69,7 @@ export const EXPLORE_OPTIONS: readonly OptionSpec[] = [
     max: 256,
     meaning: 'litmus tests that are searched at the same time; without it, as many as the host has cores',
   },
-  { name: 'checkpoint', kind: 'file', meaning: 'keep what is answered in this file, and go on from it' },
+  { name: 'checkpoint', kind: 'file', meaning: 'keep in this file what is answered and how far searches are, and go on from it' },
   { name: 'perfetto', kind: 'file', meaning: 'write the counterexample for ui.perfetto.dev' },
   { name: 'quiet', kind: 'flag', meaning: 'print violations only' },
 ]

@@ -3,92 +3,149 @@
  *
  * 1. With a pool of threads: all are asked at once, and this thread looks now and then whether it is to stop.
  * 2. Without: one after another, in slices of about ten milliseconds.
+ * 3. Every few seconds, and when the user stops it, searches under way are asked where they stand, if anybody keeps that.
  * The answers are the same either way. When the user stops it, answers that wait for an earlier one are handed on, too.
  */
 import type { SearchProgress } from '../../explore/verdict.ts'
-import { type ExploreQuestion, explore } from '../../litmus/explore.ts'
+import { Exploration, type ExploreQuestion } from '../../litmus/explore.ts'
 import type { StopSignal } from '../command.ts'
-import type { Host, TimedAnswer } from '../host.ts'
+import type { BegunSearch, Host, SearchPool, TimedAnswer } from '../host.ts'
 
 const SLICE_SECONDS = 0.01
+/** Between two looks at where the searches stand. */
+const KEEP_SECONDS = 5
+
+/** What is to be answered, and where an earlier search of it stood. */
+export interface Asked {
+  readonly question: ExploreQuestion
+  readonly begun: BegunSearch | null
+}
 
 /** A question that is being searched. */
 export interface Under {
   readonly question: ExploreQuestion
   readonly progress: SearchProgress | null
+  /** Spent on it so far, by earlier calls too. */
+  readonly seconds: number
 }
 
 export interface Watcher {
   onAnswer(timed: TimedAnswer): Promise<void>
   /** Every few milliseconds; what is being searched, and how many questions were answered. */
   onSlice(under: readonly Under[], answered: number): void
+  /** 3. Absent: nobody keeps it. */
+  readonly keep?: ((begun: readonly BegunSearch[]) => Promise<void>) | undefined
 }
 
 /** True: all were answered. False: stopped; `onSlice` was told last what was under way. */
 export async function askAll(
-  questions: readonly ExploreQuestion[],
+  asked: readonly Asked[],
   threads: number,
   host: Host,
   stop: StopSignal,
   watcher: Watcher,
 ): Promise<boolean> {
-  const usable = Math.min(threads, questions.length)
-  return usable > 1 && host.openSearchPool !== undefined
-    ? askPool(questions, usable, host, stop, watcher)
-    : askHere(questions, host, stop, watcher)
-}
-
-async function askPool(
-  questions: readonly ExploreQuestion[],
-  threads: number,
-  host: Host,
-  stop: StopSignal,
-  { onAnswer, onSlice }: Watcher,
-): Promise<boolean> {
-  const pool = host.openSearchPool?.(threads)
-  if (pool === undefined) return false
+  const usable = Math.min(threads, asked.length)
+  const pool = usable > 1 ? host.openSearchPool?.(usable) : undefined
+  if (pool === undefined) return askHere(asked, host, stop, watcher)
   try {
-    const asked = questions.map((question) => ({ question, ...pool.ask(question) }))
-    const answers: (TimedAnswer | undefined)[] = []
-    const failures: unknown[] = []
-    for (const [i, { answer }] of asked.entries())
-      answer.then(
-        (timed) => {
-          answers[i] = timed
-        },
-        (error) => failures.push(error),
-      )
-    let handed = 0
-    while (handed < asked.length) {
-      await pool.wait()
-      if (failures.length > 0) throw failures[0]
-      for (let next = answers[handed]; next !== undefined; next = answers[++handed]) await onAnswer(next)
-      const under = asked.flatMap(({ question, progress }, i) => (answers[i] ? [] : [{ question, progress: progress() }]))
-      const answered = answers.filter((one) => one !== undefined)
-      onSlice(
-        under.filter(({ progress }) => progress !== null),
-        answered.length,
-      )
-      if (!stop.aborted || handed === asked.length) continue
-      for (const late of answers.slice(handed)) if (late !== undefined) await onAnswer(late)
-      return false
-    }
-    return true
+    return await askPool(asked, pool, host, stop, watcher)
   } finally {
     await pool.close()
   }
 }
 
-async function askHere(
-  questions: readonly ExploreQuestion[],
+async function askPool(
+  asked: readonly Asked[],
+  pool: SearchPool,
   host: Host,
   stop: StopSignal,
-  { onAnswer, onSlice }: Watcher,
+  { onAnswer, onSlice, keep }: Watcher,
 ): Promise<boolean> {
-  for (const [answered, question] of questions.entries()) {
-    const startedAt = host.wallSeconds()
-    let breathedAt = startedAt
-    const search = explore(question)
+  const searches = asked.map((one) => new PoolSearch(one, pool, host))
+  let handed = 0
+  let keptAt = host.wallSeconds()
+  while (handed < searches.length) {
+    await pool.wait()
+    for (const { failure } of searches) if (failure !== null) throw failure.reason
+    for (let next = searches[handed]?.timed; next; next = searches[++handed]?.timed) await onAnswer(next)
+    const left = searches.filter(({ timed }) => timed === null)
+    onSlice(
+      left.map((search) => search.under()).filter(({ progress }) => progress !== null),
+      searches.length - left.length,
+    )
+    const isStopped = stop.aborted && handed < searches.length
+    if (keep !== undefined && (isStopped || host.wallSeconds() - keptAt > KEEP_SECONDS)) {
+      await keep((await Promise.all(left.map((search) => search.begun()))).filter((one) => one !== null))
+      keptAt = host.wallSeconds()
+    }
+    if (!isStopped) continue
+    for (const { timed } of searches.slice(handed)) if (timed !== null) await onAnswer(timed)
+    return false
+  }
+  return true
+}
+
+/** 1. One question, on whichever thread. */
+class PoolSearch {
+  timed: TimedAnswer | null = null
+  failure: { readonly reason: unknown } | null = null
+  readonly #asked: Asked
+  readonly #host: Host
+  readonly #answer: ReturnType<SearchPool['ask']>
+  /** When it was first seen to run. */
+  #startedAt: number | null = null
+
+  constructor(asked: Asked, pool: SearchPool, host: Host) {
+    this.#asked = asked
+    this.#host = host
+    this.#answer = pool.ask(asked.question, asked.begun?.state ?? null)
+    this.#answer.answer.then(
+      ({ answer, wallSeconds }) => {
+        this.timed = { answer, wallSeconds: wallSeconds + this.#before }
+      },
+      (reason) => {
+        this.failure = { reason }
+      },
+    )
+  }
+
+  get #seconds(): number {
+    const now = this.#host.wallSeconds()
+    return this.#before + now - (this.#startedAt ?? now)
+  }
+
+  /** Seconds that earlier calls spent on it. */
+  get #before(): number {
+    return this.#asked.begun?.wallSeconds ?? 0
+  }
+
+  under(): Under {
+    const progress = this.#answer.progress()
+    if (progress !== null) this.#startedAt ??= this.#host.wallSeconds()
+    return { question: this.#asked.question, progress, seconds: this.#seconds }
+  }
+
+  /** Where it stands; what was not reached yet stands where it stood. Null: at its beginning, or answered meanwhile. */
+  async begun(): Promise<BegunSearch | null> {
+    const state = await this.#answer.state()
+    if (state === null) return this.timed === null ? this.#asked.begun : null
+    return { litmus: this.#asked.question.litmus, state, wallSeconds: this.#seconds }
+  }
+}
+
+async function askHere(
+  asked: readonly Asked[],
+  host: Host,
+  stop: StopSignal,
+  { onAnswer, onSlice, keep }: Watcher,
+): Promise<boolean> {
+  let keptAt = host.wallSeconds()
+  for (const [answered, { question, begun }] of asked.entries()) {
+    const startedAt = host.wallSeconds() - (begun?.wallSeconds ?? 0)
+    let breathedAt = host.wallSeconds()
+    const exploration = new Exploration(question, begun?.state)
+    const search = exploration.run()
     for (;;) {
       const { done, value } = search.next()
       const now = host.wallSeconds()
@@ -99,7 +156,12 @@ async function askHere(
       if (now - breathedAt < SLICE_SECONDS) continue
       await host.breathe()
       breathedAt = host.wallSeconds()
-      onSlice([{ question, progress: value }], answered)
+      onSlice([{ question, progress: value, seconds: now - startedAt }], answered)
+      if (keep !== undefined && (stop.aborted || breathedAt - keptAt > KEEP_SECONDS)) {
+        const later = asked.slice(answered + 1).flatMap((one) => one.begun ?? [])
+        await keep([{ litmus: question.litmus, state: exploration.state(), wallSeconds: now - startedAt }, ...later])
+        keptAt = host.wallSeconds()
+      }
       if (stop.aborted) return false
     }
   }

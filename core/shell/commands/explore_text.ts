@@ -68,10 +68,10 @@ export function boundText(bound: Bound | null): string {
   return words.join(', ') || 'chance'
 }
 
-/** `dfs  1,234 schedules  41,000/s  depth 39  frontier 12`. */
-export function progressText(progress: SearchProgress, seconds: number): string {
+/** `1,234 schedules  41,000/s  depth 39  frontier 12`. */
+export function progressText(progress: SearchProgress, schedulesASecond: number): string {
   const { schedules, depth, frontier } = progress
-  const rate = seconds > 0 ? `  ${formatCount(Math.round(schedules / seconds))}/s` : ''
+  const rate = schedulesASecond > 0 ? `  ${formatCount(Math.round(schedulesASecond))}/s` : ''
   return `${many(schedules, 'schedule')}${rate}  depth ${depth}  frontier ${formatCount(frontier)}`
 }
 
