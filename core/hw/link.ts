@@ -28,6 +28,8 @@ export interface LinkOptions {
   readonly rttNs: number
   readonly sendBufferBytes: number
   readonly receiveBufferBytes: number
+  /** Messages that there is room for at the start, a power of two; the ring grows. [1024] */
+  readonly rows?: number
 }
 
 /** The message that `receive` took off the queue. */
@@ -48,14 +50,14 @@ export class Link {
   #unreadBytes = 0
   #head = 0
   #count = 0
-  #capacity = 1024
-  #type = new Uint8Array(1024)
-  #page = new Int32Array(1024)
-  #word0 = new Uint32Array(1024)
-  #word1 = new Uint32Array(1024)
-  #version = new Uint32Array(1024)
-  #bytes = new Int32Array(1024)
-  #arrivalNs = new Float64Array(1024)
+  #capacity: number
+  #type: Uint8Array
+  #page: Int32Array
+  #word0: Uint32Array
+  #word1: Uint32Array
+  #version: Uint32Array
+  #bytes: Int32Array
+  #arrivalNs: Float64Array
   readonly #receivers: Thread[] = []
   readonly #senders: Thread[] = []
   /** The numbers of the next message to be sent and to be received; those that were lost do not count. */
@@ -83,6 +85,16 @@ export class Link {
     const room = gate(() => this.#windowOpen(), 'room in the window of')
     this.#send = { kind: 'access', mode: AccessMode.write, object: 0, label: `${this.#label}.tail`, gate: room }
     this.#arrival = gate(() => this.#count > 0, 'a message on')
+    const rows = options.rows ?? 1024
+    assert(rows > 0 && (rows & (rows - 1)) === 0, `link ${options.name}: room for ${rows} messages, no power of two`)
+    this.#capacity = rows
+    this.#type = new Uint8Array(rows)
+    this.#page = new Int32Array(rows)
+    this.#word0 = new Uint32Array(rows)
+    this.#word1 = new Uint32Array(rows)
+    this.#version = new Uint32Array(rows)
+    this.#bytes = new Int32Array(rows)
+    this.#arrivalNs = new Float64Array(rows)
     this.#bytesPerNs = ((options.bandwidthBitsPerSec / 8e9) * PAYLOAD_PER_FRAME) / BYTES_PER_FRAME
   }
 

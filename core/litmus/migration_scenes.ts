@@ -48,9 +48,9 @@ export class Guest {
   }
 }
 
-/** A link that delivers at once. */
+/** A link that delivers at once, and is small: each schedule makes it anew. */
 export function litmusLink(name: string): Link {
-  return new Link({ name, bandwidthBitsPerSec: 1e9, rttNs: 0, sendBufferBytes: 2 ** 30, receiveBufferBytes: 2 ** 30 })
+  return new Link({ name, bandwidthBitsPerSec: 1e9, rttNs: 0, sendBufferBytes: 2 ** 30, receiveBufferBytes: 2 ** 30, rows: 8 })
 }
 
 /** The RAM of a source whose process has `pages` guest pages from `ramPage` on. */
