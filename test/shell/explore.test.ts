@@ -25,6 +25,33 @@ describe('explore', () => {
     expect(rows[0]).toMatchObject({ result: 'never', memoryModel: 'sc', refs: ['R36'], protections: ['remap-pte-recheck'] })
   })
 
+  it.each([80, 120])('tells at length of a single one, at %i columns', async (columns) => {
+    const wide = 'page-placed-after-it-was-given-back'
+    const terminal = new MemoryTerminal(columns)
+    const program = { host: new MemoryHost(), commands: [], observer: {} }
+    expect(await callProgram(program, ['explore', '--list', wide], terminal, { aborted: false })).toBe(0)
+    const words = terminal.output.replace(/\s+/g, ' ')
+    expect(words).toContain('(R73): The guest gives a page back, and reads what the page held before. never: no interleaving')
+    expect(words).toContain('vcpu: madvise(DONTNEED), load page listen: look, place, mark fault: read the removal')
+    expect(words).toContain('remove-under-map-lock the look at a page in the map')
+    expect(words).toContain('Without it: what the guest gave back comes to life again')
+    expect(words).toContain('In a real kernel: e2b restores Firecracker')
+    expect(words).toContain('- https://github.com/e2b-dev/infra/pull/2520')
+    // A command is not broken.
+    const lines = terminal.output.split('\n').filter((line) => !line.includes('pageferry explore'))
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(columns)
+  })
+
+  it('tells the label with a verdict, and the history below a story', async () => {
+    const clean = await pageferry(['explore', 'root-read-twice'])
+    expect(clean.out).toMatch(/^root-read-twice: .*What keeps the race away:.*In a real kernel:.*root-read-twice: verified/s)
+    const broken = await pageferry(['explore', 'root-read-twice', '--without', 'rmap-root-once'])
+    expect(broken.out).toMatch(/again: pageferry replay .*In a real kernel:.*Hugh Dickins/s)
+    expect(broken.out).not.toContain('What keeps the race away')
+    const quiet = await pageferry(['explore', 'root-read-twice', '--quiet'])
+    expect([quiet.code, quiet.out]).toEqual([0, ''])
+  })
+
   it('verifies what is clean, and claims no more than it did', async () => {
     const { code, out } = await pageferry(['explore', NAME])
     expect(code).toBe(0)

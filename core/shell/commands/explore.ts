@@ -19,6 +19,7 @@ import type { Command, CommandContext } from '../command.ts'
 import { ExitCode, type TimedAnswer } from '../host.ts'
 import { sentence } from '../layout.ts'
 import { Checkpoint } from './explore_checkpoint.ts'
+import { historyText, labelText, nextText } from './explore_label.ts'
 import { chosenLitmus, chosenProtections, EXPLORE_OPTIONS, LITMUS_CHOICES, questionOf } from './explore_options.ts'
 import { askAll, type Under } from './explore_run.ts'
 import { litmusTable, many, progressText, verdictText } from './explore_text.ts'
@@ -33,7 +34,8 @@ export const exploreCommand: Command = {
     'A litmus test is two to four actors on a tiny machine that call the very functions that migrate. With every protection on it is ' +
     'searched to its end and verified, or the bound is named at which the search stopped; with one left out, the shortest schedule ' +
     'that breaks an invariant is told step by step, and printed as a word that replay takes.\n\n' +
-    'LITMUS is a name, an entry of the race catalogue (R26) or all; without one, they are listed. Exits 0 when no invariant broke, 3 when ' +
+    'LITMUS is a name, an entry of the race catalogue (R26) or all; without one, they are listed. With --list a single one is told of at ' +
+    'length: the start, what keeps the race away, and where it happened. Exits 0 when no invariant broke, 3 when ' +
     'one did, 2 for a wrong option, 130 when interrupted.',
   positionals: [
     { name: 'LITMUS', meaning: 'a name, an entry of the catalogue, or all', repeatable: true, offers: LITMUS_CHOICES },
@@ -41,6 +43,7 @@ export const exploreCommand: Command = {
   options: EXPLORE_OPTIONS,
   examples: [
     { line: 'explore', meaning: 'the litmus tests' },
+    { line: 'explore R26 --list', meaning: 'what a litmus test is about' },
     { line: 'explore two-movers-one-destination', meaning: 'every interleaving, all protections on' },
     {
       line: 'explore two-movers-one-destination --without remap-pte-recheck',
@@ -117,8 +120,11 @@ async function exploreLitmus(context: CommandContext): Promise<number> {
 }
 
 function list(museum: readonly Litmus[], { arguments: given, terminal, program }: CommandContext): number {
-  if (!given.has('json')) terminal.out(litmusTable(museum, terminal.columns, program))
-  else {
+  const [only] = museum
+  if (!given.has('json')) {
+    if (only === undefined || museum.length > 1) terminal.out(litmusTable(museum, terminal.columns, program))
+    else terminal.out(labelText(only, terminal.columns) + nextText(only, false, program))
+  } else {
     for (const { name, title, result, refs, protections, memoryModel, start, history } of museum)
       terminal.out(
         `${JSON.stringify({ litmus: name, title, result, protections, memoryModel, refs, start, history: history ?? null })}\n`,
@@ -146,8 +152,10 @@ async function show({ answer, wallSeconds }: TimedAnswer, perfetto: string | nul
     const replay = answer.schedule === null ? null : `${program}replay ${answer.schedule}`
     terminal.out(`${JSON.stringify({ ...answer, replay, wallSeconds: Math.round(wallSeconds * 1e4) / 1e4 })}\n`)
   } else if (isViolation || !given.has('quiet')) {
-    terminal.out(verdictText(answer, wallSeconds, terminal.columns, terminal.colour))
-    if (given.positionals.length === 1 && given.positionals[0] !== 'all') tell(answer, context)
+    const verdict = verdictText(answer, wallSeconds, terminal.columns, terminal.colour)
+    const chosen = chosenLitmus(given.positionals)
+    if (chosen.length > 1) terminal.out(verdict)
+    else for (const litmus of chosen) tell(litmus, verdict, storyOf(answer, context), context)
   }
   if (perfetto !== null && isViolation) {
     const story = storyOf(answer, context)
@@ -156,10 +164,17 @@ async function show({ answer, wallSeconds }: TimedAnswer, perfetto: string | nul
   return isViolation
 }
 
-function tell(answer: ExploreAnswer, context: CommandContext): void {
-  const { terminal, program } = context
-  const story = storyOf(answer, context)
-  if (story !== null) terminal.out(`\n${storyText(story, { columns: terminal.columns, colour: terminal.colour, program })}`)
+/** One litmus test at length: the story of its counterexample, or else its label; and its history. */
+function tell(
+  litmus: Litmus,
+  verdict: string,
+  story: Story | null,
+  { arguments: given, terminal, program }: CommandContext,
+): void {
+  const { columns, colour } = terminal
+  if (story !== null) terminal.out(`${verdict}\n${storyText(story, { columns, colour, program })}${historyText(litmus, columns)}`)
+  else if (given.has('quiet')) terminal.out(verdict)
+  else terminal.out(`${labelText(litmus, columns)}\n${verdict}${nextText(litmus, true, program)}`)
 }
 
 function storyOf({ schedule }: ExploreAnswer, { host }: CommandContext): Story | null {
