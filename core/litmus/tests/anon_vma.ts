@@ -104,7 +104,8 @@ export const ANON_VMA: readonly Litmus[] = [
       sources: [
         'Hugh Dickins, "mm: fix hang on anon_vma->root->lock", August 2010, commit f18194275c39, ' +
           'https://lkml.iu.edu/hypermail/linux/kernel/1008.3/01466.html',
-        'Hugh Dickins, "mm: fix page_lock_anon_vma leaving mutex locked", commit eee0f252c6537da2e883f75d22cff1427515eaf3',
+        'Hugh Dickins, "[PATCH] mm: fix page_lock_anon_vma leaving mutex locked", 28 May 2011, ' +
+          'alpine.LSU.2.00.1105281317090.13319@sister.anvils',
       ],
     },
     build(world) {

@@ -216,7 +216,8 @@ export const HANDOVER: readonly Litmus[] = [
     history: {
       story:
         'QEMU with release-ram drops a page of the source as soon as it was sent in post-copy. When recovery from a broken connection came, which ' +
-        'sends lost pages again, the two could not be had together: a resume is refused while release-ram is set.',
+        'sends lost pages again, the two could not be had together: a resume is refused while release-ram is set. ' +
+        'What is shown here would be another cure: the source waits for the word of the destination before it releases.',
       sources: ['QEMU, migration/migration.c: "Postcopy recovery cannot work when release-ram capability is set"'],
     },
   },

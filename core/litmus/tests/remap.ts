@@ -71,7 +71,7 @@ export const REMAP: readonly Litmus[] = [
     protections: ['remap-tlb-flush', 'remap-flush-other-cpus'],
     memoryModel: 'sc',
     start: `
-      src -> page 100, writable in the TLB of CPU 1     dst -> none
+      src -> page 1, writable in the TLB of CPU 1     dst -> none
       mover on CPU 0: remap dst <- src; load dst; load dst
       loader on CPU 1: store src = 2`,
     world: {},

@@ -180,7 +180,8 @@ export const SWAP: readonly Litmus[] = [
       sources: [
         'CVE-2020-29374',
         'Jann Horn, https://bugs.chromium.org/p/project-zero/issues/detail?id=2045',
-        'Linus Torvalds, "gup: document and work around "COW can break either way" issue", 2020',
+        'Linus Torvalds, commits 17839856fd58 ("gup: document and work around "COW can break either way" issue") and ' +
+          '09854ba94c6a ("mm: do_wp_page() simplification"), 2020',
       ],
     },
     build(world) {

@@ -89,7 +89,7 @@ export const USERFAULT: readonly Litmus[] = [
       toucher: load dst           placer: UFFDIO_COPY dst <- src, then page migration of dst`,
     history: {
       story:
-        'The second look of a fault asks whether the page is still missing. When huge pages became migratable it took everything that is not present for missing, an entry of page migration too: the thread went to sleep on a page that had been placed, and that nobody would wake it for. Huang Ying found it in November 2017.',
+        'The second look of a fault asks whether the page is still missing. When huge pages became migratable it took everything that is not present for missing, an entry of page migration too: the thread went to sleep on a page that had been placed, and that nobody would wake it for. Huang Ying found it in November 2017. That was the entry of a huge page; here it is that of a small one.',
       sources: [
         'a365ac09d334 ("mm, userfaultfd, THP: avoid waiting when PMD under THP migration")',
         'linux-mm, 7 December 2017, <20171207011752.3292-1-ying.huang@intel.com>',
