@@ -274,6 +274,11 @@ const KERNEL_PROTECTIONS = [
     prevents: 'a write section ends on a freed area (R22)',
   },
   {
+    name: 'vma-merge-next',
+    meaning: 'a merge opens a write section on the area that it swallows, too, or write-locks it (vma-lock)',
+    prevents: 'a fault maps a page into an area that is gone, and its anon_vma with it (R21)',
+  },
+  {
     name: 'vma-seq-null-next',
     meaning: 'a merge asks whether there is an area behind the one it swallows; the patch of 2014 did not',
     prevents: 'a write section begins on no area at all',

@@ -264,7 +264,8 @@ function* join(k: Thread, mm: Mm, lower: Vma, upper: Vma): Proc<Vma> {
   const upperOpen = goesOn && upper.sequence.isWriter(k)
   const depth = lowerOpen || upperOpen ? 2 * NESTED : 0
   if (!lowerOpen) yield* vmaWriteBegin(k, mm, lower, '2014', depth)
-  if (!upperOpen) yield* vmaWriteBegin(k, mm, upper, '2014', depth + NESTED)
+  const marksUpper = upperOpen || kernel.has('vma-merge-next')
+  if (!upperOpen && marksUpper) yield* vmaWriteBegin(k, mm, upper, '2014', depth + NESTED)
   if (lower.anonVma === null && upper.anonVma !== null) {
     touch(lower.id, 'vma.anon_vma', AccessMode.write)
     seenBy(k, lower).anonVma = upper.anonVma
@@ -279,9 +280,9 @@ function* join(k: Thread, mm: Mm, lower: Vma, upper: Vma): Proc<Vma> {
   root?.rwsem.upWrite(k)
   yield* unlinkAnonVmas(k, kernel, upper)
   const endsBefore = kernel.has('vma-seq-end-before-free')
-  if (endsBefore) yield* vmaWriteGone(k, mm, upper)
+  if (marksUpper && endsBefore) yield* vmaWriteGone(k, mm, upper)
   yield* freeVma(k, kernel, upper)
-  if (!endsBefore) yield* vmaWriteEnd(k, mm, upper, '2014')
+  if (marksUpper && !endsBefore) yield* vmaWriteEnd(k, mm, upper, '2014')
   const next = mm.tree.after(lower)
   // The next area may be the one that mremap moves from, whose section is open too.
   const nextOpen = next?.sequence.isWriter(k) ?? false

@@ -3,6 +3,7 @@
  * Source: mm/memory.c; include/linux/mmap_lock.h; Suren Baghdasaryan, "per-VMA locks", 2023.
  */
 import { MPOL_BIND, MPOL_DEFAULT, mbind } from '../../mm/mempolicy.ts'
+import { mprotect, PROT_READ, PROT_WRITE } from '../../mm/mprotect.ts'
 import { answers, type Litmus } from '../litmus.ts'
 import { emptied, storeAgainstMprotect, storeAgainstMunmap, storeDuringFork, toucher } from '../scenes.ts'
 import { at, P } from '../world.ts'
@@ -35,6 +36,36 @@ export const VMA_LOCK: readonly Litmus[] = [
       toucher: store a            protector: mprotect a, PROT_READ`,
     world: AREA_LOCK,
     build: storeAgainstMprotect,
+  },
+  {
+    name: 'area-lock-against-a-merge',
+    title: 'A fault under the lock of its area maps a page into an area that a merge has swallowed',
+    result: 'never',
+    refs: ['R21'],
+    protections: ['vma-merge-next'],
+    memoryModel: 'sc',
+    start: `
+      areas [a, a+1) read-only and [a+1, a+2) writable; one table, no page
+      toucher: store a+1          protector: mprotect a, PROT_READ|PROT_WRITE: it swallows [a+1, a+2)`,
+    world: AREA_LOCK,
+    history: {
+      story:
+        'mprotect of one area can make its neighbour disappear, which nobody asked to change. Each design has to mark that neighbour too: ' +
+        'the sequence counts of 2014 and v12 open a write section on it, the locks of areas write-lock whatever takes part in a merge. ' +
+        'With sequence counts the section is not all: a fault asks besides whether its area is still in the tree, and without the section ' +
+        'every interleaving of this scene stays clean. With locks of areas nothing makes up for it.',
+      sources: [
+        'Laurent Dufour, "[PATCH v12 09/31] mm: VMA sequence count", 16 Apr 2019, 20190416134522.17540-10-ldufour@linux.ibm.com',
+        'e8f071350ea5 ("mm/mmap: write-lock VMAs in vma_prepare before modifying them"), 2023',
+      ],
+    },
+    build(world) {
+      const a = emptied(world, 2)
+      world.call((k) => mprotect(k, world.mm, at(a), P, PROT_READ))
+      toucher(world, a + 1)
+      world.actor('protector', 1, (k) => mprotect(k, world.mm, at(a), P, PROT_READ | PROT_WRITE))
+      return { outcome: () => answers(world) }
+    },
   },
   {
     name: 'area-lock-against-fork',
