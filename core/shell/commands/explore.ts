@@ -91,10 +91,12 @@ async function exploreLitmus(context: CommandContext): Promise<number> {
   const threads = given.number('jobs', host.searchThreads ?? 1)
   const isComplete = await askAll(asked, threads, host, stop, {
     keep: checkpoint === null ? undefined : (begun) => checkpoint.keep(begun),
-    async onAnswer(timed) {
-      await checkpoint?.add(timed)
-      news.answer(timed.answer, () => storyOf(timed.answer, context))
-      answers[questions.findIndex(({ litmus }) => litmus === timed.answer.litmus)] = timed
+    async onAnswers(some) {
+      await checkpoint?.add(some)
+      for (const timed of some) {
+        news.answer(timed.answer, () => storyOf(timed.answer, context))
+        answers[questions.findIndex(({ litmus }) => litmus === timed.answer.litmus)] = timed
+      }
       await print()
     },
     onSlice(now, answered) {

@@ -2,7 +2,7 @@
  * The checkpoint of `explore`: what was asked, what is answered so far and where the searches under way stand, in a file that a later
  * call goes on from.
  *
- * 1. After each answer, every few seconds and on Ctrl-C the file is written anew, under a temporary name and renamed by the host, so
+ * 1. After answers, every few seconds and on Ctrl-C the file is written anew, under a temporary name and renamed by the host, so
  *    it is never half of one.
  * 2. A later call with the same question reads it, asks only for what is missing, and begins each search where it stood. Each
  *    answer depends on its question alone, so a search that was interrupted and resumed says what one in a single go does.
@@ -105,10 +105,9 @@ export class Checkpoint {
     return this.#begun.find((one) => one.litmus === litmus) ?? null
   }
 
-  async add(timed: TimedAnswer): Promise<void> {
-    const { litmus } = timed.answer
-    this.#answers.set(litmus, timed)
-    this.#begun = this.#begun.filter((one) => one.litmus !== litmus)
+  async add(some: readonly TimedAnswer[]): Promise<void> {
+    for (const timed of some) this.#answers.set(timed.answer.litmus, timed)
+    this.#begun = this.#begun.filter(({ litmus }) => !this.#answers.has(litmus))
     await this.#write()
   }
 

@@ -30,7 +30,8 @@ export interface Under {
 }
 
 export interface Watcher {
-  onAnswer(timed: TimedAnswer): Promise<void>
+  /** One or more. */
+  onAnswers(timed: readonly TimedAnswer[]): Promise<void>
   /** Every few milliseconds; what is being searched, and how many questions were answered. */
   onSlice(under: readonly Under[], answered: number): void
   /** 3. Absent: nobody keeps it. */
@@ -60,7 +61,7 @@ async function askPool(
   pool: SearchPool,
   host: Host,
   stop: StopSignal,
-  { onAnswer, onSlice, keep }: Watcher,
+  { onAnswers, onSlice, keep }: Watcher,
 ): Promise<boolean> {
   const searches = asked.map((one) => new PoolSearch(one, pool, host))
   let handed = 0
@@ -68,7 +69,9 @@ async function askPool(
   while (handed < searches.length) {
     await pool.wait()
     for (const { failure } of searches) if (failure !== null) throw failure.reason
-    for (let next = searches[handed]?.timed; next; next = searches[++handed]?.timed) await onAnswer(next)
+    const ready: TimedAnswer[] = []
+    for (let next = searches[handed]?.timed; next; next = searches[++handed]?.timed) ready.push(next)
+    if (ready.length > 0) await onAnswers(ready)
     const left = searches.filter(({ timed }) => timed === null)
     onSlice(
       left.map((search) => search.under()).filter(({ progress }) => progress !== null),
@@ -80,7 +83,8 @@ async function askPool(
       keptAt = host.wallSeconds()
     }
     if (!isStopped) continue
-    for (const { timed } of searches.slice(handed)) if (timed !== null) await onAnswer(timed)
+    const late = searches.slice(handed).flatMap(({ timed }) => timed ?? [])
+    if (late.length > 0) await onAnswers(late)
     return false
   }
   return true
@@ -138,7 +142,7 @@ async function askHere(
   asked: readonly Asked[],
   host: Host,
   stop: StopSignal,
-  { onAnswer, onSlice, keep }: Watcher,
+  { onAnswers, onSlice, keep }: Watcher,
 ): Promise<boolean> {
   let keptAt = host.wallSeconds()
   for (const [answered, { question, begun }] of asked.entries()) {
@@ -150,7 +154,7 @@ async function askHere(
       const { done, value } = search.next()
       const now = host.wallSeconds()
       if (done === true) {
-        await onAnswer({ answer: value, wallSeconds: now - startedAt })
+        await onAnswers([{ answer: value, wallSeconds: now - startedAt }])
         break
       }
       if (now - breathedAt < SLICE_SECONDS) continue
