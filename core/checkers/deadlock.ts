@@ -4,7 +4,8 @@
  *
  * A cycle never dissolves, so it is found although others still run. The engine itself reports when nobody can go on. A lock whose
  * holders are not known one by one (readers of a semaphore, a page lock) is no edge here. What could deadlock in another order,
- * lockdep tells (core/sync/lockdep.ts).
+ * lockdep tells (core/sync/lockdep.ts). A lock that is left by somebody who did not take it goes by this name, too: the one that was
+ * taken stays so, and whoever wants it waits for ever (core/sync/rwsem.ts).
  */
 import type { Task } from '../engine/task.ts'
 import type { Invariant, State } from './invariant.ts'

@@ -176,7 +176,7 @@ export class Rwsem {
   }
 
   upRead(k: Task): void {
-    if (this.readers <= 0) fail(`${k.name} leaves ${this.label} ${this.id}, which has no reader`)
+    if (this.readers <= 0) violate('I-DEAD', `${k.name} leaves ${this.label} ${this.id}, which has no reader`)
     if (k.lockdep !== null) k.lockdep.gives(k, this.label, this.id)
     if (k.stepping) this.#leaveStep(k, this.queues ? AccessMode.release : AccessMode.releaseShared)
     this.readers--
@@ -186,7 +186,8 @@ export class Rwsem {
   }
 
   upWrite(k: Task): void {
-    if (this.writer !== k) fail(`${k.name} leaves ${this.label} ${this.id}, written by ${this.writer?.name ?? 'nobody'}`)
+    if (this.writer !== k)
+      violate('I-DEAD', `${k.name} leaves ${this.label} ${this.id}, written by ${this.writer?.name ?? 'nobody'}`)
     if (k.lockdep !== null) k.lockdep.gives(k, this.label, this.id)
     if (k.stepping) this.#leaveStep(k, AccessMode.release)
     this.#line?.touch(k.clock)

@@ -100,7 +100,8 @@ export class Spinlock {
   }
 
   unlock(k: Task): void {
-    if (this.holder !== k) fail(`${k.name} unlocks ${this.label} ${this.id} held by ${this.holder?.name ?? 'nobody'}`)
+    if (this.holder !== k)
+      violate('I-DEAD', `${k.name} unlocks ${this.label} ${this.id} held by ${this.holder?.name ?? 'nobody'}`)
     if (k.lockdep !== null) k.lockdep.gives(k, this.label, this.id)
     this.holder = null
     this.#freeAtNs = k.clock.nowNs
