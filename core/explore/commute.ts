@@ -161,5 +161,7 @@ function difference(one: Run, other: Run, depth: number, names: Names): string |
 
 function words({ task, footprint }: StepTold): string {
   const modes = Object.keys(AccessMode)
-  return `${task} (${footprint.map(([object, label, mode]) => `${modes[mode]} ${label} ${object}`).join(', ')})`
+  // How often a step touches a thing is nobody else's business: a walk cache saves reads that were said to be made.
+  const touched = new Set(footprint.map(([object, label, mode]) => `${modes[mode]} ${label} ${object}`))
+  return `${task} (${[...touched].join(', ')})`
 }

@@ -13,11 +13,15 @@
  * @qemu RAMBlock.bmap, RAMBlock.clear_bmap, migration_bitmap_sync, migration_bitmap_clear_dirty
  */
 import { Bitmap } from '../base/bitmap.ts'
-import { type Proc, write } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Process } from '../machine/process.ts'
 import { addressOf, sys } from '../machine/syscall.ts'
 import { check } from './host_page.ts'
+
+/** The bitmap as a whole: how many bits are set, and which is next. */
+const PENDING = 'ram.bmap.pending'
 
 export class DirtyBitmap {
   readonly bits: Bitmap
@@ -52,7 +56,7 @@ export class DirtyBitmap {
       const page = logged - this.#ramPage
       if (k.stepping) yield write(page, 'ram.bmap')
       this.#owed.set(page)
-      if (this.bits.set(page)) added++
+      if (this.mark(page)) added++
     }
     return added
   }
@@ -65,6 +69,19 @@ export class DirtyBitmap {
       check(cleared, 0, 'clearing the dirty log')
       if (k.stepping) yield write(page, 'ram.bmap')
     }
+    touch(0, PENDING, AccessMode.write)
     return this.bits.clear(page)
+  }
+
+  /** The page is dirty, and the caller has announced it; true if it was not. */
+  mark(page: number): boolean {
+    touch(0, PENDING, AccessMode.write)
+    return this.bits.set(page)
+  }
+
+  /** Dirty pages. */
+  get count(): number {
+    touch(0, PENDING, AccessMode.read)
+    return this.bits.count
   }
 }

@@ -57,7 +57,7 @@ export class RamState {
 
   /** Pages that are known to be dirty. @qemu ram_state_pending_estimate */
   get pending(): number {
-    return this.dirty.bits.count
+    return this.dirty.count
   }
 
   /** Pre-copy: from here on stores are logged. @qemu ram_save_setup */
@@ -152,6 +152,6 @@ export class RamState {
       return
     }
     if (k.stepping) yield write(page, 'ram.bmap')
-    this.dirty.bits.set(page)
+    this.dirty.mark(page)
   }
 }

@@ -85,10 +85,10 @@ export class Source {
     yield* this.pushAll(k)
     state.postcopyBytes = stream.bytesSent - beforeBytes
     // 4.
-    if (this.#shut < 0) yield* stream.send(k, StreamMessage.End, -1, END_BYTES)
-    while (this.#shut < 0) {
+    if (!this.#isShut) yield* stream.send(k, StreamMessage.End, -1, END_BYTES)
+    while (!this.#isShut) {
       k.park('the destination to shut the return path')
-      if (this.#shut < 0) yield BLOCK
+      if (!this.#isShut) yield BLOCK
     }
     state.endNs = k.nowNs
     state.set(k, this.#shut === 0 ? 'completed' : 'failed')
@@ -129,6 +129,12 @@ export class Source {
     this.#lost = true
   }
 
+  /** The destination has said how it ended. */
+  get #isShut(): boolean {
+    touch(0, 'source.shut', AccessMode.read)
+    return this.#shut >= 0
+  }
+
   *#isLost(k: Thread): Proc<boolean> {
     if (k.stepping) yield read(0, 'source.lost')
     return this.#lost
@@ -138,12 +144,12 @@ export class Source {
   *pushAll(k: Thread): Proc<void> {
     const { push = true } = this.#o
     this.#thread = k
-    while (this.ram.pending > 0 && this.#shut < 0) {
+    while (this.ram.pending > 0 && !this.#isShut) {
       if (!push) k.park('a request')
       if (k.stepping) yield write(0, 'source.requests')
       const requested = this.#nextRequest()
       if (requested < 0 && !push) {
-        if (this.#shut < 0) yield* k.block()
+        if (!this.#isShut) yield* k.block()
         continue
       }
       k.unpark()
@@ -185,6 +191,7 @@ export class Source {
       yield* returnPath.receive(k)
       const m = returnPath.message
       if (m.type === ReturnMessage.Shut) {
+        touch(0, 'source.shut', AccessMode.write)
         this.#shut = m.page
         this.#thread?.wake(k.nowNs)
         return

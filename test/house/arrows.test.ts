@@ -8,7 +8,16 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { blankCommentsAndStrings } from './blank.ts'
-import { headerOffences, importOffences, lengthOffences, MAX_LINES, type SourceFile, shown, wordOffences } from './rules.ts'
+import {
+  generatorOffences,
+  headerOffences,
+  importOffences,
+  lengthOffences,
+  MAX_LINES,
+  type SourceFile,
+  shown,
+  wordOffences,
+} from './rules.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const SOURCES = ['core', 'main', 'renderer'].flatMap(sourcesOf)
@@ -38,7 +47,24 @@ describe('the project', () => {
     expect(shown(wordOffences(SOURCES.filter(({ path }) => path.startsWith('core/'))))).toBe('')
   })
 
+  it('makes no generator function anew in what a search runs', () => {
+    const run = SOURCES.filter(({ path }) => /^core\/(?:sync|hw|mm|machine|migration|litmus)\//.test(path))
+    expect(shown(generatorOffences(run))).toBe('')
+  })
+
   it(`has no file over ${MAX_LINES} lines`, () => expect(shown(lengthOffences(SOURCES))).toBe(''))
+})
+
+describe('the rule about generators', () => {
+  it.each([
+    ['function* a() {}', ''],
+    ['export function* a() {}', ''],
+    ['class A {\n  *a() {}\n}', ''],
+    ['function a() {\n  function* b() {}\n}', 'core/mm/a.ts:2: makes a generator function inside another function'],
+    ['const a = (b) => c(function* () {})', 'core/mm/a.ts:1: makes a generator function inside another function'],
+  ])('of %s says "%s"', (text, what) => {
+    expect(shown(generatorOffences(planted('core/mm/a.ts', text)))).toBe(what)
+  })
 })
 
 describe('the import rule', () => {

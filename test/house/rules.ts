@@ -87,6 +87,18 @@ export function wordOffences(files: readonly SourceFile[]): Offence[] {
   })
 }
 
+/** Generator functions made inside functions: docs/decisions/0018. Those of classes and objects stand behind a `*` alone. */
+export function generatorOffences(files: readonly SourceFile[]): Offence[] {
+  return files.flatMap(({ path, text }) => {
+    const code = blankCommentsAndStrings(text)
+    return [...code.matchAll(/function\s*\*/g)].flatMap((use) => {
+      const lineStart = code.lastIndexOf('\n', use.index) + 1
+      const isTop = /^(?:export )?$/.test(code.slice(lineStart, use.index))
+      return isTop ? [] : [{ path, line: lineAt(code, use.index), what: 'makes a generator function inside another function' }]
+    })
+  })
+}
+
 export function lengthOffences(files: readonly SourceFile[]): Offence[] {
   return files.flatMap(({ path, text }) => {
     const lines = text.replace(/\n$/, '').split('\n').length
