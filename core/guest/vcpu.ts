@@ -72,6 +72,7 @@ export class Vcpu {
     const clock = k.cpu
     for (let page = first; page < end; page++) {
       for (let word = 0; word < 2; word++) {
+        if (k.stepping) clock.mmu.touchEntry(ramPage + page)
         let pfn = clock.mmu.translate(ramPage + page, true)
         if (pfn < 0) pfn = yield* process.touch(k, ramPage + page, true)
         phys.words[pfn * 2 + word] = shadow.store(page, word)
@@ -112,7 +113,10 @@ export class Vcpu {
       const page = a >>> 2
       const word = (a >>> 1) & 1
       const store = (a & 1) !== 0
-      if (k.stepping) yield store ? write(ramPage + page, 'tlb') : read(ramPage + page, 'tlb')
+      if (k.stepping) {
+        yield store ? write(ramPage + page, 'tlb') : read(ramPage + page, 'tlb')
+        mmu.touchEntry(ramPage + page)
+      }
       let pfn = mmu.translate(ramPage + page, store)
       if (pfn < 0) pfn = yield* process.touch(k, ramPage + page, store)
       this.#cursor++

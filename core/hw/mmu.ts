@@ -70,9 +70,8 @@ export class Mmu {
     return this.#space
   }
 
-  /** The frame behind `page` for a load or a store, or -1: page fault. */
+  /** The frame behind `page` for a load or a store, or -1: page fault. In the step gear say touchEntry first. */
   translate(page: number, store: boolean): Pfn {
-    if (isRecording()) this.#touch(page)
     const l1 = this.l1
     const slot = l1.where[page]
     if (slot !== 0 && (!store || l1.perm[slot] === TLB_STORE)) {
@@ -120,8 +119,8 @@ export class Mmu {
     return l2.pfn[slot] + (page & (HUGE_PAGES - 1))
   }
 
-  /** A TLB entry of this CPU. */
-  #touch(page: number): void {
+  /** Step gear: whoever is about to translate touches a TLB entry of this CPU. */
+  touchEntry(page: number): void {
     touch(this.#clock.id * 2 ** 27 + page, 'tlb.entry', AccessMode.write)
   }
 
@@ -209,7 +208,7 @@ export class Mmu {
 
   /** INVLPG: drops the page, and the 2 MiB that hold it, from both levels and the walk caches; true if a TLB entry was there. */
   flushPage(page: number): boolean {
-    if (isRecording()) this.#touch(page)
+    if (isRecording()) this.touchEntry(page)
     const a = this.l1.flush(page)
     const b = this.l2.flush(page)
     this.walkCache.flush(page)
@@ -225,7 +224,7 @@ export class Mmu {
   }
 
   flushAll(): void {
-    if (isRecording()) for (let page = 0; page < this.#windowPages; page++) this.#touch(page)
+    if (isRecording()) for (let page = 0; page < this.#windowPages; page++) this.touchEntry(page)
     this.#hasHuge = false
     this.l1.flushAll()
     this.l2.flushAll()

@@ -52,7 +52,10 @@ export class Process {
   /** The frame behind a page after whatever faults it takes. */
   *touch(k: Thread, page: number, store: boolean, offset = 0): Proc<Pfn> {
     for (;;) {
-      if (k.stepping) yield store ? write(page, 'tlb') : read(page, 'tlb')
+      if (k.stepping) {
+        yield store ? write(page, 'tlb') : read(page, 'tlb')
+        k.cpu.mmu.touchEntry(page)
+      }
       const pfn = k.cpu.mmu.translate(page, store)
       if (pfn >= 0) return pfn
       const result = yield* handlePageFault(k, this.mm, page, store, FAULT_USER, offset)

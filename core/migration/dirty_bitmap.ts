@@ -61,6 +61,11 @@ export class DirtyBitmap {
     return added
   }
 
+  /** Clock gear: 2. at once, where 1. has nothing to do; false: ask `clear`. */
+  clearUnowed(k: Thread, page: number): boolean {
+    return !k.stepping && !this.#owed.has(page) && this.bits.clear(page)
+  }
+
   /** 1. and 2.: true if the page was dirty and is the caller's to send. @qemu migration_bitmap_clear_dirty */
   *clear(k: Thread, page: number): Proc<boolean> {
     if (k.stepping) yield write(page, 'ram.bmap')

@@ -106,13 +106,14 @@ export class RamState {
   }
 
   /** All target pages of the host page that begins at `first`. */
-  *saveHostPage(k: Thread, first: number): Proc<void> {
+  saveHostPage(k: Thread, first: number): Proc<void> {
     const end = first + this.#o.hostPages
     this.#cursor = end
-    for (let page = first; page < end; page++) {
-      yield* this.#savePage(k, page)
-      if (k.expired) yield QUANTUM
-    }
+    return end === first + 1 ? this.#savePage(k, first) : this.#savePages(k, first, end)
+  }
+
+  *#savePages(k: Thread, first: number, end: number): Proc<void> {
+    for (let page = first; page < end; page++) yield* this.#savePage(k, page)
   }
 
   *#savePage(k: Thread, page: number): Proc<void> {
@@ -120,7 +121,7 @@ export class RamState {
     const content = this.#content
     const clearsFirst = this.kernel.has('dirty-clear-before-copy')
     // 1.
-    if (clearsFirst && !(yield* this.dirty.clear(k, page))) return
+    if (clearsFirst && !this.dirty.clearUnowed(k, page) && !(yield* this.dirty.clear(k, page))) return
     // 2.
     yield* process.readPage(k, ramPage + page, content)
     if (!clearsFirst && !(yield* this.dirty.clear(k, page))) return
@@ -135,6 +136,7 @@ export class RamState {
     yield* this.#channel.send(k, type, page, bytes, content.word0, content.word1, content.version)
     recorder.event(k.nowNs, EventKind.Send, k.lane, page, bytes)
     if (!this.kernel.has('release-after-ack')) yield* this.release(k, page)
+    if (k.expired) yield QUANTUM
   }
 
   /** The destination has it: the page may go, where that was asked for. @qemu ram_release_page */

@@ -70,7 +70,10 @@ export function* fillHugetlbPage(k: Thread, mm: Mm, vma: Vma, state: MfillState)
 function* copyFromUser(k: Thread, mm: Mm, state: MfillState, head: Pfn): Proc<number> {
   const first = pageOfAddress(state.src) + state.done
   for (let i = 0; i < HUGE_PAGES; i++) {
-    if (k.stepping) yield read(first + i, 'tlb')
+    if (k.stepping) {
+      yield read(first + i, 'tlb')
+      k.cpu.mmu.touchEntry(first + i)
+    }
     const from = k.cpu.mmu.translate(first + i, false)
     if (from < 0) return first + i
     mm.kernel.phys.copy(head + i, from)

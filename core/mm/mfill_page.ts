@@ -178,7 +178,9 @@ function halfOf(offset: number): 0 | 1 {
 
 function frameAt(k: Thread, mm: Mm, address: number): Pfn {
   const page = Math.floor((address - WINDOW_BASE) / 4096)
-  return page >= 0 && page < mm.windowPages ? k.cpu.mmu.translate(page, false) : -1
+  if (page < 0 || page >= mm.windowPages) return -1
+  if (k.stepping) k.cpu.mmu.touchEntry(page)
+  return k.cpu.mmu.translate(page, false)
 }
 
 /** e. of mfill_atomic: fills `state.kept` with page faults on and no lock held. 0 or EFAULT. */
@@ -191,6 +193,7 @@ export function* copyUnlocked(k: Thread, state: MfillState): Proc<number> {
     if (copyFromUser(k, caller, state, state.kept)) return 0
     if (first < 0 || last >= caller.windowPages) return ERRNO.EFAULT
     for (let page = first; page <= last; page++) {
+      if (k.stepping) k.cpu.mmu.touchEntry(page)
       if (k.cpu.mmu.translate(page, false) >= 0) continue
       if ((yield* handlePageFault(k, caller, page, false, FAULT_KERNEL)) !== 'ok') return ERRNO.EFAULT
     }
