@@ -154,8 +154,8 @@ describe('writing', () => {
     expect(await failure(check('/proc/x.json'))).toMatch(/^\/proc\/x\.json /)
   })
 
-  // Root may write everywhere, so there is nothing to see.
-  it.skipIf(process.getuid?.() === 0)('a protected folder is refused', async () => {
+  it('a protected folder is refused', async ({ skip }) => {
+    skip(process.getuid?.() === 0, 'root may write everywhere')
     const locked = join(folder, 'locked')
     mkdirSync(locked)
     chmodSync(locked, 0o500)
