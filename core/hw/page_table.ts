@@ -62,7 +62,8 @@ export class PageTablePool {
   /** Whoever walks without a lock says so before it looks into a table: a freed one may not be read, nor its lock taken. */
   use(node: number, who: string): void {
     touch(node, 'pgtable', AccessMode.read)
-    if (this.#isFree.has(node)) violate('I-UAF', `use after free: ${who} uses page table ${node}, which was freed`)
+    if (this.#isFree.size > 0 && this.#isFree.has(node))
+      violate('I-UAF', `use after free: ${who} uses page table ${node}, which was freed`)
   }
 
   get(slot: Slot): Pte {

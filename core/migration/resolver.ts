@@ -107,11 +107,11 @@ function* empty(k: Thread, process: Process, ramPage: number, pages: number): Pr
 }
 
 /** The outcome of a call that places; any errno but the two that may be is the end of the migration. */
-function outcome(result: number, expected: number, what: string): Placing {
+function outcome(result: number, expected: number, call: string, page: number): Placing {
+  if (result === expected) return 'placed'
   if (result === ERRNO.EEXIST) return 'exists'
   if (result === ERRNO.EAGAIN) return 'again'
-  check(result, expected, what)
-  return 'placed'
+  throw new PlaceError(`${call} to page ${page} answered ${errnoName(result)} instead of ${expected}`)
 }
 
 const ZEROS: PageContent = { word0: 0, word1: 0, version: 0 }
@@ -154,7 +154,7 @@ export class RemapResolver implements Resolver {
     const temporary = this.#temporary[channel]
     yield* this.#process.writePage(k, temporary, content ?? ZEROS)
     const moved = yield* sys.remapAnonPages(k, this.#process, addressOf(page), addressOf(temporary), 4096, 0)
-    return outcome(moved, 4096, `remap_anon_pages to page ${page}`)
+    return outcome(moved, 4096, 'remap_anon_pages', page)
   }
 
   fill(k: Thread, offset: number, content: PageContent | null): Proc<void> {
@@ -239,13 +239,13 @@ export class IoctlResolver implements Resolver, RemovalWatcher {
   *place(k: Thread, page: number, content: PageContent | null, channel = 0): Proc<Placing> {
     if (content === null) {
       const zeroed = yield* sys.uffdioZeropage(k, this.#uffd, addressOf(page), 4096, 0)
-      return outcome(zeroed.ret, 0, `UFFDIO_ZEROPAGE at page ${page}`)
+      return outcome(zeroed.ret, 0, 'UFFDIO_ZEROPAGE', page)
     }
     const temporary = this.#temporary[channel]
     yield* this.#process.writePage(k, temporary, content)
     const call = this.name === 'move' ? sys.uffdioMove : sys.uffdioCopy
     const placed = yield* call(k, this.#process, this.#uffd, addressOf(page), addressOf(temporary), 4096, 0)
-    return outcome(placed.ret, 0, `UFFDIO_${this.name.toUpperCase()} to page ${page}`)
+    return outcome(placed.ret, 0, this.name === 'move' ? 'UFFDIO_MOVE' : 'UFFDIO_COPY', page)
   }
 
   *settle(k: Thread, orMessage?: 'or a message'): Proc<void> {

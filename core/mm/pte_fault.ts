@@ -38,16 +38,18 @@ import { MARKER_POISON, swapKind, swapValue } from './swapops.ts'
 import { flushTlbPage } from './tlb_flush.ts'
 import { UFFD_FEATURE } from './uffd_abi.ts'
 import { handleUserfault, type UserfaultReason, userfaultfdMissing, userfaultfdWp } from './uffd_fault.ts'
-import { type Attempt, pteMapLock, releaseFaultLock, type Vmf } from './vm_fault.ts'
+import { type Attempt, over, pteMapLock, releaseFaultLock, type Vmf } from './vm_fault.ts'
 import { VM_SHARED, VM_UFFD_MISSING, VM_UFFD_WP } from './vma.ts'
 import { allocateUnderPressure } from './vmscan.ts'
 
+/** Somebody was faster; hardware looks again. */
+const SPURIOUS = over<Attempt>('done')
+
 /** @kernel handle_pte_fault */
-export function* handlePteFault(k: Thread, vmf: Vmf): Proc<Attempt> {
-  if (vmf.pte === PTE_NONE) return yield* doPteMissing(k, vmf)
-  if (!ptePresent(vmf.pte)) return yield* doNonPresent(k, vmf)
-  if (vmf.store && !pteWritable(vmf.pte)) return yield* doWpPage(k, vmf)
-  return 'done'
+export function handlePteFault(k: Thread, vmf: Vmf): Proc<Attempt> {
+  if (vmf.pte === PTE_NONE) return doPteMissing(k, vmf)
+  if (!ptePresent(vmf.pte)) return doNonPresent(k, vmf)
+  return vmf.store && !pteWritable(vmf.pte) ? doWpPage(k, vmf) : SPURIOUS
 }
 
 /** @kernel do_pte_missing */

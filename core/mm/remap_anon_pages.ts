@@ -23,7 +23,7 @@
  */
 
 import { violate } from '../base/assert.ts'
-import { type Proc, read, write } from '../engine/op.ts'
+import { NOTHING, type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Slot } from '../hw/page_table.ts'
 import { type Pfn, ZERO_PFN } from '../hw/phys_mem.ts'
@@ -178,7 +178,16 @@ function* remapPte(k: Thread, mm: Mm, dstVma: Vma, dstPage: number, srcVma: Vma,
   }
   // 9. The PTE locks keep the page from here on.
   pages.put(pfn)
-  yield* movePage(k, mm, dstVma, dstPage, dstSlot, srcPage, srcSlot, pfn)
+  // 10. Between 11 and 13 the page has no translation: whoever touches it faults and waits for the locks.
+  if (k.stepping) yield write(pfn, 'page.mapping')
+  pageMoveAnonRmap(kernel, pfn, dstVma, dstPage)
+  // 11.
+  if (k.stepping) yield write(srcSlot, 'pte')
+  takePte(kernel, srcSlot)
+  yield* flushSource(k, mm, srcPage)
+  // 12. and 13.
+  if (k.stepping) yield write(dstSlot, 'pte')
+  storeMoved(mm, dstVma, dstPage, dstSlot, pfn)
   // 14.
   unlockBoth(k, srcLock, dstLock)
   if (locksRoot) root.rwsem.upWrite(k)
@@ -205,45 +214,24 @@ function* lockUnordered(k: Thread, src: Spinlock, dst: Spinlock): Proc<void> {
   if (dst !== src) yield* dst.lock(k)
 }
 
-/**
- * Steps 10 to 13, under all locks. Between 11 and 13 the page has no translation: whoever touches it faults and waits for the
- * locks.
- */
-function* movePage(
-  k: Thread,
-  mm: Mm,
-  dstVma: Vma,
-  dstPage: number,
-  dstSlot: Slot,
-  srcPage: number,
-  srcSlot: Slot,
-  pfn: Pfn,
-): Proc<void> {
-  const kernel = mm.kernel
-  // 10.
-  if (k.stepping) yield write(pfn, 'page.mapping')
-  pageMoveAnonRmap(kernel, pfn, dstVma, dstPage)
-  // 11.
-  yield* clearSource(k, mm, srcPage, srcSlot)
-  // 12. and 13.
-  yield* storeMoved(k, mm, dstVma, dstPage, dstSlot, pfn)
-}
-
-/** 11. The PTE as it was when hardware could last change it. @kernel ptep_clear_flush */
-export function* clearSource(k: Thread, mm: Mm, srcPage: number, srcSlot: Slot): Proc<Pte> {
-  const { kernel } = mm
-  if (k.stepping) yield write(srcSlot, 'pte')
-  const pte = kernel.tables.get(srcSlot)
-  kernel.tables.set(srcSlot, PTE_NONE)
-  if (!kernel.has('remap-flush-other-cpus')) flushTlbPageHere(k, mm, srcPage)
-  else if (kernel.has('remap-tlb-flush')) yield* flushTlbPage(k, mm, srcPage)
+/** 11., first half: the PTE as it was when hardware could last change it, if the flush follows. */
+export function takePte(kernel: Kernel, slot: Slot): Pte {
+  const pte = kernel.tables.get(slot)
+  kernel.tables.set(slot, PTE_NONE)
   return pte
 }
 
-/** 12. and 13. */
-export function* storeMoved(k: Thread, mm: Mm, dstVma: Vma, dstPage: number, dstSlot: Slot, pfn: Pfn): Proc<void> {
+/** 11., second half. @kernel ptep_clear_flush */
+export function flushSource(k: Thread, mm: Mm, srcPage: number): Proc<void> {
   const { kernel } = mm
-  if (k.stepping) yield write(dstSlot, 'pte')
+  if (kernel.has('remap-flush-other-cpus')) return kernel.has('remap-tlb-flush') ? flushTlbPage(k, mm, srcPage) : NOTHING
+  flushTlbPageHere(k, mm, srcPage)
+  return NOTHING
+}
+
+/** 12. and 13. Announce the write of the PTE before. */
+export function storeMoved(mm: Mm, dstVma: Vma, dstPage: number, dstSlot: Slot, pfn: Pfn): void {
+  const { kernel } = mm
   mm.dirtyLog?.mark(dstPage)
   kernel.tables.set(dstSlot, makePte(pfn, dstVma.pageProt | (kernel.has('remap-dirty-bit') ? PTE_D : 0)))
 }

@@ -107,11 +107,12 @@ export class Speculation implements FaultGuard {
 
 /** Interrupts off: freeing a table needs this CPU's answer, so that what a walk has seen stays until walkEnd. */
 export function walkBegin(k: Thread, kernel: Kernel): void {
-  if (kernel.has('spec-irq-off')) irqDisable(k.cpu, k)
+  // In the clock gear a walk is atomic, and nothing is freed under it.
+  if (k.stepping && kernel.has('spec-irq-off')) irqDisable(k.cpu, k)
 }
 
 export function walkEnd(k: Thread, kernel: Kernel): void {
-  if (kernel.has('spec-irq-off')) irqEnable(k.cpu)
+  if (k.stepping && kernel.has('spec-irq-off')) irqEnable(k.cpu)
 }
 
 /** The area has left the tree, or its count is not what it was. @kernel vma_is_dead, vma_has_changed */

@@ -23,7 +23,7 @@ import type { Thread } from '../hw/cpu.ts'
 import { ENTRIES } from '../hw/page_table.ts'
 import { PTE_NONE, ptePresent } from '../hw/pte.ts'
 import { loading, loadsFollow, seenBy, smpRmb } from '../sync/barriers.ts'
-import { findVmaRcu, findVmaSrcu } from './find_vma.ts'
+import { findVmaRcu, findVmaRcuAtOnce, findVmaSrcu } from './find_vma.ts'
 import { chooseNode } from './mempolicy.ts'
 import type { Mm } from './mm.ts'
 import { pteAlloc } from './pgtable.ts'
@@ -87,7 +87,7 @@ export function* handleSpeculativeFault(k: Thread, mm: Mm, page: number, store: 
   // Taking and dropping the reference: one atomic pair.
   k.cpu.nowNs += k.cpu.preset.lockNs.value
   // 2.
-  const vma = yield* findVmaRcu(k, mm, page)
+  const vma = k.stepping ? yield* findVmaRcu(k, mm, page) : findVmaRcuAtOnce(k, mm, page)
   if (vma === null) return end(mm, 'no-vma')
   const outcome = yield* speculate(k, mm, vma, page, store)
   // 21.

@@ -27,7 +27,7 @@ import type { UffdResult } from './mfill_atomic.ts'
 import { type Mm, pageOfAddress } from './mm.ts'
 import { moveEntry } from './move_swap.ts'
 import { maybePinned } from './pin.ts'
-import { clearSource, storeMoved } from './remap_anon_pages.ts'
+import { flushSource, storeMoved, takePte } from './remap_anon_pages.ts'
 import { pageAnonVma, pageMoveAnonRmap } from './rmap.ts'
 import { flushTlbPage } from './tlb_flush.ts'
 import { UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES, UFFDIO_MOVE_MODE_DONTWAKE } from './uffd_abi.ts'
@@ -207,7 +207,9 @@ function* moveExclusive(
 ): Proc<number> {
   const { kernel } = mm
   if (maybePinned(kernel, pfn)) return ERRNO.EBUSY
-  const srcPte = yield* clearSource(k, mm, srcPage, srcSlot)
+  if (k.stepping) yield write(srcSlot, 'pte')
+  const srcPte = takePte(kernel, srcSlot)
+  yield* flushSource(k, mm, srcPage)
   if (maybePinned(kernel, pfn) && kernel.has('move-pin-recheck')) {
     if (k.stepping) yield write(srcSlot, 'pte')
     kernel.tables.set(srcSlot, srcPte)
@@ -215,6 +217,7 @@ function* moveExclusive(
   }
   if (k.stepping) yield write(pfn, 'page.mapping')
   pageMoveAnonRmap(kernel, pfn, dstVma, dstPage)
-  yield* storeMoved(k, mm, dstVma, dstPage, dstSlot, pfn)
+  if (k.stepping) yield write(dstSlot, 'pte')
+  storeMoved(mm, dstVma, dstPage, dstSlot, pfn)
   return 0
 }

@@ -72,10 +72,11 @@ export type Attempt = 'done' | 'retry' | 'sigbus' | 'oom' | 'changed'
 /** What a try without mmap_lock says: over, or slept and to be looked at again, or to be done under mmap_lock. */
 export type FirstTry = 'ok' | 'sigsegv' | 'sigbus' | 'oom' | 'retry' | 'fallback'
 
-function over(value: boolean): Proc<boolean> {
-  const end: IteratorReturnResult<boolean> = { done: true, value }
+/** A Proc that is already over, with its answer. */
+export function over<T>(value: T): Proc<T> {
+  const end: IteratorReturnResult<T> = { done: true, value }
   const proc = { next: () => end, return: () => end, throw: () => end, [Symbol.iterator]: () => proc }
-  return proc as unknown as Proc<boolean>
+  return proc as unknown as Proc<T>
 }
 
 /** Procs that are already over: what the clock gear answers without a generator. */
