@@ -51,28 +51,32 @@ export function replay(schedule: readonly number[]): Scheduler {
   }
 }
 
-/** `[0,0,0,1,0]` as `0*3 1 0`. */
-export function scheduleText(schedule: readonly number[]): string {
+/** `[0,0,0,1,0]` as `0*3 1 0`, or with other signs for "so many times" and "then". */
+export function scheduleText(schedule: readonly number[], times: '*' | 'x' = '*', then = ' '): string {
   const parts: string[] = []
   for (let i = 0; i < schedule.length; ) {
     let j = i
     while (j < schedule.length && schedule[j] === schedule[i]) j++
-    parts.push(j - i === 1 ? `${schedule[i]}` : `${schedule[i]}*${j - i}`)
+    parts.push(j - i === 1 ? `${schedule[i]}` : `${schedule[i]}${times}${j - i}`)
     i = j
   }
-  return parts.join(' ')
+  return parts.join(then)
 }
 
 /** The inverse of scheduleText; null if the text is not a schedule. */
 export function parseSchedule(text: string): number[] | null {
-  const out: number[] = []
-  if (text.trim() === '') return out
-  for (const part of text.trim().split(/\s+/)) {
-    const m = /^(\d{1,6})(?:\*(\d{1,7}))?$/.exec(part)
-    if (m === null) return null
-    const times = m[2] === undefined ? 1 : Number(m[2])
-    if (times < 1 || out.length + times > 10_000_000) return null
-    for (let i = 0; i < times; i++) out.push(Number(m[1]))
+  return text.trim() === '' ? [] : parseParts(text.trim().split(/\s+/), '*', 10_000_000)
+}
+
+/** The tasks of parts like `0*3`; null if one is none, or if there are more than `most` steps. */
+export function parseParts(parts: readonly string[], times: '*' | 'x', most: number): number[] | null {
+  const steps: number[] = []
+  for (const part of parts) {
+    const found = /^(\d{1,6})(?:([*x])(\d{1,7}))?$/.exec(part)
+    if (found === null || (found[2] ?? times) !== times) return null
+    const count = Number(found[3] ?? 1)
+    if (count < 1 || steps.length + count > most) return null
+    for (let i = 0; i < count; i++) steps.push(Number(found[1]))
   }
-  return out
+  return steps
 }

@@ -7,6 +7,7 @@
  * The protections are those left out. The model stands there only where it is not the litmus test's own. Steps are task ids in
  * the order in which they ran, `3x4` for four steps of task 3. The same steps always give the same word.
  */
+import { parseParts, scheduleText } from '../explore/schedulers.ts'
 import type { ProtectionName } from '../mm/kconfig.ts'
 import { isProtection, PROTECTIONS } from '../mm/kconfig.ts'
 import { isMemoryModel, MEMORY_MODELS, type MemoryModel } from '../sync/weak_memory.ts'
@@ -32,7 +33,7 @@ export function spellSchedule({ litmus, without, model, steps }: LitmusSchedule)
   const words = [litmus.name]
   if (without.length > 0) words.push([...without].sort().join(','))
   if (model !== litmus.memoryModel) words.push(`@${model}`)
-  return [...words, spellSteps(steps)].join(':')
+  return [...words, scheduleText(steps, 'x', '.')].join(':')
 }
 
 export function parseLitmusSchedule(text: string): ParsedSchedule {
@@ -68,33 +69,8 @@ export function parseLitmusSchedule(text: string): ParsedSchedule {
       without.push(word)
     }
   }
-  const steps = parseSteps(stepText)
+  const steps = parseParts(stepText.split('.'), 'x', MOST_STEPS)
   if (steps === null)
     return { ok: false, message: 'ends in something that is no list of steps; one looks like 2x9.3x4.2 (task 2 nine times, ...)' }
   return { ok: true, schedule: { litmus, without: [...new Set(without)].sort(), model, steps } }
-}
-
-/** `[0, 0, 0, 1, 0]` as `0x3.1.0`. */
-function spellSteps(steps: readonly number[]): string {
-  const parts: string[] = []
-  for (let i = 0; i < steps.length; ) {
-    let j = i
-    while (j < steps.length && steps[j] === steps[i]) j++
-    parts.push(j - i === 1 ? `${steps[i]}` : `${steps[i]}x${j - i}`)
-    i = j
-  }
-  return parts.join('.')
-}
-
-/** The inverse; null if the text is none. */
-function parseSteps(text: string): number[] | null {
-  const steps: number[] = []
-  for (const part of text.split('.')) {
-    const found = /^(\d{1,6})(?:x(\d{1,7}))?$/.exec(part)
-    if (found === null) return null
-    const times = Number(found[2] ?? 1)
-    if (times < 1 || steps.length + times > MOST_STEPS) return null
-    for (let i = 0; i < times; i++) steps.push(Number(found[1]))
-  }
-  return steps
 }
