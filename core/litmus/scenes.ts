@@ -161,3 +161,14 @@ function* isolated<T>(kernel: Kernel, pfn: number, body: () => Proc<T>): Proc<T>
   kernel.pages.put(pfn)
   return value
 }
+
+/** Reclaim takes a page while another CPU, which has it in its TLB, stores 2 to it. */
+export function reclaimAgainstStore(world: World, page: number): Scene {
+  const pfn = world.frame(page)
+  world.actor('reclaim', 0, (k) => evict(k, world.kernel, pfn))
+  world.actor('writer', 1, (k) => storeOrSignal(k, world.process, page, 2))
+  return {
+    judge: () => expectEqual('I-LIN', 'the page', 2, world.load(page)),
+    outcome: () => answers(world),
+  }
+}

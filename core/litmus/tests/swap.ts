@@ -10,7 +10,16 @@ import { migratePage } from '../../mm/migrate.ts'
 import { munmap } from '../../mm/mmap.ts'
 import { pinUserPage, unpin } from '../../mm/pin.ts'
 import { answers, expectEqual, type Litmus } from '../litmus.ts'
-import { evict, loadWord, readFrame, remapAndStore, sourceAndDestination, storeOrSignal, writeFrame } from '../scenes.ts'
+import {
+  evict,
+  loadWord,
+  readFrame,
+  reclaimAgainstStore,
+  remapAndStore,
+  sourceAndDestination,
+  storeOrSignal,
+  writeFrame,
+} from '../scenes.ts'
 import { at, P, type World } from '../world.ts'
 
 /** A device that writes 2 to the page while it has it pinned. */
@@ -47,13 +56,7 @@ export const SWAP: readonly Litmus[] = [
       world.store(a, 1)
       world.call((k) => evict(k, world.kernel, world.frame(a)))
       world.load(a)
-      const pfn = world.frame(a)
-      world.actor('reclaim', 0, (k) => evict(k, world.kernel, pfn))
-      world.actor('writer', 1, (k) => storeOrSignal(k, world.process, a, 2))
-      return {
-        judge: () => expectEqual('I-LIN', 'the page', 2, world.load(a)),
-        outcome: () => answers(world),
-      }
+      return reclaimAgainstStore(world, a)
     },
   },
   {

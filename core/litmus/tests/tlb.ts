@@ -8,7 +8,7 @@ import { MADV_DONTNEED, madvise } from '../../mm/madvise.ts'
 import { migratePage } from '../../mm/migrate.ts'
 import { MREMAP_FIXED, MREMAP_MAYMOVE, mremap } from '../../mm/mremap.ts'
 import { answers, expectEqual, type Litmus } from '../litmus.ts'
-import { contentOf, evict, storeOrSignal } from '../scenes.ts'
+import { contentOf, evict, reclaimAgainstStore, storeOrSignal } from '../scenes.ts'
 import { at, P, type World } from '../world.ts'
 
 /** Answers whether the page went to `to`. */
@@ -104,13 +104,7 @@ export const TLB: readonly Litmus[] = [
     build(world) {
       const a = world.map(1)
       world.store(a, 1, 1)
-      const pfn = world.frame(a)
-      world.actor('reclaim', 0, (k) => evict(k, world.kernel, pfn))
-      world.actor('writer', 1, (k) => storeOrSignal(k, world.process, a, 2))
-      return {
-        judge: () => expectEqual('I-LIN', 'the page', 2, world.load(a)),
-        outcome: () => answers(world),
-      }
+      return reclaimAgainstStore(world, a)
     },
   },
   {
