@@ -30,6 +30,8 @@ export function openSearchPool(
   // Most calls of the program never search: the package is loaded by those that do.
   const pool: Promise<Piscina<SearchTask, TimedAnswer>> = import('piscina').then((module) => {
     const opened = new module.Piscina({ filename: worker, name: 'answer', minThreads: threads, maxThreads: threads })
+    // An error that comes after its question was given up is told by nobody else, and nobody waits for it.
+    opened.on('error', () => undefined)
     opened.on('message', ({ id, state }: StateMessage) => tell(id, state))
     return opened
   })
