@@ -140,8 +140,8 @@ describe('against searches that know less', () => {
         expect(replayed(program(shape), counterexample.schedule).violation).toEqual(counterexample.violation)
         broken++
       }),
-      { numRuns: 50 },
+      { numRuns: 20 },
     )
-    expect(broken).toBeGreaterThan(10)
+    expect(broken).toBeGreaterThan(5)
   })
 })
