@@ -19,7 +19,7 @@ import { Timeline } from '../engine/timeline.ts'
 import { GuestError, makeWorkloads, parseGuest } from '../guest/catalog.ts'
 import { LackeyWorkload } from '../guest/lackey.ts'
 import { Shadow } from '../guest/shadow.ts'
-import { type GuestContext, Vcpu } from '../guest/vcpu.ts'
+import type { GuestContext } from '../guest/vcpu.ts'
 import type { GuestPhase } from '../guest/workload.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { Link } from '../hw/link.ts'
@@ -41,6 +41,7 @@ import { paintPages } from './page_states.ts'
 import { makeProgress } from './progress.ts'
 import type { Progress, RunReport } from './report.ts'
 import { makeReport } from './report_maker.ts'
+import { VirtualMachine } from './virtual_machine.ts'
 import { watch } from './witness.ts'
 
 /** Options that cannot go together; one sentence. */
@@ -71,14 +72,12 @@ export class MigrationRun {
   readonly destinationProcess: Process
   readonly state: MigrationState
   readonly stream: Link
-  readonly vcpus: Vcpu[]
+  readonly vm: VirtualMachine
   readonly shadow: Shadow
   readonly check: ConsistencyCheck
   readonly blocktime: Blocktime
   readonly guestName: string
   readonly guestKind: string
-  /** The thread that runs each vCPU now, on whichever machine. */
-  readonly vcpuThreads: Thread[] = []
   outgoing: Source | null = null
   incoming: Destination | null = null
   ramPage = 0
@@ -88,7 +87,6 @@ export class MigrationRun {
   timedOut = false
   finished = false
   readonly #timeline = new Timeline(QUANTUM_NS)
-  readonly #guest: GuestContext
   readonly #main: Thread
   readonly #returnPath: Link
   readonly #trace: LackeyWorkload | null
@@ -154,14 +152,14 @@ export class MigrationRun {
     this.shadow = new Shadow(this.pages)
     this.check = new ConsistencyCheck(this.shadow, recorder)
     this.blocktime = new Blocktime(options.vcpus)
-    this.#guest = { shadow: this.shadow, recorder, phase: 'boot', onMismatch: (m) => this.check.load(m) }
+    const guest: GuestContext = { shadow: this.shadow, recorder, phase: 'boot', onMismatch: (m) => this.check.load(m) }
     let workloads: ReturnType<typeof makeWorkloads>
     try {
       workloads = makeWorkloads(parsed.guest, this.pages, options.vcpus, prng.fork('guest'))
     } catch (e) {
       throw e instanceof GuestError ? new RunError(e.message) : e
     }
-    this.vcpus = workloads.map((w, i) => new Vcpu(i, w, this.#guest))
+    this.vm = new VirtualMachine(workloads, guest)
     const first = workloads[0]
     this.#trace = first instanceof LackeyWorkload ? first : null
     this.#main = this.source.makeThread('main')
@@ -226,7 +224,7 @@ export class MigrationRun {
     // 1.
     this.sourceProcess.adopt(k)
     this.ramPage = yield* mapHostPages(k, this.sourceProcess, this.pages, this.backing)
-    yield* this.#bootGuest(k)
+    yield* this.vm.boot(k, this.sourceProcess, this.ramPage)
     // 2.
     this.#enter('before', k)
     yield* this.#sleep(k, BEFORE_NS)
@@ -243,7 +241,7 @@ export class MigrationRun {
     this.#enter('after', k)
     if (this.state.status === 'completed') {
       yield* this.#sleep(k, options.durationNs)
-      yield* this.#stopVcpus(k)
+      yield* this.vm.stop(k)
     }
     // 5.
     this.phaseNs.end = k.nowNs
@@ -255,7 +253,7 @@ export class MigrationRun {
 
   #enter(phase: GuestPhase, k: Thread): void {
     this.#phase = phase
-    this.#guest.phase = phase
+    this.vm.guest.phase = phase
     this.phaseNs[phase] = k.nowNs
   }
 
@@ -272,36 +270,6 @@ export class MigrationRun {
     this.#timeline.stop()
   }
 
-  *#bootGuest(main: Thread): Proc<void> {
-    let booting = this.vcpus.length
-    this.vcpus.forEach((vcpu, i) => {
-      const k = this.source.makeThread(`vCPU ${i}`)
-      this.vcpuThreads[i] = k
-      const pages = Math.max(...this.vcpus.map((v) => v.workload?.bootPages ?? 0))
-      const edge = (n: number) => Math.floor((pages * n) / this.vcpus.length)
-      const { sourceProcess, ramPage } = this
-      const guest = this.#guest
-      function* life(): Proc<void> {
-        sourceProcess.adopt(k)
-        yield* vcpu.boot(k, sourceProcess, ramPage, edge(i), edge(i + 1))
-        booting--
-        if (booting === 0) main.wake(k.nowNs)
-        while (guest.phase === 'boot') {
-          k.park('the other vCPUs to boot')
-          if (guest.phase === 'boot') yield BLOCK
-        }
-        yield* vcpu.run(k, sourceProcess, ramPage)
-      }
-      this.source.start(k, life())
-    })
-    while (booting > 0) {
-      main.park('the guest to boot')
-      if (booting > 0) yield BLOCK
-    }
-    this.#guest.phase = 'before'
-    for (const k of this.vcpuThreads) k.wake(main.nowNs)
-  }
-
   #startMigration(main: Thread): void {
     const { options, source, destination, stream, state, recorder, pages, ramPage } = this
     const returnPath = this.#returnPath
@@ -314,12 +282,12 @@ export class MigrationRun {
       ramPage,
       pages,
       hostPages: this.hostPages,
-      vcpus: this.vcpus.length,
+      vcpus: this.vm.vcpus.length,
       stream,
       returnPath,
       state,
       recorder,
-      stopVcpus: (k) => this.#stopVcpus(k),
+      stopVcpus: (k) => this.vm.stop(k),
     })
     const incoming = new Destination({
       process: this.destinationProcess,
@@ -329,7 +297,10 @@ export class MigrationRun {
       returnPath,
       resolver,
       recorder,
-      startVcpus: (k) => this.#startAtDestination(k),
+      startVcpus: (k) => {
+        state.downtimeEndNs = k.nowNs
+        this.vm.start(k, this.destinationProcess, ramPage)
+      },
     })
     this.outgoing = outgoing
     this.incoming = incoming
@@ -356,30 +327,6 @@ export class MigrationRun {
     const page = yield* mapHostPages(k, this.destinationProcess, this.pages, this.backing)
     if (page !== this.ramPage) throw new Error(`destination RAM at page ${page}, source RAM at page ${this.ramPage}`)
     yield* incoming.main(k)
-  }
-
-  /** Stops every vCPU wherever it runs; sleeps until the last has stopped. */
-  *#stopVcpus(k: Thread): Proc<void> {
-    for (const vcpu of this.vcpus) {
-      vcpu.stopRequested = true
-      vcpu.onStopped = (v) => k.wake(v.nowNs)
-      this.vcpuThreads[vcpu.index].wake(k.nowNs)
-    }
-    while (this.vcpus.some((v) => v.running)) {
-      k.park('the vCPUs to stop')
-      if (this.vcpus.some((v) => v.running)) yield BLOCK
-    }
-  }
-
-  #startAtDestination(main: Thread): void {
-    this.state.downtimeEndNs = main.nowNs
-    for (const vcpu of this.vcpus) {
-      const k = this.destination.makeThread(`vCPU ${vcpu.index}`)
-      this.vcpuThreads[vcpu.index] = k
-      vcpu.stopRequested = false
-      this.destinationProcess.adopt(k)
-      this.destination.start(k, vcpu.run(k, this.destinationProcess, this.ramPage), main.nowNs)
-    }
   }
 
   // What is told.

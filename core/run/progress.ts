@@ -22,7 +22,7 @@ export function makeProgress(run: MigrationRun, phase: Progress['phase']): Progr
     mbps: state.startNs > 0 && sinceNs > 0 ? (stream.bytesSent * 8000) / sinceNs : 0,
     requests: state.requests,
     vcpusBlocked: blocktime.blocked,
-    loadsChecked: run.vcpus.reduce((n, v) => n + v.loadsChecked, 0),
+    loadsChecked: run.vm.vcpus.reduce((n, v) => n + v.loadsChecked, 0),
     mismatches: run.check.mismatches,
     get latencyP50Ns() {
       return blocktime.quantiles(0.5)[0]

@@ -97,7 +97,7 @@ function consistencyReport(run: MigrationRun): ConsistencyReport {
   const { check } = run
   return {
     verdict: check.verdict,
-    loadsChecked: run.vcpus.reduce((n, v) => n + v.loadsChecked, 0),
+    loadsChecked: run.vm.vcpus.reduce((n, v) => n + v.loadsChecked, 0),
     mismatches: check.mismatches,
     pagesCompared: check.pagesCompared,
     ...check.counts,
@@ -154,8 +154,8 @@ function machines(run: MigrationRun): readonly Machine[] {
 }
 
 function guestReport(run: MigrationRun): GuestReport {
-  const ops = (phase: GuestPhase) => run.vcpus.reduce((n, v) => n + v.ops(phase), 0)
-  const trace = run.vcpus[0]?.workload
+  const ops = (phase: GuestPhase) => run.vm.vcpus.reduce((n, v) => n + v.ops(phase), 0)
+  const trace = run.vm.vcpus[0]?.workload
   const written = run.shadow.written
   const { phaseNs } = run
   const beforeRate = ops('before') / Math.max(1, phaseNs.during - phaseNs.before)

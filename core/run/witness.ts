@@ -31,7 +31,7 @@ export function watch(run: MigrationRun, machine: Machine): void {
     shootdown: (k, page, cpus) => recorder.event(k.nowNs, EventKind.Shootdown, k.lane, guestPage(page), cpus),
     userfault: (k, page, store) => {
       recorder.event(k.nowNs, EventKind.Fault, k.lane, guestPage(page), store ? 1 : 0)
-      const vcpu = run.vcpuThreads.indexOf(k)
+      const vcpu = run.vm.threads.indexOf(k)
       if (vcpu >= 0) blocktime.begin(vcpu, k.nowNs)
     },
   }
@@ -41,7 +41,7 @@ export function watch(run: MigrationRun, machine: Machine): void {
     for (let i = 0; i < pages; i++) recorder.event(k.nowNs, EventKind.Dirty, k.lane, p + i, 0)
   }
   machine.onFaulted = (k: Thread, page: number) => {
-    const vcpu = run.vcpuThreads.indexOf(k)
+    const vcpu = run.vm.threads.indexOf(k)
     if (vcpu < 0 || !blocktime.isBlocked(vcpu)) return
     const ns = blocktime.end(vcpu, k.nowNs)
     recorder.event(k.nowNs, EventKind.Wake, k.lane, guestPage(page), Math.min(ARG_MAX, Math.round(ns)))

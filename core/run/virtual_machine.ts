@@ -1,0 +1,87 @@
+/**
+ * The guest as a virtual machine: its vCPUs, booted, stopped and started as one, on whichever machine it is.
+ *
+ * The vCPUs (core/guest/vcpu.ts) move as objects; each start makes them a thread on the machine where they go on.
+ * @qemu vm_start, vm_stop_force_state
+ */
+import { BLOCK, type Proc } from '../engine/op.ts'
+import { type GuestContext, Vcpu } from '../guest/vcpu.ts'
+import type { Workload } from '../guest/workload.ts'
+import type { Thread } from '../hw/cpu.ts'
+import type { Process } from '../machine/process.ts'
+
+export class VirtualMachine {
+  readonly vcpus: readonly Vcpu[]
+  /** The thread that runs each vCPU now, on whichever machine. */
+  readonly threads: Thread[] = []
+  #booting: number
+
+  /** One workload a vCPU; null: it idles. */
+  constructor(
+    workloads: readonly (Workload | null)[],
+    readonly guest: GuestContext,
+  ) {
+    this.vcpus = workloads.map((w, i) => new Vcpu(i, w, guest))
+    this.#booting = workloads.length
+  }
+
+  /** Each vCPU writes its share of the working set; when all have, they go on to run. Answers then. */
+  *boot(main: Thread, process: Process, ramPage: number): Proc<void> {
+    const { machine } = process
+    for (const vcpu of this.vcpus) {
+      const k = machine.makeThread(`vCPU ${vcpu.index}`)
+      this.threads[vcpu.index] = k
+      machine.start(k, this.#life(k, main, vcpu, process, ramPage))
+    }
+    while (this.#booting > 0) {
+      main.park('the guest to boot')
+      if (this.#booting > 0) yield BLOCK
+    }
+    this.guest.phase = 'before'
+    for (const k of this.threads) k.wake(main.nowNs)
+  }
+
+  *#life(k: Thread, main: Thread, vcpu: Vcpu, process: Process, ramPage: number): Proc<void> {
+    const { vcpus, guest } = this
+    const pages = Math.max(...vcpus.map((v) => v.workload?.bootPages ?? 0))
+    const edge = (n: number) => Math.floor((pages * n) / vcpus.length)
+    process.adopt(k)
+    yield* vcpu.boot(k, process, ramPage, edge(vcpu.index), edge(vcpu.index + 1))
+    this.#booting--
+    if (this.#booting === 0) main.wake(k.nowNs)
+    while (guest.phase === 'boot') {
+      k.park('the other vCPUs to boot')
+      if (guest.phase === 'boot') yield BLOCK
+    }
+    yield* vcpu.run(k, process, ramPage)
+  }
+
+  get isRunning(): boolean {
+    return this.vcpus.some((v) => v.running)
+  }
+
+  /** Stops every vCPU wherever it runs; sleeps until the last has stopped. */
+  *stop(k: Thread): Proc<void> {
+    for (const vcpu of this.vcpus) {
+      vcpu.stopRequested = true
+      vcpu.onStopped = (v) => k.wake(v.nowNs)
+      this.threads[vcpu.index].wake(k.nowNs)
+    }
+    while (this.isRunning) {
+      k.park('the vCPUs to stop')
+      if (this.isRunning) yield BLOCK
+    }
+  }
+
+  /** Starts every vCPU in `process`, each where it stopped. */
+  start(k: Thread, process: Process, ramPage: number): void {
+    const { machine } = process
+    for (const vcpu of this.vcpus) {
+      const thread = machine.makeThread(`vCPU ${vcpu.index}`)
+      this.threads[vcpu.index] = thread
+      vcpu.stopRequested = false
+      process.adopt(thread)
+      machine.start(thread, vcpu.run(thread, process, ramPage), k.nowNs)
+    }
+  }
+}
