@@ -4,6 +4,21 @@
  * Parsing words into these values is the shell's work (core/shell); this file says what the run understands.
  * Source of names and defaults: the command contract and QEMU's qapi/migration.json.
  */
+import { spellTime } from '../base/units.ts'
+import { type Capabilities, DEFAULT_CAPABILITIES } from '../migration/capabilities.ts'
+import { DEFAULT_PARAMETERS, type MigrationParameters } from '../migration/migration_parameters.ts'
+import type { Injection } from './injection.ts'
+
+export const MODES = ['precopy', 'postcopy', 'hybrid'] as const
+/** When the guest switches: when what is left fits the downtime limit, at once, or some way into pre-copy. */
+export type Mode = (typeof MODES)[number]
+
+/** When a hybrid migration switches: after so many passes over RAM, or so long after it became active. */
+export type PostcopyAfter = { readonly passes: number } | { readonly ns: number }
+
+export const DIRTY_TRACKING = ['bitmap', 'ring'] as const
+/** How the source learns which pages were dirtied: write protection and a bitmap, or a ring for each vCPU. */
+export type DirtyTracking = (typeof DIRTY_TRACKING)[number]
 
 export const RESOLVERS = ['remap', 'move', 'copy'] as const
 /** How the destination puts a received page in place: remap_anon_pages, UFFDIO_MOVE or UFFDIO_COPY. */
@@ -19,7 +34,23 @@ export interface MigrateOptions {
   /** Guest memory in bytes; a multiple of 4096, at least 1 MiB. */
   memBytes: number
   vcpus: number
-  mode: 'postcopy'
+  mode: Mode
+  /** Of mode hybrid. */
+  postcopyAfter: PostcopyAfter
+  /** QEMU's capabilities; those that the mode implies are on. */
+  capabilities: Capabilities
+  /** QEMU's parameters, in its units. */
+  parameters: MigrationParameters
+  /** In which order pages are pushed that nobody has asked for: a policy's name, or its file. */
+  prepaging: string
+  inject: readonly Injection[]
+  /** A paused post-copy is recovered as soon as the link works again, without being told. */
+  recover: boolean
+  dirtyTracking: DirtyTracking
+  /** The guest tells which of its pages are free, and they are not sent. */
+  freePageHints: boolean
+  /** Bytes that a balloon takes from the guest before the migration. */
+  balloonBytes: number
   resolver: Resolver
   faults: FaultPathOption
   /** CPU preset of both machines. */
@@ -43,6 +74,15 @@ export const DEFAULT_OPTIONS: MigrateOptions = {
   memBytes: 256 * 2 ** 20,
   vcpus: 2,
   mode: 'postcopy',
+  postcopyAfter: { passes: 1 },
+  capabilities: { ...DEFAULT_CAPABILITIES, 'postcopy-ram': true, 'return-path': true },
+  parameters: DEFAULT_PARAMETERS,
+  prepaging: 'forward',
+  inject: [],
+  recover: false,
+  dirtyTracking: 'bitmap',
+  freePageHints: false,
+  balloonBytes: 0,
   resolver: 'remap',
   faults: 'speculative',
   cpu: 'zen5',
@@ -54,4 +94,9 @@ export const DEFAULT_OPTIONS: MigrateOptions = {
   seed: 1,
   durationNs: 100_000_000,
   timeLimitNs: Number.POSITIVE_INFINITY,
+}
+
+/** `1passes`, `500ms`. */
+export function spellPostcopyAfter(after: PostcopyAfter): string {
+  return 'ns' in after ? spellTime(after.ns) : `${after.passes}passes`
 }

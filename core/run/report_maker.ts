@@ -11,7 +11,9 @@ import type { GuestPhase } from '../guest/workload.ts'
 import { pteFlags, ptePfn } from '../hw/pte.ts'
 import type { Machine } from '../machine/machine.ts'
 import type { Process } from '../machine/process.ts'
+import { spellInjection } from './injection.ts'
 import type { MigrationRun } from './migration_run.ts'
+import { spellPostcopyAfter } from './options.ts'
 import type { ConsistencyReport, FaultsReport, GuestReport, MigrationReport, MmuReport, RunReport } from './report.ts'
 import { VERSION } from './version.ts'
 
@@ -39,6 +41,15 @@ function optionsAsUsed(run: MigrationRun): Record<string, unknown> {
     mem: spellSize(o.memBytes),
     vcpus: o.vcpus,
     mode: o.mode,
+    'postcopy-after': spellPostcopyAfter(o.postcopyAfter),
+    capability: { ...o.capabilities },
+    parameter: { ...o.parameters },
+    prepaging: o.prepaging,
+    'dirty-tracking': o.dirtyTracking,
+    'free-page-hints': o.freePageHints,
+    balloon: spellSize(o.balloonBytes),
+    inject: o.inject.map(spellInjection),
+    recover: o.recover,
     resolver: o.resolver,
     faults: o.faults,
     cpu: o.cpu,

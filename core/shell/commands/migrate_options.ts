@@ -221,6 +221,7 @@ export function migrateOptions(given: Arguments): MigrateOptions {
   }
   const resolver = given.text('resolver')
   return {
+    ...usual,
     guest: given.text('guest') ?? usual.guest,
     memBytes,
     vcpus: given.number('vcpus', usual.vcpus),
