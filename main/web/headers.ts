@@ -3,12 +3,12 @@
  *
  * COOP and COEP make the page cross-origin isolated, CORP keeps other origins from embedding its files, and the content
  * policy lets nothing run or load that did not come from here. Styles may be inline because xterm makes style elements
- * at run time; scripts may not. Pairs with site.ts, which says which file a path names.
+ * at run time; scripts may not. WebAssembly may be compiled, since a compressor of migrations is libzstd; eval may not. Pairs with site.ts, which says which file a path names.
  */
 
 export const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
-  "script-src 'self'",
+  "script-src 'self' 'wasm-unsafe-eval'",
   "style-src 'self' 'unsafe-inline'",
   "img-src 'self' data: blob:",
   "font-src 'self'",
