@@ -13,11 +13,20 @@
  *
  * Messages are rows in ring columns, so a page costs no object. In the step gear a sent message has arrived, and each message
  * is an object of its own: sending the next one does not depend on receiving this one.
+ *
+ * Trouble: packets that are lost, doubled or reordered cost time (link_weather.ts). The rate and the delay may change: what has not left yet
+ * follows them. A connection that is broken (`disconnect`) loses what was not received; both ends learn it at once, as from a reset (RST), and
+ * not after the quarter of an hour that TCP would try for: so do QEMU's own tests, which shut the socket down. Whoever sends is then
+ * answered at once, and whoever receives gets LINK_BROKEN, until `reconnect`. @qemu qemu_file_get_error, migrate_pause
  */
 import { assert } from '../base/assert.ts'
 import { touch } from '../engine/footprint.ts'
 import { AccessMode, type AccessOp, BLOCK, type Gate, NOTHING, type Proc, SLEEP } from '../engine/op.ts'
 import type { Thread } from './cpu.ts'
+import type { LinkWeather } from './link_weather.ts'
+
+/** The type of what `receive` answers on a connection that is broken. */
+export const LINK_BROKEN = 0
 
 const PAYLOAD_PER_FRAME = 1460
 const BYTES_PER_FRAME = 1460 + 78
@@ -44,7 +53,12 @@ export interface Message {
 
 export class Link {
   readonly #options: LinkOptions
-  readonly #bytesPerNs: number
+  /** Payload that the wire carries, and that the sender may have it carry, which less than perfect weather makes less. */
+  #wireBytesPerNs: number
+  #bytesPerNs: number
+  /** From one end to the other. */
+  #flightNs: number
+  #weather: LinkWeather | null = null
   /** Time at which everything sent so far has left the socket buffer. */
   #wireFreeNs = 0
   #unreadBytes = 0
@@ -60,6 +74,10 @@ export class Link {
   #arrivalNs: Float64Array
   readonly #receivers: Thread[] = []
   readonly #senders: Thread[] = []
+  /** Those that sleep until the next message has arrived, or until the socket buffer has room. */
+  readonly #sleepers: Thread[] = []
+  /** Nothing passes, until `reconnect`. */
+  broken = false
   /** The numbers of the next message to be sent and to be received; those that were lost do not count. */
   #sent = 0
   #received = 0
@@ -84,7 +102,7 @@ export class Link {
     })
     const room = gate(() => this.#windowOpen(), 'room in the window of')
     this.#send = { kind: 'access', mode: AccessMode.write, object: 0, label: `${this.#label}.tail`, gate: room }
-    this.#arrival = gate(() => this.#count > 0, 'a message on')
+    this.#arrival = gate(() => this.#count > 0 || this.broken, 'a message on')
     const rows = options.rows ?? 1024
     assert(rows > 0 && (rows & (rows - 1)) === 0, `link ${options.name}: room for ${rows} messages, no power of two`)
     this.#capacity = rows
@@ -95,7 +113,9 @@ export class Link {
     this.#version = new Uint32Array(rows)
     this.#bytes = new Int32Array(rows)
     this.#arrivalNs = new Float64Array(rows)
-    this.#bytesPerNs = ((options.bandwidthBitsPerSec / 8e9) * PAYLOAD_PER_FRAME) / BYTES_PER_FRAME
+    this.#wireBytesPerNs = payloadBytesPerNs(options.bandwidthBitsPerSec)
+    this.#bytesPerNs = this.#wireBytesPerNs
+    this.#flightNs = options.rttNs / 2
   }
 
   /** Messages sent and not yet received. */
@@ -121,7 +141,37 @@ export class Link {
 
   /** Payload bytes a second that the wire can carry. */
   get goodputBytesPerSec(): number {
-    return this.#bytesPerNs * 1e9
+    return this.#wireBytesPerNs * 1e9
+  }
+
+  /** From now on packets are lost, doubled and reordered. */
+  set weather(weather: LinkWeather) {
+    this.#weather = weather
+  }
+
+  get weather(): LinkWeather | null {
+    return this.#weather
+  }
+
+  /** From now on the wire carries so much, and takes so much longer from one end to the other than at the start. */
+  change(k: Thread, bandwidthBitsPerSec: number, extraFlightNs: number): void {
+    const { nowNs } = k
+    const slower = this.#wireBytesPerNs
+    this.#wireBytesPerNs = payloadBytesPerNs(bandwidthBitsPerSec)
+    this.#bytesPerNs = this.#wireBytesPerNs
+    const stretch = slower / this.#wireBytesPerNs
+    const leftBeforeNs = nowNs + this.#flightNs
+    this.#flightNs = this.#options.rttNs / 2 + extraFlightNs
+    let lastNs = 0
+    for (let n = 0; n < this.#count; n++) {
+      const i = (this.#head + n) & (this.#capacity - 1)
+      const behindNs = this.#arrivalNs[i] - leftBeforeNs
+      // In order: one that left before the change may still come late.
+      if (behindNs > 0) this.#arrivalNs[i] = Math.max(lastNs, nowNs + behindNs * stretch + this.#flightNs)
+      lastNs = this.#arrivalNs[i]
+    }
+    if (this.#wireFreeNs > nowNs) this.#wireFreeNs = nowNs + (this.#wireFreeNs - nowNs) * stretch
+    this.#wakeSleepers(nowNs)
   }
 
   /** Sends one message of `bytes` payload; sleeps first while the buffers are full. */
@@ -146,7 +196,9 @@ export class Link {
       if (delayNs <= 0) break
       // At least a nanosecond: a shorter sleep could vanish in rounding.
       k.wakeAtNs = k.nowNs + Math.max(1, delayNs)
+      this.#sleepers.push(k)
       yield SLEEP
+      this.#isAwake(k)
     }
     this.#put(k.nowNs, type, page, bytes, word0, word1, version)
   }
@@ -161,13 +213,16 @@ export class Link {
   }
 
   #put(nowNs: number, type: number, page: number, bytes: number, word0: number, word1: number, version: number): void {
+    if (this.broken) return
     if (this.#count === this.#capacity) this.#grow()
     const i = (this.#head + this.#count) & (this.#capacity - 1)
     this.#count++
-    touch(this.#sent++, this.#label, AccessMode.write)
+    const number = this.#sent++
+    touch(number, this.#label, AccessMode.write)
     const start = nowNs > this.#wireFreeNs ? nowNs : this.#wireFreeNs
     this.#wireFreeNs = start + bytes / this.#bytesPerNs
-    const arrivalNs = this.#wireFreeNs + this.#options.rttNs / 2
+    let arrivalNs = this.#wireFreeNs + this.#flightNs
+    if (this.#weather !== null) arrivalNs = this.#underWeather(this.#weather, number, start, bytes)
     this.#type[i] = type
     this.#page[i] = page
     this.#word0[i] = word0
@@ -178,6 +233,53 @@ export class Link {
     this.#unreadBytes += bytes
     this.bytesSent += bytes
     this.#receivers.shift()?.wake(arrivalNs)
+  }
+
+  /** When a message arrives that begins to leave at `start`; one before it may arrive earlier than was feared. */
+  #underWeather(weather: LinkWeather, number: number, start: number, bytes: number): number {
+    const rttNs = 2 * this.#flightNs
+    weather.carry(number, start, bytes, this.#wireBytesPerNs, rttNs)
+    this.#wireFreeNs = weather.leftNs
+    this.#bytesPerNs = weather.rate(this.#wireBytesPerNs, rttNs)
+    if (weather.filledFrom >= 0) {
+      const first = this.#count - 1 - (number - weather.filledFrom)
+      for (let n = Math.max(0, first); n < this.#count; n++)
+        this.#arrivalNs[(this.#head + n) & (this.#capacity - 1)] = weather.arrivalNs
+      this.#wakeSleepers(weather.arrivalNs)
+    }
+    return weather.arrivalNs
+  }
+
+  /** Whoever sleeps until something has arrived or left looks again: it may be earlier than was said. */
+  #wakeSleepers(atNs: number): void {
+    for (const k of this.#sleepers) {
+      k.park(`a message on ${this.#options.name}`)
+      k.wake(atNs)
+    }
+  }
+
+  #isAwake(k: Thread): void {
+    const { length } = this.#sleepers
+    if (this.#sleepers[length - 1] === k) this.#sleepers.pop()
+    else this.#sleepers.splice(this.#sleepers.indexOf(k), 1)
+  }
+
+  /** The connection breaks: what was sent and not received is lost, and both ends learn that it broke. */
+  *disconnect(k: Thread): Proc<void> {
+    yield* this.breakOff(k)
+    // Whoever waits for the next message, too.
+    touch(this.#received, this.#label, AccessMode.write)
+    this.broken = true
+    this.#wireFreeNs = k.nowNs
+    this.#wakeSleepers(k.nowNs)
+    for (const receiver of this.#receivers.splice(0)) receiver.wake(k.nowNs)
+  }
+
+  /** A new connection. Both ends have learned that the old one broke. */
+  reconnect(): void {
+    touch(this.#received, this.#label, AccessMode.write)
+    this.broken = false
+    this.#weather?.reset()
   }
 
   /** The connection breaks, and is made again: what was sent and not received is lost, and nobody is told which. */
@@ -208,6 +310,10 @@ export class Link {
     for (;;) {
       if (k.stepping)
         yield { kind: 'access', mode: AccessMode.write, object: this.#received, label: this.#label, gate: this.#arrival }
+      if (this.broken) {
+        this.message.type = LINK_BROKEN
+        return
+      }
       if (this.#count === 0) {
         this.#receivers.push(k)
         k.park(`a message on ${this.#options.name}`)
@@ -217,7 +323,9 @@ export class Link {
       const arrivalNs = this.#arrivalNs[this.#head]
       if (k.stepping || arrivalNs <= k.nowNs) break
       k.wakeAtNs = arrivalNs
+      this.#sleepers.push(k)
       yield SLEEP
+      this.#isAwake(k)
     }
     this.#take(k)
   }
@@ -239,7 +347,7 @@ export class Link {
     this.#unreadBytes -= m.bytes
     if (this.#senders.length > 0 && this.#windowOpen()) {
       // All of them look again: one message may have made room for several.
-      for (const sender of this.#senders.splice(0)) sender.wake(k.nowNs + this.#options.rttNs / 2)
+      for (const sender of this.#senders.splice(0)) sender.wake(k.nowNs + this.#flightNs)
     }
   }
 
@@ -259,4 +367,8 @@ export class Link {
     this.#head = 0
     this.#capacity = n * 2
   }
+}
+
+function payloadBytesPerNs(bandwidthBitsPerSec: number): number {
+  return ((bandwidthBitsPerSec / 8e9) * PAYLOAD_PER_FRAME) / BYTES_PER_FRAME
 }
