@@ -6,26 +6,45 @@
  * a state, for so long. Reading the words is the shell's work (inject_option.ts); these are the checked values.
  */
 import { spellRate, spellTime } from '../base/units.ts'
-import type { MigrationStatus } from '../trace/event.ts'
 
 export const LINK_SHARES = ['loss', 'duplicate', 'reorder'] as const
 export type LinkShare = (typeof LINK_SHARES)[number]
 
-export const INCIDENTS = [
-  'link-down',
-  'latency',
-  'rate',
-  'handler-stall',
-  'source-crash',
-  'destination-crash',
-  'cancel',
-  'poison',
-  'pause',
-] as const
-export type Incident = (typeof INCIDENTS)[number]
+/** What an incident is, whether it lasts, and what it is told besides. */
+interface IncidentSpec {
+  readonly meaning: string
+  readonly duration: 'needed' | 'optional' | 'none'
+  readonly value?: 'time' | 'rate'
+}
+
+export const INCIDENTS = {
+  'link-down': { meaning: 'nothing passes the link', duration: 'optional' },
+  latency: { meaning: 'messages take longer by =TIME each way', duration: 'optional', value: 'time' },
+  rate: { meaning: 'the link carries =RATE only', duration: 'optional', value: 'rate' },
+  'handler-stall': { meaning: 'the fault thread of the destination does not run', duration: 'needed' },
+  'source-crash': { meaning: 'the source is gone', duration: 'none' },
+  'destination-crash': { meaning: 'the destination is gone', duration: 'none' },
+  cancel: { meaning: 'somebody says migrate_cancel', duration: 'none' },
+  poison: { meaning: 'the memory of a page not yet sent is found broken', duration: 'none' },
+  pause: { meaning: 'somebody says migrate_pause', duration: 'none' },
+} as const satisfies Readonly<Record<string, IncidentSpec>>
+export type Incident = keyof typeof INCIDENTS
 
 /** `precopy` is active, `postcopy` is postcopy-active. */
-export type InjectionState = MigrationStatus | 'precopy' | 'postcopy'
+export const INJECTION_STATES = [
+  'precopy',
+  'postcopy',
+  'setup',
+  'active',
+  'pre-switchover',
+  'device',
+  'postcopy-active',
+  'postcopy-paused',
+  'postcopy-recover-setup',
+  'postcopy-recover',
+  'cancelling',
+] as const
+export type InjectionState = (typeof INJECTION_STATES)[number]
 
 export type Injection =
   | {

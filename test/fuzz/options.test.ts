@@ -5,7 +5,8 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { ArgumentError, parseArguments } from '../../core/shell/arguments.ts'
 import { migrateCommand } from '../../core/shell/commands/migrate.ts'
-import { MIGRATE_OPTIONS, migrateOptions } from '../../core/shell/commands/migrate_options.ts'
+import { readOptions } from '../../core/shell/commands/migrate_options.ts'
+import { MIGRATE_OPTIONS } from '../../core/shell/commands/migrate_specs.ts'
 import { completeLine, completionStart } from '../../core/shell/completion.ts'
 import { LineError, parseLine, quoteWord } from '../../core/shell/line.ts'
 import { Registry } from '../../core/shell/registry.ts'
@@ -131,6 +132,8 @@ it('any line that a shell runs ends with an exit code of the contract', async ()
 })
 
 it('any options of migrate become values that a run can hold, or one sentence', () => {
+  // Everything that is known, built or not.
+  const whole = { ...migrateCommand, options: MIGRATE_OPTIONS.map(({ notBuilt: _, ...option }) => option) }
   const name = fc.constantFrom(...MIGRATE_OPTIONS.map((option) => `--${option.name}`))
   const value = fc.oneof(
     fc.constantFrom(
@@ -147,14 +150,29 @@ it('any options of migrate become values that a run can hold, or one sentence', 
       'remap',
       'kv',
       'postcopy',
+      'precopy',
+      'hybrid',
+      '2passes',
       '4k',
+      'multifd=on',
+      'release-ram=on',
+      'background-snapshot=on',
+      'max-bandwidth=1Gbps',
+      'max-bandwidth=-1',
+      'xbzrle-cache-size=3',
+      'constructor=on',
+      'loss=1%',
+      'latency@postcopy+5ms:1s=50ms',
+      'latency@postcopy+5ms:1s=',
+      'cancel@@+',
+      'cancel@precopy+1ns',
     ),
     fc.string(),
   )
   fc.assert(
     fc.property(fc.array(fc.tuple(name, value), { maxLength: 6 }), (pairs) => {
       try {
-        const options = migrateOptions(parseArguments(migrateCommand, pairs.flat()))
+        const options = readOptions(parseArguments(whole, pairs.flat()))
         expect(options.memBytes % 4096).toBe(0)
         const { memBytes, vcpus, bandwidthBitsPerSec, rttNs, downtimeLimitNs, durationNs, seed } = options
         for (const number of [memBytes, vcpus, bandwidthBitsPerSec, rttNs, downtimeLimitNs, durationNs, seed]) {

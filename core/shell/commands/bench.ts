@@ -11,7 +11,7 @@ import { FAULT_PATHS, type FaultPathOption } from '../../run/options.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { ExitCode } from '../host.ts'
 import { columnsOf, wrap } from '../layout.ts'
-import { FAULT_CHOICES } from './migrate_options.ts'
+import { FAULT_CHOICES } from './migrate_specs.ts'
 
 interface Metric {
   readonly median: number

@@ -23,7 +23,8 @@ import { ExitCode, type Host } from '../host.ts'
 import { sentence } from '../layout.ts'
 import type { NewestRun, RunOutcome } from '../shell_state.ts'
 import { didYouMean } from '../suggestion.ts'
-import { commandOf, MIGRATE_OPTIONS, migrateOptions } from './migrate_options.ts'
+import { commandOf, migrateOptions } from './migrate_options.ts'
+import { MIGRATE_OPTIONS } from './migrate_specs.ts'
 import { reportText } from './report_text.ts'
 
 interface Files {

@@ -1,243 +1,121 @@
 /**
- * The options of `migrate`: their specs for the registry, and the way from words to MigrateOptions and back.
+ * The options of `migrate`: the way from words to MigrateOptions and back.
  *
- * Names and order follow the command contract; defaults come from core/run/options.ts, so help cannot lie about them.
- * commandOf spells a run's options as the shortest command line that makes the same run again.
+ * migrateOptions takes what a terminal was told before (migrate_set_capability and its like) and what this line says, lets
+ * settings.ts decide what that switches on, and refuses what cannot go together or is not built. commandOf spells a run's
+ * options as the shortest command line that makes the same run again, whatever the terminal was told.
  */
-import { spellRate, spellSize, spellTime } from '../../base/units.ts'
-import { GUESTS } from '../../guest/catalog.ts'
-import { CPU_PRESETS } from '../../hw/presets/zen5.ts'
-import { PROTECTIONS } from '../../mm/kconfig.ts'
+import { parseCount, parseTime, spellRate, spellSize, spellTime } from '../../base/units.ts'
+import type { Capabilities } from '../../migration/capabilities.ts'
+import { DEFAULT_PARAMETERS } from '../../migration/migration_parameters.ts'
+import { spellInjection } from '../../run/injection.ts'
 import {
   DEFAULT_OPTIONS,
+  DIRTY_TRACKING,
   FAULT_PATHS,
   type FaultPathOption,
   type MigrateOptions,
+  MODES,
+  type Mode,
+  type PostcopyAfter,
   RESOLVERS,
-  type Resolver,
+  spellPostcopyAfter,
 } from '../../run/options.ts'
+import { contradiction, settleCapabilities } from '../../run/settings.ts'
 import { ArgumentError, type Arguments } from '../arguments.ts'
-import type { Choice, OptionSpec } from '../command.ts'
+import { shown } from '../layout.ts'
 import { quoteWord } from '../line.ts'
+import { capabilitiesOf, spellCapabilities } from './capability_options.ts'
+import { injectionOf } from './inject_option.ts'
+import { refuseNotBuilt } from './not_built.ts'
+import { parametersOf, type SetParameters, spellParameters } from './parameter_options.ts'
+import { prepagingOf } from './prepaging_option.ts'
 
 const HUGE_PAGE = 2 ** 21
 
-const RESOLVER_MEANING: Record<Resolver, string> = {
-  remap: 'remap_anon_pages into MADV_USERFAULT memory: the page moves, nothing is copied',
-  move: 'UFFDIO_MOVE, what Linux has had since 6.8',
-  copy: "UFFDIO_COPY, QEMU's way: one copy into a fresh page",
+/** What a terminal was told of the runs to come. */
+export interface Settings extends SetParameters {
+  readonly capabilities: Partial<Capabilities>
 }
 
-const FAULT_MEANING: Record<FaultPathOption, string> = {
-  classic: 'under mmap_lock',
-  speculative: 'without it, by sequence counts (v12 of 2019); what cannot goes under mmap_lock',
-  'vma-lock': 'under a lock of the VMA, what Linux has had since 6.4',
+export const NO_SETTINGS: Settings = { capabilities: {}, parameters: {}, downtimeLimitNs: null }
+
+/** Checked values of one call, of what this version can do. */
+export function migrateOptions(given: Arguments, settings: Settings = NO_SETTINGS): MigrateOptions {
+  const options = readOptions(given, settings)
+  refuseNotBuilt(options)
+  return options
 }
-
-/** Also for `bench faults`. */
-export const FAULT_CHOICES: readonly Choice[] = FAULT_PATHS.map((word) => ({ word, meaning: FAULT_MEANING[word] }))
-
-/** A trace is named by its file, not by its kind. */
-const GUEST_CHOICES: readonly Choice[] = GUESTS.map(({ name, summary, keys }) => ({
-  word: name === 'trace' ? 'FILE' : name,
-  meaning: keys.length === 0 ? summary : `${summary}; keys ${keys.map(({ key }) => key).join(', ')}`,
-}))
-
-export const MIGRATE_OPTIONS: readonly OptionSpec[] = [
-  {
-    name: 'guest',
-    kind: 'text',
-    valueName: 'NAME[:key=value,...]|FILE',
-    common: true,
-    defaultText: DEFAULT_OPTIONS.guest,
-    example: 'kv:set=64M',
-    meaning: 'what runs in the guest',
-    choices: GUEST_CHOICES,
-    complete: completeGuest,
-  },
-  {
-    name: 'mem',
-    kind: 'size',
-    common: true,
-    defaultText: spellSize(DEFAULT_OPTIONS.memBytes),
-    example: '64M',
-    min: 2 ** 20,
-    max: 2 ** 36,
-    meaning: 'memory of the guest',
-  },
-  {
-    name: 'bandwidth',
-    kind: 'rate',
-    common: true,
-    defaultText: spellRate(DEFAULT_OPTIONS.bandwidthBitsPerSec),
-    example: '10Gbps or 200MiB/s',
-    min: 1000,
-    meaning: 'of the link, in bits (10Gbps) or bytes (200MiB/s)',
-  },
-  {
-    name: 'seed',
-    kind: 'count',
-    common: true,
-    defaultText: String(DEFAULT_OPTIONS.seed),
-    example: '7',
-    meaning: 'one seed makes one run, everywhere',
-  },
-  { name: 'json', kind: 'flag', common: true, meaning: 'print the report as one JSON object' },
-  { name: 'quiet', short: 'q', kind: 'flag', meaning: 'print errors only, and JSON if it was asked for' },
-  {
-    name: 'vcpus',
-    kind: 'count',
-    defaultText: String(DEFAULT_OPTIONS.vcpus),
-    example: '2',
-    min: 1,
-    max: 64,
-    meaning: 'virtual CPUs of the guest',
-  },
-  {
-    name: 'mode',
-    kind: 'enum',
-    defaultText: DEFAULT_OPTIONS.mode,
-    meaning: 'when the guest switches to the destination',
-    choices: [
-      { word: 'postcopy', meaning: 'at once; pages follow on demand and in the background' },
-      { word: 'precopy', meaning: 'when what is left fits the downtime limit', notBuilt: 'postcopy' },
-      { word: 'hybrid', meaning: 'after passes of pre-copy', notBuilt: 'postcopy' },
-    ],
-  },
-  {
-    name: 'resolver',
-    kind: 'enum',
-    defaultText: DEFAULT_OPTIONS.resolver,
-    meaning: 'how the destination puts a received page in place',
-    choices: RESOLVERS.map((word) => ({ word, meaning: RESOLVER_MEANING[word] })),
-  },
-  {
-    name: 'faults',
-    kind: 'enum',
-    defaultText: DEFAULT_OPTIONS.faults,
-    meaning: 'how page faults find their VMA',
-    choices: FAULT_CHOICES,
-  },
-  {
-    name: 'cpu',
-    kind: 'enum',
-    defaultText: DEFAULT_OPTIONS.cpu,
-    meaning: 'the CPU of both machines: TLB geometry and costs',
-    choices: CPU_PRESETS.map(({ id, name }) => ({ word: id, meaning: name })),
-  },
-  {
-    name: 'page-size',
-    kind: 'enum',
-    defaultText: '4k',
-    meaning: 'size of the pages that back the guest',
-    choices: [
-      { word: '4k', meaning: 'base pages' },
-      {
-        word: '2m',
-        meaning: 'huge pages, sent and placed whole: transparent ones, or of the hugetlb pool for the resolver copy',
-      },
-    ],
-  },
-  {
-    name: 'rtt',
-    kind: 'time',
-    defaultText: spellTime(DEFAULT_OPTIONS.rttNs),
-    example: '150us',
-    max: 60e9,
-    meaning: 'round trip of the link',
-  },
-  {
-    name: 'downtime-limit',
-    kind: 'time',
-    defaultText: spellTime(DEFAULT_OPTIONS.downtimeLimitNs),
-    example: '300ms',
-    max: 2e12,
-    meaning: 'longest stop of the guest that is wanted',
-  },
-  {
-    name: 'without',
-    kind: 'enum',
-    valueName: 'PROTECTION',
-    repeatable: true,
-    meaning: 'leave a protection out, and see whether the checks notice',
-    choices: PROTECTIONS.map(({ name, meaning }) => ({ word: name, meaning })),
-  },
-  {
-    name: 'duration',
-    kind: 'time',
-    defaultText: spellTime(DEFAULT_OPTIONS.durationNs),
-    example: '100ms',
-    max: 3600e9,
-    meaning: 'how long the guest runs on after completion',
-  },
-  { name: 'time-limit', kind: 'time', example: '10s', min: 1, meaning: 'give up after this much simulated time, and exit 124' },
-  { name: 'trace', kind: 'file', example: 'run.trace', meaning: 'write every event as text' },
-  { name: 'perfetto', kind: 'file', example: 'run.json', meaning: 'write every event for ui.perfetto.dev' },
-  {
-    name: 'postcopy-after',
-    kind: 'text',
-    valueName: 'TIME|Npasses',
-    meaning: 'when a hybrid migration switches',
-    notBuilt: '--mode postcopy, which switches at once',
-  },
-  {
-    name: 'capability',
-    kind: 'text',
-    valueName: 'NAME=on|off',
-    repeatable: true,
-    meaning: "QEMU's migration capabilities",
-    notBuilt: 'post-copy over one channel',
-  },
-  {
-    name: 'parameter',
-    kind: 'text',
-    valueName: 'NAME=VALUE',
-    repeatable: true,
-    meaning: "QEMU's migration parameters",
-    notBuilt: '--bandwidth and --downtime-limit',
-  },
-  {
-    name: 'inject',
-    kind: 'text',
-    valueName: 'FAULT',
-    repeatable: true,
-    meaning: 'make something fail on the way',
-    notBuilt: 'a link and machines that never fail',
-  },
-  { name: 'recover', kind: 'flag', meaning: 'recover a paused post-copy by itself', notBuilt: 'a link that never fails' },
-]
 
 /** Checked values of one call. Throws ArgumentError for what only shows when options are seen together. */
-export function migrateOptions(given: Arguments): MigrateOptions {
+export function readOptions(given: Arguments, settings: Settings = NO_SETTINGS): MigrateOptions {
   const usual = DEFAULT_OPTIONS
-  const memBytes = given.number('mem', usual.memBytes)
   const pageSizeBytes = given.text('page-size') === '2m' ? HUGE_PAGE : usual.pageSizeBytes
-  if (memBytes % pageSizeBytes !== 0) {
-    const kind = pageSizeBytes === HUGE_PAGE ? '2 MiB' : '4 KiB'
-    const next = spellSize(Math.ceil(memBytes / pageSizeBytes) * pageSizeBytes)
-    throw new ArgumentError(
-      `--mem ${given.text('mem') ?? ''} is not a whole number of ${kind} pages; the next that is, is ${next}`,
-    )
-  }
   const resolver = given.text('resolver')
-  return {
-    ...usual,
+  const mode = MODES.find((word) => word === given.text('mode')) ?? usual.mode
+  const set = parametersOf(given.list('parameter'))
+  const parameters = { ...DEFAULT_PARAMETERS, ...settings.parameters, ...set.parameters }
+  const settled = settleCapabilities({
+    mode,
+    capabilities: { ...settings.capabilities, ...capabilitiesOf(given.list('capability')) },
+    parameters,
+    dirtyTracking: DIRTY_TRACKING.find((word) => word === given.text('dirty-tracking')) ?? null,
+  })
+  if (!settled.ok) throw new ArgumentError(settled.message)
+  const options: MigrateOptions = {
     guest: given.text('guest') ?? usual.guest,
-    memBytes,
+    memBytes: memoryOf(given, pageSizeBytes),
     vcpus: given.number('vcpus', usual.vcpus),
-    mode: usual.mode,
+    mode,
+    postcopyAfter: postcopyAfter(given, mode),
+    capabilities: settled.capabilities,
+    parameters,
+    prepaging: prepagingOf(given.text('prepaging') ?? usual.prepaging),
+    inject: given.list('inject').map(injectionOf),
+    recover: given.has('recover'),
+    dirtyTracking: settled.dirtyTracking,
+    freePageHints: given.has('free-page-hints'),
+    balloonBytes: given.number('balloon', usual.balloonBytes),
     resolver: RESOLVERS.find((word) => word === resolver) ?? usual.resolver,
     faults: faultPath(given, usual.faults),
     cpu: given.text('cpu') ?? usual.cpu,
     pageSizeBytes,
     bandwidthBitsPerSec: given.number('bandwidth', usual.bandwidthBitsPerSec),
     rttNs: given.number('rtt', usual.rttNs),
-    downtimeLimitNs: given.number('downtime-limit', usual.downtimeLimitNs),
+    downtimeLimitNs: downtimeLimit(given, set, settings),
     without: [...new Set(given.list('without'))].sort(),
     seed: given.number('seed', usual.seed),
     durationNs: given.number('duration', usual.durationNs),
     timeLimitNs: given.number('time-limit', usual.timeLimitNs),
   }
+  const problem = contradiction(options)
+  if (problem !== null) throw new ArgumentError(problem)
+  return options
+}
+
+function memoryOf(given: Arguments, pageSizeBytes: number): number {
+  const memBytes = given.number('mem', DEFAULT_OPTIONS.memBytes)
+  if (memBytes % pageSizeBytes === 0) return memBytes
+  const kind = pageSizeBytes === HUGE_PAGE ? '2 MiB' : '4 KiB'
+  const next = spellSize(Math.ceil(memBytes / pageSizeBytes) * pageSizeBytes)
+  throw new ArgumentError(`--mem ${given.text('mem') ?? ''} is not a whole number of ${kind} pages; the next that is, is ${next}`)
+}
+
+function postcopyAfter(given: Arguments, mode: Mode): PostcopyAfter {
+  const text = given.text('postcopy-after')
+  if (text === null) return DEFAULT_OPTIONS.postcopyAfter
+  if (mode !== 'hybrid') throw new ArgumentError(`--postcopy-after is for --mode hybrid, and this is ${mode}; leave it out`)
+  const passes = /^(.*?)(?:passes|pass)$/.exec(text)?.[1]
+  const parsed = passes === undefined ? parseTime(text) : parseCount(passes, 1)
+  if (!parsed.ok) throw new ArgumentError(`--postcopy-after ${shown(text)} ${parsed.message}; passes are written as 2passes`)
+  return passes === undefined ? { ns: parsed.value } : { passes: parsed.value }
+}
+
+function downtimeLimit(given: Arguments, set: SetParameters, settings: Settings): number {
+  if (given.has('downtime-limit') && set.downtimeLimitNs !== null)
+    throw new ArgumentError('--downtime-limit and --parameter downtime-limit say the same; keep one of the two')
+  const before = set.downtimeLimitNs ?? settings.downtimeLimitNs ?? DEFAULT_OPTIONS.downtimeLimitNs
+  return given.number('downtime-limit', before)
 }
 
 /** The value of --faults. */
@@ -255,6 +133,20 @@ export function commandOf(options: MigrateOptions): string {
   }
   add('mem', options.memBytes, usual.memBytes, spellSize(options.memBytes))
   add('vcpus', options.vcpus, usual.vcpus, String(options.vcpus))
+  add('mode', options.mode, usual.mode, options.mode)
+  if (options.mode === 'hybrid') {
+    const [after, fallback] = [options.postcopyAfter, usual.postcopyAfter].map(spellPostcopyAfter)
+    add('postcopy-after', after, fallback, after)
+  }
+  for (const word of spellCapabilities(options)) words.push('--capability', word)
+  for (const word of spellParameters(options.parameters)) words.push('--parameter', word)
+  add('prepaging', options.prepaging, usual.prepaging, quoteWord(options.prepaging))
+  const tracking = options.capabilities['dirty-limit'] ? 'ring' : usual.dirtyTracking
+  add('dirty-tracking', options.dirtyTracking, tracking, options.dirtyTracking)
+  if (options.freePageHints) words.push('--free-page-hints')
+  add('balloon', options.balloonBytes, usual.balloonBytes, spellSize(options.balloonBytes))
+  for (const injection of options.inject) words.push('--inject', spellInjection(injection))
+  if (options.recover) words.push('--recover')
   add('resolver', options.resolver, usual.resolver, options.resolver)
   add('faults', options.faults, usual.faults, options.faults)
   add('cpu', options.cpu, usual.cpu, options.cpu)
@@ -267,15 +159,4 @@ export function commandOf(options: MigrateOptions): string {
   if (Number.isFinite(options.timeLimitNs)) words.push('--time-limit', spellTime(options.timeLimitNs))
   words.push('--seed', String(options.seed))
   return words.join(' ')
-}
-
-/** Guests, and behind `kv:` or `kv:set=64M,` the guest's keys. */
-function completeGuest(partial: string): readonly Choice[] {
-  const colon = partial.indexOf(':')
-  if (colon < 0) return GUEST_CHOICES.filter(({ word }) => word !== 'FILE')
-  const guest = GUESTS.find(({ name }) => name === partial.slice(0, colon))
-  const head = partial.slice(0, Math.max(colon, partial.lastIndexOf(',')) + 1)
-  return (guest?.keys ?? [])
-    .filter(({ key }) => !head.includes(`:${key}=`) && !head.includes(`,${key}=`))
-    .map(({ key, meaning, fallback }) => ({ word: `${head}${key}=`, meaning: `${meaning} [${fallback}]` }))
 }

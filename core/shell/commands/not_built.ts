@@ -1,0 +1,87 @@
+/**
+ * What the command line knows and this version cannot do yet, each with what it has instead.
+ *
+ * A script that asks for something must never get something else (docs/decisions/0007): words that stand here are refused in one
+ * sentence. Whoever builds one of them deletes its line, and help, completion and checks follow.
+ */
+import { CAPABILITY_NAMES } from '../../migration/capabilities.ts'
+import { DEFAULT_PARAMETERS, PARAMETER_NAMES } from '../../migration/migration_parameters.ts'
+import { DEFAULT_OPTIONS, type MigrateOptions } from '../../run/options.ts'
+import { ArgumentError } from '../arguments.ts'
+
+const ONE_CHANNEL = 'post-copy over one channel'
+const NO_FAULTS = 'a link and machines that never fail'
+const NO_THROTTLE = 'no throttle'
+
+/** Keys are an option's name and, where it takes words, the word. */
+export const NOT_BUILT: Readonly<Record<string, string>> = {
+  'mode precopy': 'postcopy',
+  'mode hybrid': 'postcopy',
+  'postcopy-after': '--mode postcopy, which switches at once',
+  'capability xbzrle': ONE_CHANNEL,
+  'capability auto-converge': NO_THROTTLE,
+  'capability release-ram': 'a source that keeps its pages to the end',
+  'capability pause-before-switchover': 'a switch that waits for nobody',
+  'capability multifd': ONE_CHANNEL,
+  'capability postcopy-blocktime': 'blocktime that is always counted',
+  'capability background-snapshot': 'migration of a guest that moves',
+  'capability zero-copy-send': ONE_CHANNEL,
+  'capability postcopy-preempt': ONE_CHANNEL,
+  'capability dirty-limit': NO_THROTTLE,
+  'parameter throttle-trigger-threshold': NO_THROTTLE,
+  'parameter cpu-throttle-initial': NO_THROTTLE,
+  'parameter cpu-throttle-increment': NO_THROTTLE,
+  'parameter cpu-throttle-tailslow': NO_THROTTLE,
+  'parameter max-cpu-throttle': NO_THROTTLE,
+  'parameter x-vcpu-dirty-limit-period': NO_THROTTLE,
+  'parameter vcpu-dirty-limit': NO_THROTTLE,
+  'parameter max-bandwidth': '--bandwidth',
+  'parameter avail-switchover-bandwidth': '--bandwidth',
+  'parameter max-postcopy-bandwidth': '--bandwidth',
+  'parameter multifd-channels': ONE_CHANNEL,
+  'parameter multifd-compression': ONE_CHANNEL,
+  'parameter multifd-zlib-level': ONE_CHANNEL,
+  'parameter multifd-zstd-level': ONE_CHANNEL,
+  'parameter xbzrle-cache-size': ONE_CHANNEL,
+  'parameter zero-page-detection': 'zero pages that the migration thread finds',
+  'inject loss': NO_FAULTS,
+  'inject duplicate': NO_FAULTS,
+  'inject reorder': NO_FAULTS,
+  'inject link-down': NO_FAULTS,
+  'inject latency': NO_FAULTS,
+  'inject rate': NO_FAULTS,
+  'inject handler-stall': NO_FAULTS,
+  'inject source-crash': NO_FAULTS,
+  'inject destination-crash': NO_FAULTS,
+  'inject cancel': NO_FAULTS,
+  'inject poison': NO_FAULTS,
+  'inject pause': NO_FAULTS,
+  recover: 'a link that never fails',
+  'dirty-tracking ring': 'bitmap',
+  'free-page-hints': 'every page sent',
+  balloon: 'a guest that keeps its memory',
+}
+
+/** For a spec: `...notBuilt('recover')`. */
+export function notBuilt(key: string): { readonly notBuilt?: string } {
+  const instead = NOT_BUILT[key]
+  return instead === undefined ? {} : { notBuilt: instead }
+}
+
+/** Refuses the first thing asked for that is not built; single words of an option are refused where they are read. */
+export function refuseNotBuilt(options: MigrateOptions): void {
+  const usual = DEFAULT_OPTIONS
+  for (const name of CAPABILITY_NAMES) if (options.capabilities[name]) refuse(`capability ${name}`, `${name}=on`)
+  for (const name of PARAMETER_NAMES) {
+    const value = options.parameters[name]
+    if (value !== DEFAULT_PARAMETERS[name]) refuse(`parameter ${name}`, `${name}=${value}`)
+  }
+  for (const { what } of options.inject) refuse(`inject ${what}`, what)
+  if (options.dirtyTracking !== usual.dirtyTracking) refuse(`dirty-tracking ${options.dirtyTracking}`, options.dirtyTracking)
+}
+
+function refuse(key: string, word: string): void {
+  const instead = NOT_BUILT[key]
+  if (instead === undefined) return
+  throw new ArgumentError(`--${key.split(' ', 1)[0]} ${word} is not built yet; this version has ${instead}`)
+}
