@@ -1,0 +1,172 @@
+/**
+ * A physical wire that several links share: those that have something to send get equal shares of it.
+ *
+ *     link A  #### \                             three busy links: each sends at a third of the rate; as soon as one has nothing
+ *     link B  ##    }-- wire -->                  left, the others share what it had. Nothing is lost, nobody waits for a queue
+ *     link C  ##### /                             that is not its own: so one urgent page passes two megabytes of others.
+ *
+ * This is generalised processor sharing, the limit of fair queueing by small packets (deficit round robin, and TCP streams of one
+ * machine through fq or fq_codel). It is exact, and costs no step of its own: virtual time V counts the bytes that each busy link has sent since; a
+ * message of b bytes is over when V reaches its tag, max(V, tag before it) + b. V grows by rate / busy links, so a message that is put
+ * later can only delay the tags of others: whoever waits for a tag wakes at the time it has as things stand, and looks again.
+ *
+ * Pairs with link.ts. Source: Parekh and Gallager, "A generalized processor sharing approach to flow control", 1993.
+ */
+import { assert } from '../base/assert.ts'
+
+export class Wire {
+  /** Payload bytes a ns. */
+  #rate: number
+  readonly #flows: Flow[] = []
+  #nowNs = 0
+  #virtual = 0
+
+  constructor(bytesPerNs: number) {
+    this.#rate = bytesPerNs
+  }
+
+  join(): Flow {
+    const flow = new Flow(this)
+    this.#flows.push(flow)
+    return flow
+  }
+
+  get bytesPerNs(): number {
+    return this.#rate
+  }
+
+  /** From `nowNs` on it carries so much. */
+  change(nowNs: number, bytesPerNs: number): void {
+    this.advance(nowNs)
+    this.#rate = bytesPerNs
+  }
+
+  /** The tag of a message that is put now behind one with tag `last`. */
+  tagAfter(nowNs: number, last: number, bytes: number): number {
+    this.advance(nowNs)
+    // Idle until now. A sender whose clock is behind has the wire from where it is.
+    if (this.#busy() === 0 && nowNs > this.#nowNs) this.#nowNs = nowNs
+    return Math.max(this.#virtual, last) + bytes
+  }
+
+  /** All that was sent up to `nowNs` is known then: each message that is over learns when. */
+  advance(nowNs: number): void {
+    while (this.#nowNs < nowNs) {
+      const busy = this.#busy()
+      if (busy === 0) return
+      // Until the first of them has nothing left, all have the same share.
+      const nsPerByte = busy / this.#rate
+      const drained = this.#firstDrained(this.#virtual)
+      const end = Math.min(drained, this.#virtual + (nowNs - this.#nowNs) / nsPerByte)
+      for (const flow of this.#flows) flow.settle(this.#virtual, this.#nowNs, end, nsPerByte)
+      this.#nowNs = end === drained ? this.#nowNs + (drained - this.#virtual) * nsPerByte : nowNs
+      this.#virtual = end
+    }
+  }
+
+  /** When V reaches `tag`, if nothing more is put. */
+  timeOf(tag: number): number {
+    let timeNs = this.#nowNs
+    let virtual = this.#virtual
+    while (virtual < tag) {
+      const end = Math.min(tag, this.#firstDrained(virtual))
+      timeNs += ((end - virtual) * this.#busy(virtual)) / this.#rate
+      virtual = end
+    }
+    return timeNs
+  }
+
+  /** Bytes between V and a tag. */
+  behind(tag: number): number {
+    return Math.max(0, tag - this.#virtual)
+  }
+
+  /** Links that still have something to send at V. */
+  #busy(virtual = this.#virtual): number {
+    let n = 0
+    for (const flow of this.#flows) if (flow.lastTag > virtual) n++
+    return n
+  }
+
+  #firstDrained(virtual: number): number {
+    let first = Number.POSITIVE_INFINITY
+    for (const flow of this.#flows) if (flow.lastTag > virtual && flow.lastTag < first) first = flow.lastTag
+    return first
+  }
+}
+
+/** What one link has on the wire: its messages in order, of each the tag, or when it was over. */
+export class Flow {
+  lastTag = 0
+  /** Messages whose end is not known yet, at the end of the ring; before them those that are over and were not asked for. */
+  #unsettled = 0
+  #head = 0
+  #count = 0
+  #ring = new Float64Array(64)
+  readonly #wire: Wire
+
+  constructor(wire: Wire) {
+    this.#wire = wire
+  }
+
+  put(nowNs: number, bytes: number): void {
+    this.lastTag = this.#wire.tagAfter(nowNs, this.lastTag, bytes)
+    if (this.#count === this.#ring.length) this.#grow()
+    this.#ring[(this.#head + this.#count++) & (this.#ring.length - 1)] = this.lastTag
+    this.#unsettled++
+  }
+
+  /** When the next message is over; if that is not known at `nowNs`, the time that it has as things stand, which is later. */
+  nextNs(nowNs: number): number {
+    assert(this.#count > 0, 'no message on the wire')
+    this.#wire.advance(nowNs)
+    const at = this.#ring[this.#head]
+    return this.isNextOver ? at : this.#wire.timeOf(at)
+  }
+
+  get isNextOver(): boolean {
+    return this.#count > this.#unsettled
+  }
+
+  /** The next message was taken. */
+  take(): void {
+    assert(this.isNextOver, 'a message taken that is still being sent')
+    this.#head = (this.#head + 1) & (this.#ring.length - 1)
+    this.#count--
+  }
+
+  /** When all but `bytes` of what was put have been sent, as things stand. */
+  roomNs(nowNs: number, bytes: number): number {
+    this.#wire.advance(nowNs)
+    const tag = this.lastTag - bytes
+    return this.#wire.behind(tag) > 0 ? this.#wire.timeOf(tag) : nowNs
+  }
+
+  /** The connection broke: nothing of it is on the wire any longer. */
+  clear(nowNs: number): void {
+    this.#wire.advance(nowNs)
+    this.#head = 0
+    this.#count = 0
+    this.#unsettled = 0
+    this.lastTag = 0
+  }
+
+  /** Messages with tags up to `end` are over; V was `virtual` at `timeNs`. */
+  settle(virtual: number, timeNs: number, end: number, nsPerByte: number): void {
+    while (this.#unsettled > 0) {
+      const i = (this.#head + this.#count - this.#unsettled) & (this.#ring.length - 1)
+      const tag = this.#ring[i]
+      if (tag > end) return
+      this.#ring[i] = timeNs + (tag - virtual) * nsPerByte
+      this.#unsettled--
+    }
+  }
+
+  #grow(): void {
+    const n = this.#ring.length
+    const ring = new Float64Array(n * 2)
+    for (let i = 0; i < n; i++) ring[i] = this.#ring[(this.#head + i) & (n - 1)]
+    this.#ring = ring
+    this.#head = 0
+  }
+}
