@@ -4,7 +4,7 @@
  *     sender -> [socket buffer] -> wire (bandwidth) -> delay (half the round trip) -> [receive buffer] -> receiver
  *
  * 1. send: sleeps while the socket buffer is full, or while the receiver has not drained its window.
- * 2. A message leaves when all before it have left, takes bytes / bandwidth, and arrives half a round trip later.
+ * 2. A message leaves when all before it have left, takes bytes / bandwidth, and arrives half a round trip later. Links may share a wire (wire.ts).
  * 3. receive: sleeps until the head of the queue has arrived.
  *
  * A request for one page therefore waits behind whatever already sits in the socket buffer: head-of-line blocking, which
@@ -24,12 +24,10 @@ import { touch } from '../engine/footprint.ts'
 import { AccessMode, type AccessOp, BLOCK, type Gate, NOTHING, type Proc, SLEEP } from '../engine/op.ts'
 import type { Thread } from './cpu.ts'
 import type { LinkWeather } from './link_weather.ts'
+import { type Flow, payloadBytesPerNs, type Wire } from './wire.ts'
 
 /** The type of what `receive` answers on a connection that is broken. */
 export const LINK_BROKEN = 0
-
-const PAYLOAD_PER_FRAME = 1460
-const BYTES_PER_FRAME = 1460 + 78
 
 export interface LinkOptions {
   readonly name: string
@@ -37,6 +35,8 @@ export interface LinkOptions {
   readonly rttNs: number
   readonly sendBufferBytes: number
   readonly receiveBufferBytes: number
+  /** Shared with other links, of the same bandwidth. [one of its own] */
+  readonly wire?: Wire
   /** Messages that there is room for at the start, a power of two; the ring grows. [1024] */
   readonly rows?: number
 }
@@ -59,6 +59,8 @@ export class Link {
   /** From one end to the other. */
   #flightNs: number
   #weather: LinkWeather | null = null
+  /** Its messages on a wire that it shares. */
+  readonly #flow: Flow | null
   /** Time at which everything sent so far has left the socket buffer. */
   #wireFreeNs = 0
   #unreadBytes = 0
@@ -116,6 +118,7 @@ export class Link {
     this.#wireBytesPerNs = payloadBytesPerNs(options.bandwidthBitsPerSec)
     this.#bytesPerNs = this.#wireBytesPerNs
     this.#flightNs = options.rttNs / 2
+    this.#flow = options.wire?.join() ?? null
   }
 
   /** Messages sent and not yet received. */
@@ -171,6 +174,7 @@ export class Link {
       lastNs = this.#arrivalNs[i]
     }
     if (this.#wireFreeNs > nowNs) this.#wireFreeNs = nowNs + (this.#wireFreeNs - nowNs) * stretch
+    this.#options.wire?.change(nowNs, this.#wireBytesPerNs)
     this.#wakeSleepers(nowNs)
   }
 
@@ -205,6 +209,7 @@ export class Link {
 
   /** How long until the socket buffer takes another message. */
   #delayNs(nowNs: number): number {
+    if (this.#flow !== null) return this.#flow.roomNs(nowNs, this.#options.sendBufferBytes) - nowNs
     return this.#wireFreeNs - nowNs - this.#options.sendBufferBytes / this.#bytesPerNs
   }
 
@@ -219,7 +224,8 @@ export class Link {
     this.#count++
     const number = this.#sent++
     touch(number, this.#label, AccessMode.write)
-    const start = nowNs > this.#wireFreeNs ? nowNs : this.#wireFreeNs
+    let start = nowNs > this.#wireFreeNs ? nowNs : this.#wireFreeNs
+    if (this.#flow !== null) start = this.#flow.put(nowNs, bytes)
     this.#wireFreeNs = start + bytes / this.#bytesPerNs
     let arrivalNs = this.#wireFreeNs + this.#flightNs
     if (this.#weather !== null) arrivalNs = this.#underWeather(this.#weather, number, start, bytes)
@@ -294,12 +300,13 @@ export class Link {
     this.#head = (this.#head + this.#count) & (this.#capacity - 1)
     this.#count = 0
     this.#unreadBytes = 0
+    this.#flow?.clear(k.nowNs)
     for (const sender of this.#senders.splice(0)) sender.wake(k.nowNs)
   }
 
   /** Takes the next message into `this.message`; sleeps until it has arrived. */
   receive(k: Thread): Proc<void> {
-    if (!k.stepping && this.#count > 0 && this.#arrivalNs[this.#head] <= k.nowNs) {
+    if (!k.stepping && this.#count > 0 && this.#arrives(k.nowNs) <= k.nowNs) {
       this.#take(k)
       return NOTHING
     }
@@ -320,7 +327,7 @@ export class Link {
         yield BLOCK
         continue
       }
-      const arrivalNs = this.#arrivalNs[this.#head]
+      const arrivalNs = this.#arrives(k.nowNs)
       if (k.stepping || arrivalNs <= k.nowNs) break
       k.wakeAtNs = arrivalNs
       this.#sleepers.push(k)
@@ -330,7 +337,15 @@ export class Link {
     this.#take(k)
   }
 
+  /** When the next message arrives. On a shared wire: as things stand, and later if others send meanwhile; in weather that is left out. */
+  #arrives(nowNs: number): number {
+    const i = this.#head
+    if (this.#flow !== null && this.#weather === null) this.#arrivalNs[i] = this.#flow.nextNs(nowNs) + this.#flightNs
+    return this.#arrivalNs[i]
+  }
+
   #take(k: Thread): void {
+    this.#flow?.take()
     // Whoever waits for room can send from here on.
     if (!this.#windowOpen()) touch(0, `${this.#label}.tail`, AccessMode.write)
     touch(this.#received++, this.#label, AccessMode.write)
@@ -367,8 +382,4 @@ export class Link {
     this.#head = 0
     this.#capacity = n * 2
   }
-}
-
-function payloadBytesPerNs(bandwidthBitsPerSec: number): number {
-  return ((bandwidthBitsPerSec / 8e9) * PAYLOAD_PER_FRAME) / BYTES_PER_FRAME
 }

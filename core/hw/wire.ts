@@ -14,15 +14,23 @@
  */
 import { assert } from '../base/assert.ts'
 
+const PAYLOAD_PER_FRAME = 1460
+const BYTES_PER_FRAME = 1460 + 78
+
+/** What is left for payload: Ethernet, IP and TCP headers take 78 bytes for each 1,460. */
+export function payloadBytesPerNs(bandwidthBitsPerSec: number): number {
+  return ((bandwidthBitsPerSec / 8e9) * PAYLOAD_PER_FRAME) / BYTES_PER_FRAME
+}
+
 export class Wire {
-  /** Payload bytes a ns. */
-  #rate: number
+  /** Payload. */
+  bytesPerNs: number
   readonly #flows: Flow[] = []
   #nowNs = 0
   #virtual = 0
 
   constructor(bytesPerNs: number) {
-    this.#rate = bytesPerNs
+    this.bytesPerNs = bytesPerNs
   }
 
   join(): Flow {
@@ -31,14 +39,10 @@ export class Wire {
     return flow
   }
 
-  get bytesPerNs(): number {
-    return this.#rate
-  }
-
   /** From `nowNs` on it carries so much. */
   change(nowNs: number, bytesPerNs: number): void {
     this.advance(nowNs)
-    this.#rate = bytesPerNs
+    this.bytesPerNs = bytesPerNs
   }
 
   /** The tag of a message that is put now behind one with tag `last`. */
@@ -55,7 +59,7 @@ export class Wire {
       const busy = this.#busy()
       if (busy === 0) return
       // Until the first of them has nothing left, all have the same share.
-      const nsPerByte = busy / this.#rate
+      const nsPerByte = busy / this.bytesPerNs
       const drained = this.#firstDrained(this.#virtual)
       const end = Math.min(drained, this.#virtual + (nowNs - this.#nowNs) / nsPerByte)
       for (const flow of this.#flows) flow.settle(this.#virtual, this.#nowNs, end, nsPerByte)
@@ -64,13 +68,13 @@ export class Wire {
     }
   }
 
-  /** When V reaches `tag`, if nothing more is put. */
+  /** When V reaches `tag`, if nothing more is put; the present if it has. */
   timeOf(tag: number): number {
     let timeNs = this.#nowNs
     let virtual = this.#virtual
     while (virtual < tag) {
       const end = Math.min(tag, this.#firstDrained(virtual))
-      timeNs += ((end - virtual) * this.#busy(virtual)) / this.#rate
+      timeNs += ((end - virtual) * this.#busy(virtual)) / this.bytesPerNs
       virtual = end
     }
     return timeNs
@@ -109,11 +113,13 @@ export class Flow {
     this.#wire = wire
   }
 
-  put(nowNs: number, bytes: number): void {
+  /** Answers when it would have begun to leave, had it the wire for itself then, so as to be over when it will be as things stand. */
+  put(nowNs: number, bytes: number): number {
     this.lastTag = this.#wire.tagAfter(nowNs, this.lastTag, bytes)
     if (this.#count === this.#ring.length) this.#grow()
     this.#ring[(this.#head + this.#count++) & (this.#ring.length - 1)] = this.lastTag
     this.#unsettled++
+    return this.#wire.timeOf(this.lastTag) - bytes / this.#wire.bytesPerNs
   }
 
   /** When the next message is over; if that is not known at `nowNs`, the time that it has as things stand, which is later. */
@@ -128,9 +134,9 @@ export class Flow {
     return this.#count > this.#unsettled
   }
 
-  /** The next message was taken. */
+  /** The next message was taken. In the step gear, and in weather, it may be so before it is over here. */
   take(): void {
-    assert(this.isNextOver, 'a message taken that is still being sent')
+    if (!this.isNextOver) this.#unsettled--
     this.#head = (this.#head + 1) & (this.#ring.length - 1)
     this.#count--
   }

@@ -9,6 +9,7 @@ import { Prng } from '../../core/base/prng.ts'
 import { QUANTUM, SLEEP } from '../../core/engine/op.ts'
 import { random } from '../../core/explore/schedulers.ts'
 import { Link, type LinkOptions } from '../../core/hw/link.ts'
+import { payloadBytesPerNs, Wire } from '../../core/hw/wire.ts'
 import { runToIdle } from '../engine/tasks.ts'
 import { clockThreads, stepThreads, type ThreadBody } from './threads.ts'
 
@@ -257,4 +258,44 @@ describe('in the step gear', () => {
 
 it('a link without bandwidth is a bug', () => {
   expect(() => new Link({ ...OPTIONS, bandwidthBitsPerSec: 0 })).toThrow('link the stream: bandwidth 0')
+})
+
+describe('two links that share a wire', () => {
+  /** A stream that is busy from 0 on, and one message on the other link at `atNs`: when they arrive. */
+  function share(streamSizes: readonly number[], urgentBytes: number, atNs: number, isShared: boolean) {
+    const wire = isShared ? new Wire(payloadBytesPerNs(OPTIONS.bandwidthBitsPerSec)) : undefined
+    const options = { ...OPTIONS, ...(wire === undefined ? {} : { wire }) }
+    const [stream, urgent] = [new Link(options), new Link({ ...options, name: 'the urgent channel' })]
+    const received: [Received[], Received[]] = [[], []]
+    const later: ThreadBody = function* (k) {
+      k.wakeAtNs = atNs
+      yield SLEEP
+      yield* urgent.send(k, 1, 0, urgentBytes)
+    }
+    const { timeline } = clockThreads(100, [
+      sender(stream, streamSizes),
+      receiver(stream, streamSizes.length, received[0]),
+      later,
+      receiver(urgent, 1, received[1]),
+    ])
+    runToIdle(timeline)
+    return received.map((all) => all.map(({ atNs }) => Math.round(atNs)))
+  }
+
+  it('are each as fast as one alone while the other is idle', () => {
+    const alone = share([4000, 4000], 1000, 20_000, false)
+    expect(share([4000, 4000], 1000, 20_000, true)).toEqual(alone)
+    expect(alone).toEqual([[4500, 8500], [21_500]])
+  })
+
+  it('have half each while both are busy: what is in the middle of the other queue is delayed, and does not delay', () => {
+    // 8000 bytes are queued at 0. At 2000 1000 more come on the other link: they take 2000 ns, and the queue is 1000 ns late.
+    expect(share([4000, 4000], 1000, 2000, true)).toEqual([[5500, 9500], [4500]])
+  })
+
+  it('fill the send buffer as far as they have sent, not as far as they would alone', () => {
+    const [stream, urgent] = share([8000, 8000, 8000], 6000, 0, true)
+    expect(urgent).toEqual([12_500])
+    expect(stream).toEqual([14_500, 22_500, 30_500])
+  })
 })
