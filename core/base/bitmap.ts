@@ -1,7 +1,7 @@
 /**
- * A bitmap over page numbers with a count and a fast search for the next set bit: QEMU's RAMBlock bitmap.
+ * A bitmap over page numbers with a count and a fast search for the next set bit, either way: QEMU's RAMBlock bitmap.
  *
- * Words are 32 bits. All operations are O(1) but `nextSet` and `fill`, which go word by word.
+ * Words are 32 bits. All operations are O(1) but `nextSet`, `prevSet`, `run` and `fill`, which go word by word.
  */
 
 export class Bitmap {
@@ -60,5 +60,34 @@ export class Bitmap {
       word = this.#words[w]
     }
     return (w << 5) + 31 - Math.clz32(word & -word)
+  }
+
+  /** The last set bit at or before `from`, or -1. */
+  prevSet(from: number): number {
+    if (from < 0 || this.length === 0) return -1
+    const last = Math.min(from, this.length - 1)
+    let w = last >>> 5
+    let word = this.#words[w] & (-1 >>> (31 - (last & 31)))
+    while (word === 0) {
+      if (w === 0) return -1
+      word = this.#words[--w]
+    }
+    return (w << 5) + 31 - Math.clz32(word)
+  }
+
+  /** How many bits from `from` on are set without a gap; at most `most`. */
+  run(from: number, most: number): number {
+    const end = Math.min(this.length, from + most)
+    let i = from
+    while (i < end) {
+      // The clear bits of this word, at i and behind it.
+      const clear = ~this.#words[i >>> 5] & (-1 << (i & 31))
+      if (clear !== 0) {
+        i = (i & ~31) + 31 - Math.clz32(clear & -clear)
+        break
+      }
+      i = (i & ~31) + 32
+    }
+    return Math.max(0, Math.min(i, end) - from)
   }
 }

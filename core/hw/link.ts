@@ -207,6 +207,11 @@ export class Link {
     this.#put(k.nowNs, type, page, bytes, word0, word1, version)
   }
 
+  /** When no more than `bytes` of what was sent so far will be left in the socket buffer. */
+  drainedNs(bytes: number): number {
+    return this.#wireFreeNs - bytes / this.#bytesPerNs
+  }
+
   /** How long until the socket buffer takes another message. */
   #delayNs(nowNs: number): number {
     if (this.#flow !== null) return this.#flow.roomNs(nowNs, this.#options.sendBufferBytes) - nowNs

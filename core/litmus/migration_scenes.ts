@@ -14,6 +14,7 @@ import { Link } from '../hw/link.ts'
 import type { Process } from '../machine/process.ts'
 import { Destination } from '../migration/destination.ts'
 import { MigrationState } from '../migration/migration_state.ts'
+import type { PrepagingPolicy } from '../migration/prepaging/policy.ts'
 import type { MultifdReceiver } from '../migration/ram_load.ts'
 import { RamState } from '../migration/ram_save.ts'
 import { StreamMessage } from '../migration/ram_stream.ts'
@@ -69,21 +70,23 @@ export interface Outgoing {
 export interface OutgoingOptions {
   readonly stream: Link
   readonly returnPath: Link
-  readonly push?: boolean
+  /** A pre-copy has sent the page. [true] */
+  readonly precopied?: boolean
+  readonly policy?: PrepagingPolicy
   readonly releases?: boolean
   readonly multifd?: Link
   readonly stopVcpus?: () => Proc<void>
   readonly startVcpus?: () => void
 }
 
-/** The source of a migration, active: after a pre-copy that has sent the page as 1, or (`push` said) before a post-copy. */
+/** The source of a migration, active: after a pre-copy that has sent the page as 1, or before a post-copy without one. */
 export function outgoingPage(world: World, n: number, options: OutgoingOptions): Outgoing {
   const process = world.newProcess()
   // On its own CPU from the start: so no flush of the one address space interrupts the other's CPUs.
   const page = pageOfAddress(world.call((k) => mmapAnonymous(k, process.mm, P, RW, 1), n, process))
   const { recorder } = process.machine
   const state = new MigrationState(recorder)
-  const precopied = options.push === undefined
+  const { precopied = true } = options
   const source = new Source({
     stopVcpus: () => NOTHING,
     ...options,

@@ -6,30 +6,39 @@
  *     pre-copy, before that: end its channel, say what is old (discard.ts), say LISTEN. The packaged state is the hand-over, once
  *     and for ever: if the connection broke before, the guest goes on here; after it, never (R69).
  *  3. postcopy-active, until no page is left:
- *     a requested page goes first, and the background push goes on behind it (the next fault is likely near);
- *     else the next page of the bitmap, unless pages are sent on request only. A page's bit is cleared when it is sent, so nothing is sent twice (ram_save.ts).
+ *     a requested page goes first; else a page that the prepaging policy pushes (prepaging/policy.ts). A page's bit is cleared
+ *     when it is sent, so nothing is sent twice (ram_save.ts).
  *  4. end: tell the destination, wait for its word (SHUT): completed, or failed with its reason.
  *
  * return path thread: takes requests off the wire into a queue.
  *
  * Source: QEMU, migration/ram.c (get_queued_page, ram_find_and_save_block, ram_save_queue_pages) and migration.c.
  */
+import { assert } from '../base/assert.ts'
 import type { Bitmap } from '../base/bitmap.ts'
 import { touch } from '../engine/footprint.ts'
-import { AccessMode, BLOCK, type Proc, read, write } from '../engine/op.ts'
+import { AccessMode, BLOCK, type Proc, read, SLEEP, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Link } from '../hw/link.ts'
 import { EventKind } from '../trace/event.ts'
 import { postcopySendDiscardBitmap } from './discard.ts'
 import { DEVICE_SAVE_NS, DEVICE_STATE_BYTES, END_BYTES, SETUP_NS, SYNC_BYTES, VCPU_STATE_BYTES } from './parameters.ts'
+import { ForwardPolicy } from './prepaging/forward.ts'
+import { unsentHostPages } from './prepaging/host_pages.ts'
+import type { PrepagingPolicy, Unsent } from './prepaging/policy.ts'
 import { type RamOptions, RamState } from './ram_save.ts'
 import { ReturnMessage, StreamMessage } from './ram_stream.ts'
+
+/** Pages that a policy is asked for at a time. Ours: as many as a word or two of the bitmap. */
+const RUN_PAGES = 64
 
 export interface SourceOptions extends RamOptions {
   readonly vcpus: number
   readonly returnPath: Link
-  /** Pages are sent though nobody asked for them; false: on request only. [true] */
-  readonly push?: boolean
+  /** Says which pages are sent though nobody asked for them. [forward] */
+  readonly policy?: PrepagingPolicy
+  /** Of the stream's socket buffer, what such pages may take; a requested one waits behind them. [Infinity] */
+  readonly pushQueueBytes?: number
   /** A pre-copy came first: the bitmap says what is left. */
   readonly precopied?: boolean
   /** Stops all vCPUs of this machine; answers when the last has stopped. @qemu vm_stop_force_state */
@@ -41,6 +50,8 @@ export interface SourceOptions extends RamOptions {
 export class Source {
   readonly ram: RamState
   readonly #o: SourceOptions
+  readonly #policy: PrepagingPolicy
+  readonly #unsent: Unsent
   readonly #requests: number[] = []
   #requestHead = 0
   #shut = -1
@@ -51,6 +62,8 @@ export class Source {
   constructor(options: SourceOptions) {
     this.#o = options
     this.ram = new RamState(options)
+    this.#policy = options.policy ?? new ForwardPolicy()
+    this.#unsent = unsentHostPages(this.bitmap, options.hostPages)
   }
 
   /** Pages that were not sent. */
@@ -142,18 +155,41 @@ export class Source {
 
   /** Until no page is left. @qemu ram_save_iterate, in post-copy */
   *pushAll(k: Thread): Proc<void> {
-    const { push = true } = this.#o
+    const { hostPages, stream, pushQueueBytes = Number.POSITIVE_INFINITY } = this.#o
+    const policy = this.#policy
     this.#thread = k
+    // What is left of the policy's run.
+    let first = -1
+    let left = 0
     while (this.ram.pending > 0 && !this.#isShut) {
-      if (!push) k.park('a request')
+      if (policy.waits) k.park('a request')
       if (k.stepping) yield write(0, 'source.requests')
       const requested = this.#nextRequest()
-      if (requested < 0 && !push) {
-        if (!this.#isShut) yield* k.block()
+      if (requested >= 0) {
+        k.unpark()
+        left = 0
+        policy.requested(requested / hostPages)
+        yield* this.ram.saveHostPage(k, requested)
         continue
       }
+      if (left === 0) {
+        first = policy.next(this.#unsent, RUN_PAGES)
+        if (first < 0) {
+          assert(policy.waits, `prepaging ${policy.name} pushes none of ${this.ram.pending} unsent pages`)
+          if (!this.#isShut) yield* k.block()
+          continue
+        }
+        left = policy.count
+      }
       k.unpark()
-      yield* this.ram.saveHostPage(k, requested < 0 ? this.ram.nextDirty() : requested)
+      if (!k.stepping && stream.drainedNs(pushQueueBytes) > k.nowNs) {
+        // A request that comes meanwhile waits no longer than it would behind a page more.
+        k.wakeAtNs = stream.drainedNs(pushQueueBytes)
+        yield SLEEP
+        continue
+      }
+      left--
+      yield* this.ram.saveHostPage(k, first++ * hostPages)
     }
   }
 
@@ -210,7 +246,7 @@ export class Source {
       recorder.event(k.nowNs, EventKind.RequestReceived, k.lane, m.page, 0)
       if (k.stepping) yield write(0, 'source.requests')
       this.#requests.push(m.page)
-      if (this.#o.push === false) this.#thread?.wake(k.nowNs)
+      if (this.#policy.waits) this.#thread?.wake(k.nowNs)
     }
   }
 }

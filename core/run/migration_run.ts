@@ -31,6 +31,7 @@ import { Destination } from '../migration/destination.ts'
 import { type Backing, mapHostPages, targetPages } from '../migration/host_page.ts'
 import { MigrationState } from '../migration/migration_state.ts'
 import { RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES } from '../migration/parameters.ts'
+import type { ForeignPolicy } from '../migration/prepaging/checked.ts'
 import { IoctlResolver, RemapResolver } from '../migration/resolver.ts'
 import { Source } from '../migration/source.ts'
 import { isProtection, type ProtectionName } from '../mm/kconfig.ts'
@@ -38,6 +39,7 @@ import type { Recorder } from '../trace/recorder.ts'
 import { checkAll, checkSource } from './final_checks.ts'
 import type { MigrateOptions } from './options.ts'
 import { paintPages } from './page_states.ts'
+import { type RunPrepaging, runPrepaging } from './prepaging.ts'
 import { makeProgress } from './progress.ts'
 import type { Progress, RunReport } from './report.ts'
 import { makeReport } from './report_maker.ts'
@@ -89,6 +91,7 @@ export class MigrationRun {
   readonly #timeline = new Timeline(QUANTUM_NS)
   readonly #main: Thread
   readonly #returnPath: Link
+  readonly #prepaging: RunPrepaging
   readonly #trace: LackeyWorkload | null
   #phase: Progress['phase'] = 'boot'
 
@@ -97,6 +100,8 @@ export class MigrationRun {
     readonly recorder: Recorder,
     /** Checks that cost time and change no result: lockdep on both machines. */
     checks: { readonly lockdep: boolean } = { lockdep: false },
+    /** The user's own prepaging policy, where the options name a file: loaded by whoever can. */
+    policy: ForeignPolicy | null = null,
   ) {
     const parsed = parseGuest(options.guest)
     if (!parsed.ok) throw new RunError(parsed.message)
@@ -117,6 +122,7 @@ export class MigrationRun {
       throw new RunError(`pages of ${options.pageSizeBytes} bytes are not known`)
     if (this.pages % this.hostPages !== 0)
       throw new RunError(`${options.memBytes} bytes are not a whole number of pages of ${options.pageSizeBytes}`)
+    this.#prepaging = runPrepaging(options, this.pages / this.hostPages, policy)
     const prng = new Prng(options.seed)
     const identity = new Identity()
     const make = (name: 'source' | 'destination') =>
@@ -287,6 +293,8 @@ export class MigrationRun {
       returnPath,
       state,
       recorder,
+      policy: this.#prepaging.policy,
+      pushQueueBytes: this.#prepaging.queueBytes,
       stopVcpus: (k) => this.vm.stop(k),
     })
     const incoming = new Destination({

@@ -11,6 +11,7 @@ import { at, P, World } from '../../core/litmus/world.ts'
 import { postcopySendDiscardBitmap, ramDiscardRange } from '../../core/migration/discard.ts'
 import { PlaceError } from '../../core/migration/host_page.ts'
 import { PageMap, PageMapState } from '../../core/migration/page_map.ts'
+import { DemandPolicy } from '../../core/migration/prepaging/demand.ts'
 import { MultifdReceiver } from '../../core/migration/ram_load.ts'
 import { ReturnMessage, StreamMessage } from '../../core/migration/ram_stream.ts'
 import { resendRequests } from '../../core/migration/recovery.ts'
@@ -79,7 +80,7 @@ describe('switching over', () => {
     const stream = litmusLink('stream')
     let runs = 0
     const startVcpus = () => runs++
-    const { source, process } = outgoingPage(world, 2, { stream, returnPath: litmusLink('rp'), push: true, startVcpus })
+    const { source, process } = outgoingPage(world, 2, { stream, returnPath: litmusLink('rp'), precopied: false, startVcpus })
     world.call((k) => source.connectionLost(k), 2, process)
     expect(world.call((k) => source.switchOver(k), 2, process)).toBe(false)
     expect([runs, types(stream)]).toEqual([1, []])
@@ -89,7 +90,7 @@ describe('switching over', () => {
     const world = newWorld()
     const stream = litmusLink('stream')
     const returnPath = litmusLink('return path')
-    const { source, process } = outgoingPage(world, 2, { stream, returnPath, push: false })
+    const { source, process } = outgoingPage(world, 2, { stream, returnPath, precopied: false, policy: new DemandPolicy() })
     const migration = world.actor('migration', 2, (k) => source.pushAll(k), process)
     world.daemon('return path', 2, (k) => source.returnPath(k), process)
     expect(world.execution.run(200)).toBe('deadlock')

@@ -24,6 +24,8 @@ import { sys } from '../../core/machine/syscall.ts'
 import { Destination } from '../../core/migration/destination.ts'
 import { MigrationState } from '../../core/migration/migration_state.ts'
 import { PageMapState } from '../../core/migration/page_map.ts'
+import { ForwardPolicy } from '../../core/migration/prepaging/forward.ts'
+import type { PrepagingPolicy } from '../../core/migration/prepaging/policy.ts'
 import { IoctlResolver, RemapResolver, type Resolver } from '../../core/migration/resolver.ts'
 import { Source } from '../../core/migration/source.ts'
 import type { ProtectionName } from '../../core/mm/kconfig.ts'
@@ -41,6 +43,7 @@ export interface WorldOptions {
   readonly pages?: number
   readonly vcpus?: number
   readonly without?: readonly ProtectionName[]
+  readonly prepaging?: PrepagingPolicy
 }
 
 const STORES = 12
@@ -162,6 +165,7 @@ export class World {
       process: this.from,
       vcpus,
       state: this.state,
+      policy: options.prepaging ?? new ForwardPolicy(),
       stopVcpus: (k) => this.#stop(k),
     })
     this.incoming = new Destination({

@@ -9,6 +9,7 @@ import type { Proc } from '../../engine/op.ts'
 import type { Thread } from '../../hw/cpu.ts'
 import type { Link } from '../../hw/link.ts'
 import type { Destination } from '../../migration/destination.ts'
+import { DemandPolicy } from '../../migration/prepaging/demand.ts'
 import { MultifdReceiver } from '../../migration/ram_load.ts'
 import { StreamMessage } from '../../migration/ram_stream.ts'
 import { resendRequests, sendReceivedBitmap } from '../../migration/recovery.ts'
@@ -73,7 +74,7 @@ function remnantOfPrecopy(world: World): Scene {
 /** Pages on request only; the return path breaks at any moment, and is made again. */
 function requestIsLost(world: World): Scene {
   const { page, incoming, stream, returnPath } = incomingRam(world, new IoctlResolver(world.process, 'copy'))
-  const { source, process } = outgoingPage(world, 2, { stream, returnPath, push: false })
+  const { source, process } = outgoingPage(world, 2, { stream, returnPath, precopied: false, policy: new DemandPolicy() })
   const vcpu = world.actor('vcpu', 0, (k) => loadWord(k, world.process, page))
   world.daemon('fault', 0, (k) => incoming.fault(k))
   world.daemon('listen', 1, (k) => incoming.load(k, stream))
@@ -98,7 +99,7 @@ function breakWhileHandingOver(world: World): Scene {
   const { incoming, stream, returnPath } = incomingRam(world, new IoctlResolver(world.process, 'copy'), {
     startVcpus: () => runsAt('destination'),
   })
-  const { source, process } = outgoingPage(world, 1, { stream, returnPath, push: true, startVcpus: () => runsAt('source') })
+  const { source, process } = outgoingPage(world, 1, { stream, returnPath, precopied: false, startVcpus: () => runsAt('source') })
   world.daemon('main', 0, (k) => incoming.waitForDevices(k))
   world.daemon('listen', 0, (k) => incoming.load(k, stream))
   const migration = world.actor('migration', 1, (k) => source.switchOver(k), process)
@@ -117,7 +118,7 @@ function* breakAndTellSource(k: Thread, source: Source, stream: Link): Proc<void
 /** The source gives its pages back as soon as it may; the stream breaks at any moment, and the destination says what it has. */
 function pageIsLost(world: World): Scene {
   const { page, incoming, stream, returnPath } = incomingRam(world, new IoctlResolver(world.process, 'copy'))
-  const { source, process } = outgoingPage(world, 1, { stream, returnPath, push: true, releases: true })
+  const { source, process } = outgoingPage(world, 1, { stream, returnPath, precopied: false, releases: true })
   world.actor('listen', 0, (k) => incoming.load(k, stream))
   world.daemon('return path', 1, (k) => source.returnPath(k), process)
   world.actor('migration', 1, (k) => pushAndResume(k, source, stream), process)

@@ -10,6 +10,7 @@
 import { formatCount, formatTime, spellSize } from '../../base/units.ts'
 import { GUESTS, GuestError, parseGuest } from '../../guest/catalog.ts'
 import { TraceError } from '../../guest/lackey.ts'
+import { PrepagingError } from '../../migration/prepaging/policy.ts'
 import { driveRun } from '../../run/drive.ts'
 import { MigrationRun, RunError } from '../../run/migration_run.ts'
 import type { MigrateOptions } from '../../run/options.ts'
@@ -138,6 +139,7 @@ function makeRun(options: MigrateOptions, recorder: Recorder): MigrationRun {
 /** What the user can mend becomes a CommandError; a bug stays what it is. */
 function forUser(error: unknown, options: MigrateOptions): unknown {
   if (error instanceof RunError || error instanceof GuestError) return new CommandError(error.message, ExitCode.usage)
+  if (error instanceof PrepagingError) return new CommandError(error.message, ExitCode.usage)
   if (error instanceof TraceError) return new CommandError(error.message)
   // A typed array that the host cannot hold is a RangeError; people chose the size.
   if (error instanceof RangeError && /alloc|array (buffer )?length/i.test(error.message)) {
