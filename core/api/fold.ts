@@ -209,6 +209,7 @@ export class Fold {
         break
       case EventKind.RequestReceived:
       case EventKind.VcpuRun:
+      case EventKind.Pass:
         break
     }
   }

@@ -1,7 +1,11 @@
 /**
  * The state of one migration and its figures, in QEMU's words. Both sides and the report read it; the source writes it.
  *
- * Only the transitions in NEXT are legal; each is an event in the trace. Source: qapi/migration.json, MigrationStatus.
+ * Only the transitions in NEXT are legal; each is an event in the trace, and so is each sync of the dirty bitmap (passed).
+ * They are those of QEMU 10.1's migrate_set_state on the source, each with its caller. Left out: leaving QEMU, which cancels
+ * whatever runs, and errors of a socket that does not exist yet, which fail a recovery.
+ *
+ * Source: QEMU, migration/migration.c, migration/colo.c; qapi/migration.json, MigrationStatus.
  */
 import { fail } from '../base/assert.ts'
 import type { Thread } from '../hw/cpu.ts'
@@ -9,12 +13,34 @@ import { EventKind, MIGRATION_STATUS, type MigrationStatus } from '../trace/even
 import type { Recorder } from '../trace/recorder.ts'
 
 /** What may follow what; everything else is a bug. */
-const NEXT: Readonly<Partial<Record<MigrationStatus, readonly MigrationStatus[]>>> = {
+const NEXT: Readonly<Record<MigrationStatus, readonly MigrationStatus[]>> = {
+  // migrate_init
   none: ['setup'],
-  setup: ['active', 'failed'],
-  active: ['device', 'failed'],
-  device: ['postcopy-active', 'failed'],
-  'postcopy-active': ['completed', 'failed'],
+  // qemu_savevm_wait_unplug (the first two), migration_connect_set_error, migration_cancel
+  setup: ['active', 'wait-unplug', 'failed', 'cancelling'],
+  // qemu_savevm_wait_unplug, migration_cancel
+  'wait-unplug': ['active', 'cancelling'],
+  // migration_switchover_prepare (the first two), bg_migration_completion, migration_detect_error, migration_cancel
+  active: ['pre-switchover', 'device', 'completed', 'failed', 'cancelling'],
+  // migration_switchover_prepare after migrate_continue, migration_cancel
+  'pre-switchover': ['device', 'cancelling'],
+  // postcopy_start, migration_completion_end, migration_completion (COLO, and its failure), migration_cancel
+  device: ['postcopy-active', 'completed', 'colo', 'failed', 'cancelling'],
+  // migration_completion_end, migration_completion, postcopy_pause; it cannot be cancelled: qmp_migrate_cancel refuses
+  'postcopy-active': ['completed', 'failed', 'postcopy-paused'],
+  // migrate_prepare, by migrate -r
+  'postcopy-paused': ['postcopy-recover-setup'],
+  // migration_connect; migration_connect_set_error: a post-copy never fails for its connection
+  'postcopy-recover-setup': ['postcopy-recover', 'postcopy-paused'],
+  // migrate_handle_rp_resume_ack; postcopy_pause, once more round its loop
+  'postcopy-recover': ['postcopy-active', 'postcopy-paused'],
+  // primary_vm_do_failover
+  colo: ['completed'],
+  // migration_cleanup
+  cancelling: ['cancelled'],
+  completed: [],
+  failed: [],
+  cancelled: [],
 }
 
 export class MigrationState {
@@ -42,13 +68,20 @@ export class MigrationState {
 
   /** @qemu migrate_set_state */
   set(k: Thread, status: MigrationStatus): void {
-    if (!(NEXT[this.status]?.includes(status) ?? false)) fail(`migration goes from ${this.status} to ${status}`)
+    if (!NEXT[this.status].includes(status)) fail(`migration goes from ${this.status} to ${status}`)
     this.status = status
     this.recorder.event(k.nowNs, EventKind.State, k.lane, -1, MIGRATION_STATUS.indexOf(status))
     this.onChange(status)
   }
 
+  /** The bitmap was synced: a pass is over, and `pages` are dirty for the next. The event MIGRATION_PASS of QMP. */
+  passed(k: Thread, pages: number): void {
+    this.dirtySyncCount++
+    this.remaining = pages
+    this.recorder.event(k.nowNs, EventKind.Pass, k.lane, -1, pages)
+  }
+
   get isOver(): boolean {
-    return this.status === 'completed' || this.status === 'failed'
+    return this.status === 'completed' || this.status === 'failed' || this.status === 'cancelled'
   }
 }

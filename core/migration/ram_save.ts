@@ -70,8 +70,7 @@ export class RamState {
   *sync(k: Thread): Proc<void> {
     const { state } = this.#o
     yield* this.dirty.sync(k)
-    state.dirtySyncCount++
-    state.remaining = this.pending
+    state.passed(k, this.pending)
   }
 
   /** Sends up to `most` host pages of those known to be dirty. @qemu ram_save_iterate */

@@ -82,8 +82,7 @@ export class Source {
     k.cpu.nowNs += SETUP_NS
     if (!(this.#o.precopied ?? false)) {
       this.bitmap.fill()
-      state.dirtySyncCount = 1
-      state.remaining = this.#o.pages
+      state.passed(k, this.#o.pages)
     }
     state.setupNs = k.nowNs - state.startNs
     state.set(k, 'active')

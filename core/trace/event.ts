@@ -39,6 +39,8 @@ export const EventKind = {
   CheckPassed: 13,
   /** A vCPU's (this lane's) operations since its last such event. arg: how many. */
   GuestOps: 14,
+  /** The source synced its dirty bitmap: a pass is over. arg: pages that are dirty now. */
+  Pass: 15,
 } as const
 export type EventKind = (typeof EventKind)[keyof typeof EventKind]
 

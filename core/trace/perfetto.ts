@@ -96,6 +96,7 @@ export function* writePerfetto(r: Recorder): Generator<string> {
       case EventKind.Violation:
       case EventKind.VcpuRun:
       case EventKind.CheckPassed:
+      case EventKind.Pass:
         put(`{"ph":"i","s":"p","name":${JSON.stringify(describeRow(r, row))},${at},"ts":${us(ns)}}`)
         break
       default:

@@ -56,6 +56,8 @@ export function describeRow(r: Recorder, row: number): string {
       return `checked: ${CHECK_NAME[arg]}`
     case EventKind.GuestOps:
       return `${lane.name} did ${arg} operations`
+    case EventKind.Pass:
+      return `the dirty bitmap is synced; ${arg} page${arg === 1 ? ' is' : 's are'} dirty`
   }
 }
 

@@ -63,25 +63,36 @@ function Badges() {
   )
 }
 
-type Phase = 'setup' | 'device' | 'postcopy' | 'completed'
-const PHASES: readonly Phase[] = ['setup', 'device', 'postcopy', 'completed']
+const PHASES = ['setup', 'precopy', 'device', 'postcopy', 'completed'] as const
+
+/** Shown beside the segments: nobody asked for these, or not for the migration to end so. */
+const TROUBLE: readonly Frame['status'][] = [
+  'failed',
+  'cancelling',
+  'cancelled',
+  'postcopy-paused',
+  'postcopy-recover-setup',
+  'postcopy-recover',
+]
 
 /** Which segment a status lights; -1: none yet. */
 export function phaseOf(status: Frame['status']): number {
   switch (status) {
     case 'setup':
-    case 'active':
+    case 'wait-unplug':
       return 0
+    case 'active':
+      return 1
     case 'pre-switchover':
     case 'device':
-      return 1
+      return 2
     case 'postcopy-active':
     case 'postcopy-paused':
     case 'postcopy-recover-setup':
     case 'postcopy-recover':
-      return 2
-    case 'completed':
       return 3
+    case 'completed':
+      return 4
     default:
       return -1
   }
@@ -91,7 +102,7 @@ function PhaseStrip() {
   const [status, setStatus] = useState<Frame['status']>('none')
   usePainter(() => setStatus(shownFrame.value?.status ?? 'none'), [shownFrame])
   const now = phaseOf(status)
-  const troubled = status === 'failed' || status === 'cancelled' || status === 'postcopy-paused'
+  const troubled = TROUBLE.includes(status)
   return (
     <ol className="phases" aria-label={`Phase: ${status === 'none' ? 'guest runs at the source' : status}`}>
       {PHASES.map((phase, index) => (

@@ -42,6 +42,8 @@ describe('a row in words', () => {
     ['VcpuRun', -1, 0, 'vCPU 0 stops'],
     ['CheckPassed', -1, 0, 'checked: pages compared'],
     ['GuestOps', -1, 12, 'vCPU 0 did 12 operations'],
+    ['Pass', -1, 300, 'the dirty bitmap is synced; 300 pages are dirty'],
+    ['Pass', -1, 1, 'the dirty bitmap is synced; 1 page is dirty'],
   ])('%s of page %d with %d: %s', (kind, page, arg, text) => {
     expect(described(EventKind[kind], page, arg)).toBe(text)
   })

@@ -25,9 +25,18 @@ describe('latency', () => {
 })
 
 describe('phase strip', () => {
-  test('every status of the post-copy road lights its segment, and none before it', () => {
-    expect((['none', 'setup', 'device', 'postcopy-active', 'completed', 'failed'] as const).map(phaseOf)).toEqual([
-      -1, 0, 1, 2, 3, -1,
-    ])
+  test('every status on the road lights its segment, and none before it', () => {
+    const road = [
+      'none',
+      'setup',
+      'active',
+      'pre-switchover',
+      'device',
+      'postcopy-active',
+      'postcopy-paused',
+      'completed',
+    ] as const
+    expect(road.map(phaseOf)).toEqual([-1, 0, 1, 2, 2, 3, 3, 4])
+    expect((['cancelling', 'cancelled', 'failed', 'colo'] as const).map(phaseOf)).toEqual([-1, -1, -1, -1])
   })
 })
