@@ -37,6 +37,8 @@ export class Mmu {
   readonly counters: MmuCounters = { l1Hits: 0, l2Hits: 0, walks: 0, walkRefs: 0, faults: 0 }
   /** Called when hardware sets the D bit of a clean entry: its first page, and how many it covers. */
   onDirty: (page: number, pages: number) => void = () => {}
+  /** Where somebody wants to know what was touched: 1 at each page, of 2 MiB the first, that a walk has found; by page. */
+  walked: Uint8Array | null = null
   /** An entry of 2 MiB may be cached. */
   #hasHuge = false
   #space: PageTable | null = null
@@ -148,6 +150,7 @@ export class Mmu {
       counters.faults++
       return -1
     }
+    if (this.walked !== null) this.walked[huge ? page & ~(HUGE_PAGES - 1) : page] = 1
     const wanted = store ? PTE_A | PTE_D : PTE_A
     const missing = wanted & ~pte
     if (missing !== 0) {

@@ -37,6 +37,7 @@ import { Source } from '../migration/source.ts'
 import { isProtection, type ProtectionName } from '../mm/kconfig.ts'
 import type { Recorder } from '../trace/recorder.ts'
 import { checkAll, checkSource } from './final_checks.ts'
+import { FirstTouches } from './first_touches.ts'
 import type { MigrateOptions } from './options.ts'
 import { paintPages } from './page_states.ts'
 import { type RunPrepaging, runPrepaging } from './prepaging.ts'
@@ -78,6 +79,7 @@ export class MigrationRun {
   readonly shadow: Shadow
   readonly check: ConsistencyCheck
   readonly blocktime: Blocktime
+  readonly firstTouches: FirstTouches
   readonly guestName: string
   readonly guestKind: string
   outgoing: Source | null = null
@@ -158,6 +160,7 @@ export class MigrationRun {
     this.shadow = new Shadow(this.pages)
     this.check = new ConsistencyCheck(this.shadow, recorder)
     this.blocktime = new Blocktime(options.vcpus)
+    this.firstTouches = new FirstTouches(this.destination.windowPages, this.hostPages)
     const guest: GuestContext = { shadow: this.shadow, recorder, phase: 'boot', onMismatch: (m) => this.check.load(m) }
     let workloads: ReturnType<typeof makeWorkloads>
     try {
@@ -307,6 +310,7 @@ export class MigrationRun {
       recorder,
       startVcpus: (k) => {
         state.downtimeEndNs = k.nowNs
+        this.vm.walked = this.firstTouches.touched
         this.vm.start(k, this.destinationProcess, ramPage)
       },
     })

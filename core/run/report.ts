@@ -5,6 +5,7 @@
  * MigrationInfo (milliseconds for times unless a name says otherwise).
  */
 import type { MigrationStatus, ViolationCause } from '../trace/event.ts'
+import type { PrepagingReport } from './first_touches.ts'
 
 export interface RamReport {
   transferred: number
@@ -127,6 +128,7 @@ export interface RunReport {
   consistency: ConsistencyReport
   mmu: MmuReport
   faults: FaultsReport
+  prepaging: PrepagingReport
   guest: GuestReport
 }
 

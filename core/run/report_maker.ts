@@ -29,6 +29,7 @@ export function makeReport(run: MigrationRun): RunReport {
     consistency: consistencyReport(run),
     mmu: mmuReport(run),
     faults: faultsReport(run),
+    prepaging: run.firstTouches.report(),
     guest: guestReport(run),
   }
 }

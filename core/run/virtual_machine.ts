@@ -14,6 +14,8 @@ export class VirtualMachine {
   readonly vcpus: readonly Vcpu[]
   /** The thread that runs each vCPU now, on whichever machine. */
   readonly threads: Thread[] = []
+  /** What the vCPUs touch from their next start on is written down here (hw/mmu.ts). */
+  walked: Uint8Array | null = null
   #booting: number
 
   /** One workload a vCPU; null: it idles. */
@@ -81,6 +83,7 @@ export class VirtualMachine {
       this.threads[vcpu.index] = thread
       vcpu.stopRequested = false
       process.adopt(thread)
+      thread.cpu.mmu.walked = this.walked
       machine.start(thread, vcpu.run(thread, process, ramPage), k.nowNs)
     }
   }

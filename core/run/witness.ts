@@ -15,7 +15,7 @@ import type { MigrationRun } from './migration_run.ts'
 const ARG_MAX = 2 ** 31 - 1
 
 export function watch(run: MigrationRun, machine: Machine): void {
-  const { recorder, blocktime } = run
+  const { recorder, blocktime, firstTouches } = run
   const isSource = machine === run.source
   const guestPage = (page: number) => {
     const p = page - run.ramPage
@@ -32,7 +32,9 @@ export function watch(run: MigrationRun, machine: Machine): void {
     userfault: (k, page, store) => {
       recorder.event(k.nowNs, EventKind.Fault, k.lane, guestPage(page), store ? 1 : 0)
       const vcpu = run.vm.threads.indexOf(k)
-      if (vcpu >= 0) blocktime.begin(vcpu, k.nowNs)
+      if (vcpu < 0) return
+      blocktime.begin(vcpu, k.nowNs)
+      if (!isSource) firstTouches.missing(page)
     },
   }
   machine.onDirty = (k: Thread, page: number, pages: number) => {

@@ -109,7 +109,7 @@ describe('options', () => {
         ),
         capabilities: fc.dictionary(fc.constantFrom(...CAPABILITY_NAMES), fc.boolean()),
         parameters,
-        prepaging: fc.constant(DEFAULT_OPTIONS.prepaging),
+        prepaging: fc.constantFrom(DEFAULT_OPTIONS.prepaging, 'dual', 'multi-pivot:pivots=3,queue=64k', './mine.js'),
         inject: fc.array(injection, { maxLength: 3 }),
         recover: fc.boolean(),
         dirtyTracking: fc.constantFrom(...DIRTY_TRACKING),
@@ -151,7 +151,10 @@ describe('options', () => {
     ['--vcpus 0', '--vcpus 0 must be at least 1'],
     ['--bandwidth 1bps', '--bandwidth 1bps is too small; it must be at least 1kbps'],
     ['--page-size 2m --mem 3M', '--mem 3M is not a whole number of 2 MiB pages; the next that is, is 4M'],
-    ['--prepaging foward', '--prepaging foward is not one of forward; did you mean forward?'],
+    [
+      '--prepaging foward',
+      'unknown prepaging "foward"; known are forward, qemu, push-only, reverse, dual, multi-pivot, forward-multi-pivot, stride, demand, or the path of a file; did you mean forward?',
+    ],
     ['--without remap-tlb-flsh', 'did you mean remap-tlb-flush?'],
   ])('%s is refused in one sentence', (words, message) => {
     expect(() => optionsOf(`migrate ${words}`)).toThrow(message)

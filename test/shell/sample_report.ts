@@ -75,6 +75,7 @@ export function sampleReport(): Report {
       vmaLock: 0,
       classic: 3000,
     },
+    prepaging: { networkFaults: 12, minorFaults: 240 },
     guest: {
       name: 'kv',
       pages: 686_478,

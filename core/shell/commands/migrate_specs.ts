@@ -25,7 +25,7 @@ import { CAPABILITY_CHOICES, completeCapability } from './capability_options.ts'
 import { INJECT_CHOICES } from './inject_option.ts'
 import { notBuilt } from './not_built.ts'
 import { completeParameter, PARAMETER_CHOICES } from './parameter_options.ts'
-import { PREPAGING_CHOICES } from './prepaging_option.ts'
+import { completePrepaging, PREPAGING_CHOICES } from './prepaging_option.ts'
 
 const RESOLVER_MEANING: Record<Resolver, string> = {
   remap: 'remap_anon_pages into MADV_USERFAULT memory: the page moves, nothing is copied',
@@ -148,11 +148,12 @@ export const MIGRATE_OPTIONS: readonly OptionSpec[] = [
   {
     name: 'prepaging',
     kind: 'text',
-    valueName: 'WORD|FILE',
+    valueName: 'NAME[:key=value,...]|FILE',
     defaultText: DEFAULT_OPTIONS.prepaging,
-    example: DEFAULT_OPTIONS.prepaging,
+    example: 'multi-pivot:pivots=3',
     meaning: 'in which order pages are pushed that nobody has asked for',
     choices: PREPAGING_CHOICES,
+    complete: completePrepaging,
   },
   {
     name: 'dirty-tracking',
