@@ -11,6 +11,7 @@ import { FILTERS } from './commands/filters.ts'
 import { infoCommand } from './commands/info.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { replayCommand } from './commands/replay.ts'
+import { setCapabilityCommand, setParameterCommand } from './commands/settings_commands.ts'
 import { clearCommand, echoCommand, helpEntry, manCommand, versionCommand } from './commands/words.ts'
 
 export const CORE_COMMANDS: readonly Command[] = [
@@ -20,6 +21,8 @@ export const CORE_COMMANDS: readonly Command[] = [
   exploreCommand,
   replayCommand,
   infoCommand,
+  setCapabilityCommand,
+  setParameterCommand,
   helpEntry,
   manCommand,
   versionCommand,

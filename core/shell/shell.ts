@@ -17,7 +17,7 @@ import { ExitCode, type Host, HostError } from './host.ts'
 import { sentence } from './layout.ts'
 import { parseLine, type SimpleCommand } from './line.ts'
 import type { Registry } from './registry.ts'
-import type { RunObserver, ShellState } from './shell_state.ts'
+import { NO_SETTINGS, type RunObserver, type ShellState } from './shell_state.ts'
 
 export interface ShellOptions {
   readonly host: Host
@@ -31,7 +31,7 @@ export interface ShellOptions {
 }
 
 export class Shell {
-  readonly state: ShellState = { newest: null, searches: 0 }
+  readonly state: ShellState = { newest: null, settings: NO_SETTINGS, searches: 0 }
 
   constructor(private readonly options: ShellOptions) {}
 

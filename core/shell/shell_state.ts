@@ -1,10 +1,12 @@
 /**
- * What a shell remembers between two lines: the newest run. `info migrate` reads it.
+ * What a shell remembers between two lines: the newest run, which `info migrate` reads, and what was set for the next one.
  *
  * A RunObserver is how a screen or a live view is told of a run or a search while it happens; migrate.ts and explore.ts call it.
  */
 import type { SearchProgress } from '../explore/verdict.ts'
 import type { Story } from '../litmus/story.ts'
+import type { Capabilities } from '../migration/capabilities.ts'
+import type { MigrationParameters } from '../migration/migration_parameters.ts'
 import type { MigrationRun } from '../run/migration_run.ts'
 import type { Progress } from '../run/report.ts'
 import type { Recorder } from '../trace/recorder.ts'
@@ -19,8 +21,19 @@ export interface NewestRun {
   outcome: RunOutcome
 }
 
+/** What a terminal was told of the migrations to come; the words of a line go before it. */
+export interface Settings {
+  readonly capabilities: Partial<Capabilities>
+  readonly parameters: Partial<MigrationParameters>
+  /** The one parameter that has an option of its own; null: not set. */
+  readonly downtimeLimitNs: number | null
+}
+
+export const NO_SETTINGS: Settings = { capabilities: {}, parameters: {}, downtimeLimitNs: null }
+
 export interface ShellState {
   newest: NewestRun | null
+  settings: Settings
   /** Searches of litmus tests begun so far. */
   searches: number
 }

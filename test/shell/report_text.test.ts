@@ -8,8 +8,8 @@ import { sampleReport } from './sample_report.ts'
 
 describe('info migrate', () => {
   it('is the layout of QEMU 10.1, line for line', () => {
-    const lines = infoMigrateText(sampleReport()).split('\n')
-    expect(lines.slice(0, 14)).toEqual([
+    const lines = infoMigrateText(sampleReport(), true).split('\n')
+    expect(lines.slice(0, 15)).toEqual([
       'Status: completed',
       'Time (ms): total=6522, setup=33, down=16',
       'RAM info:',
@@ -21,12 +21,13 @@ describe('info migrate', () => {
       '  Page Rates (pps): transfer=167581',
       '  Others: dirty_syncs=2, postcopy_req=1652',
       'Postcopy Blocktime (ms): 134',
-      'Postcopy vCPU Blocktime (ms): [120, 148]',
+      'Postcopy vCPU Blocktime (ms):',
+      ' [120, 148]',
       'Postcopy Latency (us): 16075',
       'Postcopy Latency Distribution:',
     ])
-    expect(lines[20]).toBe('  [    64 us -   128 us ]:      10169')
-    expect(lines.slice(14, -1).length).toBe(24)
+    expect(lines[21]).toBe('  [    64 us -   128 us ]:      10169')
+    expect(lines.slice(15, -1).length).toBe(24)
     expect(lines.at(-2)).toBe('  [    8 sec -   16 sec ]:          0')
   })
 
@@ -34,7 +35,24 @@ describe('info migrate', () => {
     const report = sampleReport()
     report.migration.ram['postcopy-requests'] = 0
     report.migration['postcopy-blocktime'] = 0
-    expect(infoMigrateText(report)).not.toContain('Postcopy')
+    expect(infoMigrateText(report, true)).not.toContain('Postcopy')
+  })
+
+  it('without -a tells the migration alone', () => {
+    const all = infoMigrateText(sampleReport(), true)
+    const brief = infoMigrateText(sampleReport(), false)
+    expect(brief).toBe(all.slice(0, all.indexOf('Postcopy')))
+  })
+
+  it('tells the rates and bytes that are not zero, and ten vCPUs a line', () => {
+    const report = sampleReport()
+    report.migration.ram['dirty-pages-rate'] = 300
+    report.migration.ram['downtime-bytes'] = 4096
+    report.migration.ram['postcopy-requests'] = 0
+    report.migration['postcopy-vcpu-blocktime'] = Array.from({ length: 12 }, (_, vcpu) => vcpu)
+    const text = infoMigrateText(report, true)
+    expect(text).toContain('  Page Rates (pps): transfer=167581, dirty=300\n  Others: dirty_syncs=2, downtime_bytes=4096\n')
+    expect(text).toContain('\n [0, 1, 2, 3, 4, 5, 6, 7, 8, 9,\n  10, 11]\n')
   })
 })
 

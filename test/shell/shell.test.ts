@@ -98,7 +98,7 @@ describe('pipes and filters', () => {
 
   it('a filter without a pipe says what it is for', async () => {
     expect((await run('grep a')).err).toBe(
-      'grep: reads what another command prints; write for example info migrate | grep Postcopy.\n',
+      'grep: reads what another command prints; write for example info migrate -a | grep Postcopy.\n',
     )
   })
 

@@ -33,7 +33,7 @@ const grep: Command = {
     { name: 'count', short: 'c', kind: 'flag', meaning: 'only how many' },
   ],
   examples: [
-    { line: 'info migrate | grep Postcopy', meaning: 'lines about post-copy' },
+    { line: 'info migrate -a | grep Postcopy', meaning: 'lines about post-copy' },
     { line: 'help | grep -i map', meaning: 'commands that have to do with maps' },
   ],
   async run(context): Promise<number> {

@@ -1,14 +1,15 @@
 /**
  * `info`: questions about the newest run of this terminal, in the words of QEMU's monitor.
  *
- * It asks the run itself, so it answers while a run is going on, too. The layout is info_text.ts.
+ * It asks the run itself, so it answers while a run is going on, too. The layouts are info_text.ts and settings_text.ts.
  */
 import { formatTime } from '../../base/units.ts'
 import type { Progress } from '../../run/report.ts'
 import { type Command, type CommandContext, CommandError } from '../command.ts'
 import { ExitCode } from '../host.ts'
-import type { NewestRun } from '../shell_state.ts'
+import type { NewestRun, ShellState } from '../shell_state.ts'
 import { infoMigrateText } from './info_text.ts'
+import { capabilitiesText, parametersText } from './settings_text.ts'
 
 export const infoCommand: Command = {
   name: 'info',
@@ -22,24 +23,33 @@ export const infoCommand: Command = {
       meaning: 'what to tell',
       required: true,
       choices: [
-        { word: 'migrate', meaning: 'the migration: status, times, RAM, post-copy latencies' },
+        { word: 'migrate', meaning: 'the migration: status, times, RAM; with -a what its capabilities have to tell, too' },
+        { word: 'migrate_capabilities', meaning: 'which capabilities are on' },
+        { word: 'migrate_parameters', meaning: 'what the parameters are' },
         { word: 'status', meaning: 'whether the guest runs, and where' },
       ],
     },
   ],
-  options: [],
+  options: [{ name: 'all', short: 'a', kind: 'flag', meaning: 'of migrate: everything' }],
   examples: [
     { line: 'info migrate', meaning: "the migration in QEMU's layout" },
-    { line: 'info migrate | grep Postcopy', meaning: 'only what belongs to post-copy' },
+    { line: 'info migrate -a | grep Postcopy', meaning: 'only what belongs to post-copy' },
+    { line: 'info migrate_parameters', meaning: 'what migrate_set_parameter can set, and what it is' },
     { line: 'info status', meaning: 'where the guest runs' },
   ],
   async run(context: CommandContext): Promise<number> {
-    const { newest } = context.state
-    if (newest === null) throw new CommandError('no migration was made in this terminal yet; start one with migrate')
-    const isStatus = context.arguments.positionals[0] === 'status'
-    context.terminal.out(isStatus ? statusText(newest) : infoMigrateText(newest.run.report()))
+    const { state, terminal, arguments: given } = context
+    terminal.out(textOf(given.positionals[0] ?? '', given.has('all'), state))
     return ExitCode.good
   },
+}
+
+function textOf(what: string, all: boolean, state: ShellState): string {
+  if (what === 'migrate_capabilities') return capabilitiesText(state)
+  if (what === 'migrate_parameters') return parametersText(state)
+  const { newest } = state
+  if (newest === null) throw new CommandError('no migration was made in this terminal yet; start one with migrate')
+  return what === 'status' ? statusText(newest) : infoMigrateText(newest.run.report(), all)
 }
 
 function statusText(newest: NewestRun): string {

@@ -1,13 +1,22 @@
 /**
  * `info migrate` in the layout of QEMU 10.1, line for line, so that what people know and what their scripts grep holds.
  *
- * Post-copy lines appear once there was a remote fault, as they do there. Source: migration-hmp-cmds.c, by its output.
+ * Figures that are zero where QEMU leaves them out are left out. `-a` adds what belongs to post-copy, once there was a remote
+ * fault. Source: QEMU, migration/migration-hmp-cmds.c (hmp_info_migrate, migration_dump_blocktime), by its output.
  */
-import type { RunReport } from '../../run/report.ts'
+import type { MigrationReport, RunReport } from '../../run/report.ts'
 
-export function infoMigrateText(report: RunReport): string {
-  const { migration } = report
+/** vCPUs of one line. */
+const VCPUS_A_LINE = 10
+
+export function infoMigrateText({ migration }: RunReport, all: boolean): string {
   const { ram } = migration
+  const rates = [`transfer=${whole(ram['pages-per-second'])}`, ...unlessZero('dirty', ram['dirty-pages-rate'])]
+  const others = [
+    `dirty_syncs=${ram['dirty-sync-count']}`,
+    ...unlessZero('postcopy_req', ram['postcopy-requests']),
+    ...unlessZero('downtime_bytes', ram['downtime-bytes']),
+  ]
   const lines = [
     `Status: ${migration.status}`,
     `Time (ms): total=${whole(migration['total-time'])}, setup=${whole(migration['setup-time'])}, down=${whole(migration.downtime)}`,
@@ -17,21 +26,33 @@ export function infoMigrateText(report: RunReport): string {
     `  Transfers: transferred=${size(ram.transferred)}, remain=${size(ram.remaining)}`,
     `    Channels: precopy=${size(ram['precopy-bytes'])}, multifd=0 B, postcopy=${size(ram['postcopy-bytes'])}`,
     `    Page Types: normal=${ram.normal}, zero=${ram.duplicate}`,
-    `  Page Rates (pps): transfer=${whole(ram['pages-per-second'])}`,
-    `  Others: dirty_syncs=${ram['dirty-sync-count']}, postcopy_req=${ram['postcopy-requests']}`,
+    `  Page Rates (pps): ${rates.join(', ')}`,
+    `  Others: ${others.join(', ')}`,
+    ...(all ? blocktimeLines(migration) : []),
   ]
-  if (ram['postcopy-requests'] > 0 || migration['postcopy-blocktime'] > 0) {
-    lines.push(
-      `Postcopy Blocktime (ms): ${whole(migration['postcopy-blocktime'])}`,
-      `Postcopy vCPU Blocktime (ms): [${migration['postcopy-vcpu-blocktime'].map(whole).join(', ')}]`,
-      `Postcopy Latency (us): ${whole(migration['postcopy-latency'] / 1000)}`,
-      'Postcopy Latency Distribution:',
-      ...migration['postcopy-latency-dist'].map(
-        (count, bucket) => `  [ ${edge(bucket)} - ${edge(bucket + 1)} ]: ${String(count).padStart(10)}`,
-      ),
-    )
-  }
   return `${lines.join('\n')}\n`
+}
+
+/** @qemu migration_dump_blocktime */
+function blocktimeLines(migration: MigrationReport): string[] {
+  if (migration.ram['postcopy-requests'] === 0 && migration['postcopy-blocktime'] === 0) return []
+  const vcpus = migration['postcopy-vcpu-blocktime'].map(whole)
+  const rows: string[] = []
+  for (let at = 0; at < vcpus.length; at += VCPUS_A_LINE) rows.push(vcpus.slice(at, at + VCPUS_A_LINE).join(', '))
+  return [
+    `Postcopy Blocktime (ms): ${whole(migration['postcopy-blocktime'])}`,
+    'Postcopy vCPU Blocktime (ms):',
+    ` [${rows.join(',\n  ')}]`,
+    `Postcopy Latency (us): ${whole(migration['postcopy-latency'] / 1000)}`,
+    'Postcopy Latency Distribution:',
+    ...migration['postcopy-latency-dist'].map(
+      (count, bucket) => `  [ ${edge(bucket)} - ${edge(bucket + 1)} ]: ${String(count).padStart(10)}`,
+    ),
+  ]
+}
+
+function unlessZero(name: string, value: number): string[] {
+  return value === 0 ? [] : [`${name}=${whole(value)}`]
 }
 
 function whole(value: number): string {

@@ -59,7 +59,7 @@ export const migrateCommand: Command = {
 async function migrate(context: CommandContext): Promise<number> {
   const { arguments: given, host, terminal, stop, observer, state } = context
   // 1. Nothing starts before all of this is known to be right.
-  const options = migrateOptions(given)
+  const options = migrateOptions(given, state.settings)
   const guest = parseGuest(options.guest)
   if (!guest.ok) {
     const names = GUESTS.map((g) => g.name)

@@ -6,7 +6,6 @@
  * options as the shortest command line that makes the same run again, whatever the terminal was told.
  */
 import { parseCount, parseTime, spellRate, spellSize, spellTime } from '../../base/units.ts'
-import type { Capabilities } from '../../migration/capabilities.ts'
 import { DEFAULT_PARAMETERS } from '../../migration/migration_parameters.ts'
 import { spellInjection } from '../../run/injection.ts'
 import {
@@ -25,6 +24,7 @@ import { contradiction, settleCapabilities } from '../../run/settings.ts'
 import { ArgumentError, type Arguments } from '../arguments.ts'
 import { shown } from '../layout.ts'
 import { quoteWord } from '../line.ts'
+import { NO_SETTINGS, type Settings } from '../shell_state.ts'
 import { capabilitiesOf, spellCapabilities } from './capability_options.ts'
 import { injectionOf } from './inject_option.ts'
 import { refuseNotBuilt } from './not_built.ts'
@@ -32,13 +32,6 @@ import { parametersOf, type SetParameters, spellParameters } from './parameter_o
 import { prepagingOf } from './prepaging_option.ts'
 
 const HUGE_PAGE = 2 ** 21
-
-/** What a terminal was told of the runs to come. */
-export interface Settings extends SetParameters {
-  readonly capabilities: Partial<Capabilities>
-}
-
-export const NO_SETTINGS: Settings = { capabilities: {}, parameters: {}, downtimeLimitNs: null }
 
 /** Checked values of one call, of what this version can do. */
 export function migrateOptions(given: Arguments, settings: Settings = NO_SETTINGS): MigrateOptions {

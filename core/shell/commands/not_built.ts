@@ -4,8 +4,8 @@
  * A script that asks for something must never get something else (docs/decisions/0007): words that stand here are refused in one
  * sentence. Whoever builds one of them deletes its line, and help, completion and checks follow.
  */
-import { CAPABILITY_NAMES } from '../../migration/capabilities.ts'
-import { DEFAULT_PARAMETERS, PARAMETER_NAMES } from '../../migration/migration_parameters.ts'
+import { CAPABILITY_NAMES, type Capabilities } from '../../migration/capabilities.ts'
+import { DEFAULT_PARAMETERS, type MigrationParameters, PARAMETER_NAMES } from '../../migration/migration_parameters.ts'
 import { DEFAULT_OPTIONS, type MigrateOptions } from '../../run/options.ts'
 import { ArgumentError } from '../arguments.ts'
 
@@ -70,18 +70,22 @@ export function notBuilt(key: string): { readonly notBuilt?: string } {
 
 /** Refuses the first thing asked for that is not built; single words of an option are refused where they are read. */
 export function refuseNotBuilt(options: MigrateOptions): void {
-  const usual = DEFAULT_OPTIONS
-  for (const name of CAPABILITY_NAMES) if (options.capabilities[name]) refuse(`capability ${name}`, `${name}=on`)
-  for (const name of PARAMETER_NAMES) {
-    const value = options.parameters[name]
-    if (value !== DEFAULT_PARAMETERS[name]) refuse(`parameter ${name}`, `${name}=${value}`)
-  }
-  for (const { what } of options.inject) refuse(`inject ${what}`, what)
-  if (options.dirtyTracking !== usual.dirtyTracking) refuse(`dirty-tracking ${options.dirtyTracking}`, options.dirtyTracking)
+  refuseSettings(options.capabilities, options.parameters)
+  for (const { what } of options.inject) refuse(`inject ${what}`, `--inject ${what}`)
+  const { dirtyTracking } = options
+  if (dirtyTracking !== DEFAULT_OPTIONS.dirtyTracking)
+    refuse(`dirty-tracking ${dirtyTracking}`, `--dirty-tracking ${dirtyTracking}`)
 }
 
-function refuse(key: string, word: string): void {
+export function refuseSettings(capabilities: Partial<Capabilities>, parameters: Partial<MigrationParameters>): void {
+  for (const name of CAPABILITY_NAMES) if (capabilities[name]) refuse(`capability ${name}`, `--capability ${name}=on`)
+  for (const name of PARAMETER_NAMES) {
+    const value = parameters[name] ?? DEFAULT_PARAMETERS[name]
+    if (value !== DEFAULT_PARAMETERS[name]) refuse(`parameter ${name}`, `--parameter ${name}=${value}`)
+  }
+}
+
+function refuse(key: string, words: string): void {
   const instead = NOT_BUILT[key]
-  if (instead === undefined) return
-  throw new ArgumentError(`--${key.split(' ', 1)[0]} ${word} is not built yet; this version has ${instead}`)
+  if (instead !== undefined) throw new ArgumentError(`${words} is not built yet; this version has ${instead}`)
 }

@@ -60,6 +60,11 @@ export function parametersOf(words: readonly string[]): SetParameters {
     if (Object.hasOwn(values, name)) throw new ArgumentError(`--parameter ${name} is given twice; keep one of the two`)
     values[name] = parameterValue(name, value, `--parameter ${name}=`)
   }
+  return setOf(values)
+}
+
+/** Of checked values by name. */
+export function setOf(values: Readonly<Record<string, number | boolean | string>>): SetParameters {
   const { [DOWNTIME_NAME]: downtime, ...parameters } = values
   return {
     parameters: parameters as Partial<MigrationParameters>,
