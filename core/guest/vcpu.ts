@@ -8,7 +8,7 @@
  *    workload and what was not yet done of its block, as a real vCPU's registers would.
  */
 import { touch } from '../engine/footprint.ts'
-import { AccessMode, BLOCK, INPUT, type Proc, QUANTUM, read, write } from '../engine/op.ts'
+import { AccessMode, BLOCK, INPUT, type Proc, QUANTUM, read, SLEEP, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Process } from '../machine/process.ts'
 import { EventKind } from '../trace/event.ts'
@@ -28,10 +28,18 @@ export interface Mismatch {
   readonly timeNs: number
 }
 
+/** Takes time from the vCPUs: each runs for a slice and sleeps for a while. */
+export interface Throttle {
+  /** Infinity: they run freely. */
+  readonly sliceNs: number
+  readonly sleepNs: number
+}
+
 /** What all vCPUs of a guest share. */
 export interface GuestContext {
   readonly shadow: Shadow
   readonly recorder: Recorder
+  readonly throttle?: Throttle
   phase: GuestPhase
   onMismatch(mismatch: Mismatch): void
 }
@@ -53,6 +61,8 @@ export class Vcpu {
   #limit = 0
   #opsReported = 0
   #opsReportedNs = 0
+  /** When it last began to run, where it is throttled. */
+  #sliceStartNs = 0
 
   constructor(
     readonly index: number,
@@ -86,7 +96,7 @@ export class Vcpu {
   /** Runs until stopRequested. */
   *run(k: Thread, process: Process, ramPage: number): Proc<void> {
     const { context } = this
-    const { shadow, recorder } = context
+    const { shadow, recorder, throttle } = context
     const phys = process.machine.kernel.phys
     const cpu = k.cpu
     const mmu = cpu.mmu
@@ -146,13 +156,21 @@ export class Vcpu {
       cpu.nowNs += stepNs
       if (cpu.nowNs >= cpu.sliceEndNs) {
         if (cpu.nowNs - this.#opsReportedNs >= OPS_EVENT_NS) this.#reportOps(k)
-        yield QUANTUM
+        if (throttle !== undefined && cpu.nowNs - this.#sliceStartNs >= throttle.sliceNs) yield* this.#sleep(k, throttle.sleepNs)
+        else yield QUANTUM
       }
     }
     this.#reportOps(k)
     this.running = false
     recorder.event(k.nowNs, EventKind.VcpuRun, k.lane, -1, 0)
     this.onStopped(k)
+  }
+
+  /** Throttled. */
+  *#sleep(k: Thread, ns: number): Proc<void> {
+    k.wakeAtNs = k.nowNs + ns
+    yield SLEEP
+    this.#sliceStartNs = k.nowNs
   }
 
   #reportOps(k: Thread): void {

@@ -142,6 +142,16 @@ export class Link {
     }
   }
 
+  /** Payload bytes that still wait in the socket buffer. @kernel SIOCOUTQ */
+  bytesQueued(nowNs: number): number {
+    return Math.max(0, this.#wireFreeNs - nowNs) * this.#bytesPerNs
+  }
+
+  /** Half a round trip. */
+  get delayNs(): number {
+    return this.#options.rttNs / 2
+  }
+
   /** Payload bytes a second that the wire can carry. */
   get goodputBytesPerSec(): number {
     return this.#wireBytesPerNs * 1e9

@@ -1,7 +1,8 @@
 /**
  * The destination side: the listen thread places pages, the fault thread asks for them, the main thread starts the guest.
  *
- * main: 1. where there was a pre-copy: load what it brought, drop what the source says is old (ram_load.ts), until LISTEN.
+ * main: 1. where there was a pre-copy: load what it brought, drop what the source says is old (ram_load.ts), until LISTEN; or until
+ *  the device state: that was all, start the guest.
  *  2. arm the memory.   3. wait for the device state, load it, start the guest.
  *
  * listen, and a second thread where urgent pages have a channel of their own: receive a message; then for a page:
@@ -74,7 +75,11 @@ export class Destination {
     const { process, precopied = false } = this.#o
     process.adopt(k)
     // 1.
-    if (precopied) yield* this.loadPrecopy(k)
+    if (precopied && (yield* this.loadPrecopy(k)) === 'devices') {
+      this.#goOn(k)
+      yield* this.#o.returnPath.send(k, ReturnMessage.Shut, 0, SHUT_BYTES)
+      return
+    }
     // 2.
     yield* this.arm(k)
     // 3.
@@ -91,13 +96,17 @@ export class Destination {
       yield* k.block()
     }
     k.unpark()
-    if (this.error !== '') return
+    if (this.error === '') this.#goOn(k)
+  }
+
+  /** Loads the devices and starts the guest. */
+  #goOn(k: Thread): void {
     k.cpu.nowNs += DEVICE_LOAD_NS
     this.#o.startVcpus(k)
   }
 
-  /** What a pre-copy brought, until LISTEN. */
-  loadPrecopy(k: Thread): Proc<void> {
+  /** What a pre-copy brought, until LISTEN, or the device state where there is no post-copy. */
+  loadPrecopy(k: Thread): Proc<'listen' | 'devices'> {
     return ramLoadPrecopy(k, { ...this.#o, map: this.map })
   }
 

@@ -53,12 +53,19 @@ export class MigrationState {
   /** Pages sent with content, and as zero records. */
   normal = 0
   duplicate = 0
-  /** Bytes sent while the guest was stopped, and after the switch. */
+  /** Bytes sent while the guest ran here, while it was stopped, and after the switch. */
+  precopyBytes = 0
   downtimeBytes = 0
   postcopyBytes = 0
   /** Pages that the source has not yet sent. */
   remaining = 0
   dirtySyncCount = 0
+  /** Pages dirtied a second, from the last sync but one to the last; and dirty at the last. @qemu dirty-pages-rate, dirty_bytes_last_sync */
+  dirtyPagesRate = 0
+  dirtyAtSync = 0
+  /** How long the last sync took, and when it ended. */
+  syncNs = 0
+  syncedNs = 0
   requests = 0
   /** One sentence, when failed. */
   error = ''
@@ -74,10 +81,14 @@ export class MigrationState {
     this.onChange(status)
   }
 
-  /** The bitmap was synced: a pass is over, and `pages` are dirty for the next. The event MIGRATION_PASS of QMP. */
-  passed(k: Thread, pages: number): void {
+  /** A sync, begun at `startNs`, found `dirtied` pages more: a pass is over, and `pages` are dirty for the next. The event MIGRATION_PASS of QMP. */
+  passed(k: Thread, startNs: number, dirtied: number, pages: number): void {
+    if (this.dirtySyncCount > 0 && k.nowNs > this.syncedNs) this.dirtyPagesRate = (dirtied * 1e9) / (k.nowNs - this.syncedNs)
     this.dirtySyncCount++
+    this.dirtyAtSync = pages
     this.remaining = pages
+    this.syncNs = k.nowNs - startNs
+    this.syncedNs = k.nowNs
     this.recorder.event(k.nowNs, EventKind.Pass, k.lane, -1, pages)
   }
 

@@ -3,6 +3,7 @@
  *
  * Sizes are bytes in the stream; costs are ns of the CPU that does the work. "Ours" marks what no source states.
  */
+import type { Link } from '../hw/link.ts'
 
 /** What a page and the other records take in the stream. @qemu RAM_SAVE_FLAG_*: an 8-byte header before each. */
 export const HEADER_BYTES = 8
@@ -25,6 +26,12 @@ export const DEVICE_SAVE_NS = 3_000_000
 export const DEVICE_LOAD_NS = 4_000_000
 /** Opening the connection, negotiating capabilities. Ours. */
 export const SETUP_NS = 1_000_000
+
+/** What a switch costs besides sending pages: save, send and load of the device state. */
+export function switchoverCostNs(vcpus: number, stream: Link): number {
+  const bytes = DEVICE_STATE_BYTES + vcpus * VCPU_STATE_BYTES
+  return DEVICE_SAVE_NS + (bytes * 1e9) / stream.goodputBytesPerSec + stream.delayNs + DEVICE_LOAD_NS
+}
 
 /** Source work a page: bitmap search, zero test, copy into the socket. Ours: 4 KiB at about 10 GB/s. */
 export const SAVE_PAGE_NS = 300

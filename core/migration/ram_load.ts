@@ -29,14 +29,16 @@ export interface RamLoadOptions {
   readonly multifd?: MultifdReceiver
 }
 
-/** The main channel, until LISTEN. */
-export function* ramLoadPrecopy(k: Thread, o: RamLoadOptions): Proc<void> {
+/** The main channel, until LISTEN or the device state: post-copy, or the guest goes on at once. */
+export function* ramLoadPrecopy(k: Thread, o: RamLoadOptions): Proc<'listen' | 'devices'> {
   const m = o.stream.message
   for (;;) {
     yield* o.stream.receive(k)
     switch (m.type) {
       case StreamMessage.Listen:
-        return
+        return 'listen'
+      case StreamMessage.Devices:
+        return 'devices'
       case StreamMessage.Discard:
         yield* ramDiscardRange(k, o.process, o.ramPage, o.map, m.page, m.word0)
         break
@@ -49,11 +51,18 @@ export function* ramLoadPrecopy(k: Thread, o: RamLoadOptions): Proc<void> {
   }
 }
 
-/** Writes the page and marks it received. */
-function* loadPage(k: Thread, { process, ramPage, map }: RamLoadOptions, { page, word0, word1, version }: Message): Proc<void> {
+/** Writes the page, unless it is zeros and already is, and marks it received. @qemu ram_handle_zero */
+function* loadPage(k: Thread, { process, ramPage, map }: RamLoadOptions, m: Message): Proc<void> {
+  const { type, page, word0, word1, version } = m
   const content: PageContent = { word0, word1, version }
   k.cpu.nowNs += LOAD_PAGE_NS
-  yield* process.writePage(k, ramPage + page, content)
+  let isThere = false
+  if (type === StreamMessage.Zero) {
+    const found: PageContent = { word0: 0, word1: 0, version: 0 }
+    yield* process.readPage(k, ramPage + page, found)
+    isThere = found.word0 === 0 && found.word1 === 0
+  }
+  if (!isThere) yield* process.writePage(k, ramPage + page, content)
   if (k.stepping) yield write(page, 'page_map')
   map.receive(page)
 }

@@ -34,6 +34,8 @@ export interface RamOptions {
   readonly releases?: boolean
   readonly state: MigrationState
   readonly recorder: Recorder
+  /** A sync is over, which found so many pages more to be dirty. */
+  readonly onSync?: (k: Thread, dirtied: number) => void
 }
 
 export class RamState {
@@ -66,16 +68,18 @@ export class RamState {
     yield* this.sync(k)
   }
 
-  /** What was written since. @qemu migration_bitmap_sync_precopy */
+  /** What was written since: the end of a pass, and the beginning of the next. @qemu migration_bitmap_sync_precopy */
   *sync(k: Thread): Proc<void> {
     const { state } = this.#o
-    yield* this.dirty.sync(k)
-    state.passed(k, this.pending)
+    const startNs = k.nowNs
+    const dirtied = yield* this.dirty.sync(k)
+    state.passed(k, startNs, dirtied, this.pending)
+    this.#o.onSync?.(k, dirtied)
   }
 
-  /** Sends up to `most` host pages of those known to be dirty. @qemu ram_save_iterate */
-  *iterate(k: Thread, most: number): Proc<void> {
-    for (let n = 0; n < most && this.pending > 0; n++) yield* this.saveHostPage(k, this.nextDirty())
+  /** Sends up to `most` host pages of those known to be dirty, or until `untilNs`. @qemu ram_save_iterate */
+  *iterate(k: Thread, most: number, untilNs = Number.POSITIVE_INFINITY): Proc<void> {
+    for (let n = 0; n < most && this.pending > 0 && k.nowNs < untilNs; n++) yield* this.saveHostPage(k, this.nextDirty())
   }
 
   /** Pre-copy, the vCPUs stopped: all that is left, and nothing can follow. @qemu ram_save_complete */

@@ -21,6 +21,8 @@ export const StreamMessage = {
   MultifdFlush: 7,
   /** MULTIFD_FLAG_SYNC, on the other channel: all of that was read up to here. */
   MultifdSync: 8,
+  /** QEMU_VM_SECTION_FULL: the device state, after all RAM; the guest goes on at the destination. */
+  Devices: 9,
 } as const
 
 export const ReturnMessage = {

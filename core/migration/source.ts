@@ -1,14 +1,17 @@
 /**
- * The source side of a post-copy migration: the migration thread and the return path thread.
+ * The source side of a migration: the migration thread and the return path thread.
  *
  * migration thread:
- *  1. setup: the connection; then active.       2. switch over: stop the vCPUs, save the device state, send it packaged. After a
- *     pre-copy, before that: end its channel, say what is old (discard.ts), say LISTEN. The packaged state is the hand-over, once
- *     and for ever: if the connection broke before, the guest goes on here; after it, never (R69).
- *  3. postcopy-active, until no page is left:
+ *  1. setup: the connection; where a pre-copy comes first, the dirty log; then active.
+ *  2. pre-copy, if there is one: iterations, while the guest runs (precopy.ts). They end with 3 or 4, or the migration ends here.
+ *  3. completion: stop the vCPUs, send what is left and the device state.
+ *  4. or post-copy. Switch over: stop the vCPUs, save the device state, send it packaged; after a pre-copy, before that: end its
+ *     channel, say what is old (discard.ts), say LISTEN. The packaged state is the hand-over, once and for ever: if the connection
+ *     broke before, the guest goes on here; after it, never (R69).
+ *  5. postcopy-active, until no page is left:
  *     a requested page goes first; else a page that the prepaging policy pushes (prepaging/policy.ts). A page's bit is cleared
  *     when it is sent, so nothing is sent twice (ram_save.ts).
- *  4. end: tell the destination, wait for its word (SHUT): completed, or failed with its reason.
+ *  6. end: tell the destination, wait for its word (SHUT): completed, or failed with its reason.
  *
  * return path thread: takes requests off the wire into a queue.
  *
@@ -23,11 +26,13 @@ import type { Link } from '../hw/link.ts'
 import { EventKind } from '../trace/event.ts'
 import { postcopySendDiscardBitmap } from './discard.ts'
 import { DEVICE_SAVE_NS, DEVICE_STATE_BYTES, END_BYTES, SETUP_NS, SYNC_BYTES, VCPU_STATE_BYTES } from './parameters.ts'
+import { complete, type IterationEnd, iterate, type PrecopyOptions } from './precopy.ts'
 import { ForwardPolicy } from './prepaging/forward.ts'
 import { unsentHostPages } from './prepaging/host_pages.ts'
 import type { PrepagingPolicy, Unsent } from './prepaging/policy.ts'
 import { type RamOptions, RamState } from './ram_save.ts'
 import { ReturnMessage, StreamMessage } from './ram_stream.ts'
+import type { Rates } from './rates.ts'
 
 /** Pages that a policy is asked for at a time. Ours: as many as a word or two of the bitmap. */
 const RUN_PAGES = 64
@@ -39,6 +44,8 @@ export interface SourceOptions extends RamOptions {
   readonly policy?: PrepagingPolicy
   /** Of the stream's socket buffer, what such pages may take; a requested one waits behind them. [Infinity] */
   readonly pushQueueBytes?: number
+  /** A pre-copy comes first, and how it is driven; without: post-copy at once. */
+  readonly precopy?: PrecopyDrive
   /** A pre-copy came first: the bitmap says what is left. */
   readonly precopied?: boolean
   /** Stops all vCPUs of this machine; answers when the last has stopped. @qemu vm_stop_force_state */
@@ -46,6 +53,20 @@ export interface SourceOptions extends RamOptions {
   /** Lets them go on, on this machine. @qemu vm_start */
   readonly startVcpus?: (k: Thread) => void
 }
+
+/** What drives a pre-copy, besides the pages: its speed and its end. */
+export interface PrecopyDrive {
+  readonly rates: Rates
+  /** What else was asked for meanwhile. */
+  readonly asked: (k: Thread) => Exclude<IterationEnd, 'completion'> | null
+  /** After so long without one, the bitmap is synced in the middle of a pass; Infinity: never. @qemu cpu_throttle_dirty_sync_timer */
+  readonly syncEveryNs: number
+}
+
+/** Host pages that are sent between two looks at anything else. */
+const BATCH = 1024
+/** @qemu MAX_WAIT */
+const MAX_WAIT_NS = 50_000_000
 
 export class Source {
   readonly ram: RamState
@@ -73,30 +94,84 @@ export class Source {
 
   /** The migration thread. */
   *migrate(k: Thread): Proc<void> {
-    const { state, process, stream } = this.#o
+    const { state, process, stream, precopy, precopied = false } = this.#o
     process.adopt(k)
     this.#thread = k
     // 1.
     state.startNs = k.nowNs
     state.set(k, 'setup')
     k.cpu.nowNs += SETUP_NS
-    if (!(this.#o.precopied ?? false)) {
+    if (precopy !== undefined) yield* this.ram.setup(k)
+    else if (!precopied) {
       this.bitmap.fill()
       state.passed(k, this.#o.pages)
     }
     state.setupNs = k.nowNs - state.startNs
     state.set(k, 'active')
     // 2.
+    const beforeBytes = stream.bytesSent
+    const end = precopy === undefined ? 'postcopy' : yield* iterate(k, this.#precopyOptions(k, precopy))
+    state.precopyBytes = stream.bytesSent - beforeBytes
+    if (end === 'completion') {
+      // 3.
+      yield* this.#complete(k)
+      return
+    }
+    // 4.
     if (!(yield* this.switchOver(k))) {
       state.endNs = k.nowNs
       state.set(k, 'failed')
       return
     }
-    // 3.
-    const beforeBytes = stream.bytesSent
+    // 5.
+    const switchedBytes = stream.bytesSent
     yield* this.pushAll(k)
-    state.postcopyBytes = stream.bytesSent - beforeBytes
-    // 4.
+    state.postcopyBytes = stream.bytesSent - switchedBytes
+    // 6.
+    yield* this.#finish(k)
+  }
+
+  #precopyOptions(k: Thread, { rates, asked, syncEveryNs }: PrecopyDrive): PrecopyOptions {
+    const { state } = this.#o
+    const { ram } = this
+    rates.start(k.nowNs)
+    return {
+      ram,
+      threshold: (thread) => {
+        rates.update(thread.nowNs, state.dirtyAtSync * 4096)
+        return rates.threshold(thread.nowNs)
+      },
+      batch: () => Math.min(BATCH, Math.ceil(rates.allowance / this.#o.hostPages)),
+      batchNs: MAX_WAIT_NS,
+      asked,
+      pace: (thread) => this.#pace(thread, rates, syncEveryNs),
+      stopVcpus: this.#o.stopVcpus,
+    }
+  }
+
+  *#pace(k: Thread, rates: Rates, syncEveryNs: number): Proc<void> {
+    if (k.nowNs - this.#o.state.syncedNs >= syncEveryNs) yield* this.ram.sync(k)
+    if (this.ram.pending === 0) yield* rates.drain(k)
+    yield* rates.limit(k)
+  }
+
+  /** 3. @qemu migration_completion_precopy */
+  *#complete(k: Thread): Proc<void> {
+    const { state, stream, vcpus } = this.#o
+    state.downtimeStartNs = k.nowNs
+    state.set(k, 'device')
+    const before = stream.bytesSent
+    yield* complete(k, { ram: this.ram, stopVcpus: this.#o.stopVcpus })
+    yield* this.ram.leaveChannel(k)
+    k.cpu.nowNs += DEVICE_SAVE_NS
+    yield* stream.send(k, StreamMessage.Devices, -1, DEVICE_STATE_BYTES + vcpus * VCPU_STATE_BYTES)
+    state.downtimeBytes = stream.bytesSent - before
+    yield* this.#finish(k)
+  }
+
+  /** 6. */
+  *#finish(k: Thread): Proc<void> {
+    const { state, stream } = this.#o
     if (!this.#isShut) yield* stream.send(k, StreamMessage.End, -1, END_BYTES)
     while (!this.#isShut) {
       k.park('the destination to shut the return path')
@@ -106,9 +181,9 @@ export class Source {
     state.set(k, this.#shut === 0 ? 'completed' : 'failed')
   }
 
-  /** 2.; false if the guest goes on here, since the connection broke in time. @qemu postcopy_start */
+  /** 4.; false if the guest goes on here, since the connection broke in time. @qemu postcopy_start */
   *switchOver(k: Thread): Proc<boolean> {
-    const { state, stream, vcpus, precopied = false } = this.#o
+    const { state, stream, vcpus, precopy, precopied = precopy !== undefined } = this.#o
     const { kernel } = this.ram
     state.downtimeStartNs = k.nowNs
     state.set(k, 'device')

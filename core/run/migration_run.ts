@@ -27,13 +27,13 @@ import { CPU_PRESETS } from '../hw/presets/zen5.ts'
 import { Identity, Machine } from '../machine/machine.ts'
 import { Process } from '../machine/process.ts'
 import { Blocktime } from '../migration/blocktime.ts'
-import { Destination } from '../migration/destination.ts'
+import type { Destination } from '../migration/destination.ts'
 import { type Backing, mapHostPages, targetPages } from '../migration/host_page.ts'
 import { MigrationState } from '../migration/migration_state.ts'
 import { RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES } from '../migration/parameters.ts'
 import type { ForeignPolicy } from '../migration/prepaging/checked.ts'
-import { IoctlResolver, RemapResolver } from '../migration/resolver.ts'
-import { Source } from '../migration/source.ts'
+import type { Source } from '../migration/source.ts'
+import { CpuThrottle } from '../migration/throttle.ts'
 import { isProtection, type ProtectionName } from '../mm/kconfig.ts'
 import type { Recorder } from '../trace/recorder.ts'
 import { checkAll, checkSource } from './final_checks.ts'
@@ -44,6 +44,7 @@ import { type RunPrepaging, runPrepaging } from './prepaging.ts'
 import { makeProgress } from './progress.ts'
 import type { Progress, RunReport } from './report.ts'
 import { makeReport } from './report_maker.ts'
+import { startMigration } from './start_migration.ts'
 import { VirtualMachine } from './virtual_machine.ts'
 import { watch } from './witness.ts'
 
@@ -80,6 +81,8 @@ export class MigrationRun {
   readonly check: ConsistencyCheck
   readonly blocktime: Blocktime
   readonly firstTouches: FirstTouches
+  /** Of all vCPUs. @qemu auto-converge */
+  readonly throttle = new CpuThrottle()
   readonly guestName: string
   readonly guestKind: string
   outgoing: Source | null = null
@@ -92,8 +95,8 @@ export class MigrationRun {
   finished = false
   readonly #timeline = new Timeline(QUANTUM_NS)
   readonly #main: Thread
-  readonly #returnPath: Link
-  readonly #prepaging: RunPrepaging
+  readonly returnPath: Link
+  readonly prepaging: RunPrepaging
   readonly #trace: LackeyWorkload | null
   #phase: Progress['phase'] = 'boot'
 
@@ -124,7 +127,7 @@ export class MigrationRun {
       throw new RunError(`pages of ${options.pageSizeBytes} bytes are not known`)
     if (this.pages % this.hostPages !== 0)
       throw new RunError(`${options.memBytes} bytes are not a whole number of pages of ${options.pageSizeBytes}`)
-    this.#prepaging = runPrepaging(options, this.pages / this.hostPages, policy)
+    this.prepaging = runPrepaging(options, this.pages / this.hostPages, policy)
     const prng = new Prng(options.seed)
     const identity = new Identity()
     const make = (name: 'source' | 'destination') =>
@@ -155,13 +158,19 @@ export class MigrationRun {
         receiveBufferBytes: RECEIVE_BUFFER_BYTES,
       })
     this.stream = link('the stream')
-    this.#returnPath = link('the return path')
+    this.returnPath = link('the return path')
     this.state = new MigrationState(recorder)
     this.shadow = new Shadow(this.pages)
     this.check = new ConsistencyCheck(this.shadow, recorder)
     this.blocktime = new Blocktime(options.vcpus)
     this.firstTouches = new FirstTouches(this.destination.windowPages, this.hostPages)
-    const guest: GuestContext = { shadow: this.shadow, recorder, phase: 'boot', onMismatch: (m) => this.check.load(m) }
+    const guest: GuestContext = {
+      shadow: this.shadow,
+      recorder,
+      throttle: this.throttle,
+      phase: 'boot',
+      onMismatch: (m) => this.check.load(m),
+    }
     let workloads: ReturnType<typeof makeWorkloads>
     try {
       workloads = makeWorkloads(parsed.guest, this.pages, options.vcpus, prng.fork('guest'))
@@ -240,7 +249,9 @@ export class MigrationRun {
     checkSource(this, k)
     // 3.
     this.#enter('during', k)
-    this.#startMigration(k)
+    const { outgoing, incoming } = startMigration(this, k)
+    this.outgoing = outgoing
+    this.incoming = incoming
     while (!this.state.isOver) {
       k.park('the migration to end')
       if (!this.state.isOver) yield BLOCK
@@ -277,68 +288,6 @@ export class MigrationRun {
     this.phaseNs.end = k.nowNs
     this.state.endNs ||= k.nowNs
     this.#timeline.stop()
-  }
-
-  #startMigration(main: Thread): void {
-    const { options, source, destination, stream, state, recorder, pages, ramPage } = this
-    const returnPath = this.#returnPath
-    const resolver =
-      options.resolver === 'remap'
-        ? new RemapResolver(this.destinationProcess, this.hostPages)
-        : new IoctlResolver(this.destinationProcess, options.resolver, this.hostPages)
-    const outgoing = new Source({
-      process: this.sourceProcess,
-      ramPage,
-      pages,
-      hostPages: this.hostPages,
-      vcpus: this.vm.vcpus.length,
-      stream,
-      returnPath,
-      state,
-      recorder,
-      policy: this.#prepaging.policy,
-      pushQueueBytes: this.#prepaging.queueBytes,
-      stopVcpus: (k) => this.vm.stop(k),
-    })
-    const incoming = new Destination({
-      process: this.destinationProcess,
-      ramPage,
-      pages,
-      stream,
-      returnPath,
-      resolver,
-      recorder,
-      startVcpus: (k) => {
-        state.downtimeEndNs = k.nowNs
-        this.vm.walked = this.firstTouches.touched
-        this.vm.start(k, this.destinationProcess, ramPage)
-      },
-    })
-    this.outgoing = outgoing
-    this.incoming = incoming
-    state.onChange = () => {
-      if (state.isOver) {
-        state.error = incoming.error
-        main.wake(state.endNs)
-      }
-    }
-    const incomingMain = destination.makeThread('main')
-    const start = (machine: Machine, name: string, life: (k: Thread) => Proc<void>) => {
-      const k = machine.makeThread(name)
-      machine.start(k, life(k), main.nowNs)
-    }
-    destination.start(incomingMain, this.#mapAndRun(incomingMain, incoming), main.nowNs)
-    start(destination, 'listen', (k) => incoming.listen(k))
-    start(destination, 'fault', (k) => incoming.fault(k))
-    start(source, 'return path', (k) => outgoing.returnPath(k))
-    start(source, 'migration', (k) => outgoing.migrate(k))
-  }
-
-  *#mapAndRun(k: Thread, incoming: Destination): Proc<void> {
-    this.destinationProcess.adopt(k)
-    const page = yield* mapHostPages(k, this.destinationProcess, this.pages, this.backing)
-    if (page !== this.ramPage) throw new Error(`destination RAM at page ${page}, source RAM at page ${this.ramPage}`)
-    yield* incoming.main(k)
   }
 
   // What is told.

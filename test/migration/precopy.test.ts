@@ -72,7 +72,7 @@ describe('a whole pre-copy', () => {
     const ram = outgoingRam(world.process, ramPage, PAGES, stream)
     world.call((k) => ram.setup(k))
     const stopVcpus = (k: Thread) => world.process.writePage(k, ramPage + 1, { word0: 99, word1: 99, version: 2 })
-    world.call((k) => precopy(k, { ram, threshold: 1, batch: 2, iterations: 30, stopVcpus }))
+    world.call((k) => precopy(k, { ram, threshold: () => 1, batch: () => 2, iterations: 30, stopVcpus }))
     const sent = stream.inFlight()
     expect(sent.map((m) => [m.page, m.word0])).toEqual([
       [0, 10],

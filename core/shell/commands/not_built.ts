@@ -15,11 +15,7 @@ const NO_THROTTLE = 'no throttle'
 
 /** Keys are an option's name and, where it takes words, the word. */
 export const NOT_BUILT: Readonly<Record<string, string>> = {
-  'mode precopy': 'postcopy',
-  'mode hybrid': 'postcopy',
-  'postcopy-after': '--mode postcopy, which switches at once',
   'capability xbzrle': ONE_CHANNEL,
-  'capability auto-converge': NO_THROTTLE,
   'capability release-ram': 'a source that keeps its pages to the end',
   'capability pause-before-switchover': 'a switch that waits for nobody',
   'capability multifd': ONE_CHANNEL,
@@ -28,15 +24,8 @@ export const NOT_BUILT: Readonly<Record<string, string>> = {
   'capability zero-copy-send': ONE_CHANNEL,
   'capability postcopy-preempt': ONE_CHANNEL,
   'capability dirty-limit': NO_THROTTLE,
-  'parameter throttle-trigger-threshold': NO_THROTTLE,
-  'parameter cpu-throttle-initial': NO_THROTTLE,
-  'parameter cpu-throttle-increment': NO_THROTTLE,
-  'parameter cpu-throttle-tailslow': NO_THROTTLE,
-  'parameter max-cpu-throttle': NO_THROTTLE,
   'parameter x-vcpu-dirty-limit-period': NO_THROTTLE,
   'parameter vcpu-dirty-limit': NO_THROTTLE,
-  'parameter max-bandwidth': '--bandwidth',
-  'parameter avail-switchover-bandwidth': '--bandwidth',
   'parameter max-postcopy-bandwidth': '--bandwidth',
   'parameter multifd-channels': ONE_CHANNEL,
   'parameter multifd-compression': ONE_CHANNEL,

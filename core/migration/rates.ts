@@ -1,0 +1,109 @@
+/**
+ * What the migration knows of its own speed, and what follows from it: how much may be left when the guest stops.
+ *
+ * Every BUFFER_DELAY:
+ *  bandwidth = bytes that left since / time since.
+ *  threshold = bandwidth * (downtime-limit - fixed costs): as little is left, the rest can be sent while the guest stands.
+ *  expected-downtime = what was dirty at the last sync / bandwidth + fixed costs.
+ *
+ * Two things are ours, and make the downtime keep its limit (docs/decisions/0021-downtime-is-a-promise.md): fixed costs come off
+ * the budget first, and bytes that still wait in the socket count as not sent. And a first estimate is made as soon as one is
+ * needed: a small guest is sent in less than one delay.
+ *
+ * max-bandwidth: what may be sent in one delay; once that is used up, the rest of the delay is slept.
+ * @qemu migration_update_counters, migration_rate_limit, migration_rate_exceeded
+ */
+import { type Proc, SLEEP } from '../engine/op.ts'
+import type { Thread } from '../hw/cpu.ts'
+import { PAGE_RECORD_BYTES } from './parameters.ts'
+
+/** @qemu BUFFER_DELAY */
+export const BUFFER_DELAY_NS = 100_000_000
+
+/** Shorter sleeps are not worth it. Ours. */
+const DRAIN_LEAST_NS = 100_000
+
+export interface RateOptions {
+  /** Bytes given to the sockets so far, and how many of them wait there. */
+  readonly put: () => number
+  readonly queued: (nowNs: number) => number
+  readonly downtimeLimitNs: number
+  /** What a switch costs besides sending pages. */
+  readonly fixedNs: () => number
+  /** Bytes a second; 0: estimate. @qemu avail-switchover-bandwidth */
+  readonly availSwitchoverBandwidth: number
+  /** Bytes a second; 0: as many as the link carries. @qemu max-bandwidth */
+  readonly maxBandwidth: number
+}
+
+export class Rates {
+  /** Bytes that may be left when the guest stops. @qemu threshold_size */
+  thresholdBytes = 0
+  /** Bytes a second, of the last delay. */
+  bandwidth = 0
+  expectedDowntimeNs = 0
+  readonly #o: RateOptions
+  #windowStartNs = 0
+  /** Bytes that had left by then, and bytes given to the sockets. */
+  #windowStartBytes = 0
+  #windowStartPut = 0
+  #maxBandwidth: number
+
+  constructor(options: RateOptions) {
+    this.#o = options
+    this.#maxBandwidth = options.maxBandwidth
+  }
+
+  start(nowNs: number): void {
+    this.#windowStartNs = nowNs
+    this.#windowStartPut = this.#o.put()
+    this.#windowStartBytes = this.#windowStartPut - this.#o.queued(nowNs)
+  }
+
+  /** Another limit from now on. @qemu migration_rate_set */
+  set maxBandwidth(bytesPerSec: number) {
+    this.#maxBandwidth = bytesPerSec
+  }
+
+  /** At the end of a delay, or at once if nothing is known yet. `dirtyBytes`: at the last sync. */
+  update(nowNs: number, dirtyBytes: number): void {
+    const ns = nowNs - this.#windowStartNs
+    if (ns < BUFFER_DELAY_NS && (this.bandwidth > 0 || ns <= 0)) return
+    const bytes = this.#o.put() - this.#o.queued(nowNs)
+    this.bandwidth = ((bytes - this.#windowStartBytes) * 1e9) / ns
+    const { downtimeLimitNs, availSwitchoverBandwidth } = this.#o
+    const switchover = availSwitchoverBandwidth > 0 ? availSwitchoverBandwidth : this.bandwidth
+    const fixedNs = this.#o.fixedNs()
+    this.thresholdBytes = (switchover * Math.max(0, downtimeLimitNs - fixedNs)) / 1e9
+    if (switchover > 0) this.expectedDowntimeNs = (dirtyBytes * 1e9) / switchover + fixedNs
+    if (ns >= BUFFER_DELAY_NS) this.start(nowNs)
+  }
+
+  /** Pages that may be left when the guest stops, behind what waits in the sockets; below 0: even that is too much. */
+  threshold(nowNs: number): number {
+    return Math.floor((this.thresholdBytes - this.#o.queued(nowNs)) / PAGE_RECORD_BYTES)
+  }
+
+  /** Pages that may be sent before the delay is over. @qemu migration_rate_exceeded */
+  get allowance(): number {
+    if (this.#maxBandwidth <= 0) return Number.POSITIVE_INFINITY
+    const bytes = (this.#maxBandwidth * BUFFER_DELAY_NS) / 1e9 - (this.#o.put() - this.#windowStartPut)
+    return Math.max(0, Math.ceil(bytes / PAGE_RECORD_BYTES))
+  }
+
+  /** Sleeps until the delay is over, if all that may be sent in it was sent. @qemu migration_rate_limit */
+  *limit(k: Thread): Proc<void> {
+    const untilNs = this.#windowStartNs + BUFFER_DELAY_NS
+    if (this.allowance > 0 || untilNs <= k.nowNs) return
+    k.wakeAtNs = untilNs
+    yield SLEEP
+  }
+
+  /** Nothing is left to be sent now: sleeps until what waits in the sockets is little enough to stop the guest. */
+  *drain(k: Thread): Proc<void> {
+    const excess = this.#o.queued(k.nowNs) - this.thresholdBytes
+    if (excess <= 0 || this.bandwidth <= 0) return
+    k.wakeAtNs = k.nowNs + Math.max(DRAIN_LEAST_NS, (excess * 1e9) / this.bandwidth)
+    yield SLEEP
+  }
+}

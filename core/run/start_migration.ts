@@ -1,0 +1,117 @@
+/**
+ * The migration of a run: both sides with their threads, as the options say; the run's story goes on when it is over.
+ *
+ * Which threads there are depends on the mode: without post-copy nobody listens and nobody handles faults.
+ */
+import type { Proc } from '../engine/op.ts'
+import type { Thread } from '../hw/cpu.ts'
+import type { Machine } from '../machine/machine.ts'
+import { Destination } from '../migration/destination.ts'
+import { mapHostPages } from '../migration/host_page.ts'
+import { switchoverCostNs } from '../migration/parameters.ts'
+import { Rates } from '../migration/rates.ts'
+import { IoctlResolver, RemapResolver } from '../migration/resolver.ts'
+import { type PrecopyDrive, Source } from '../migration/source.ts'
+import { AutoConverge } from '../migration/throttle.ts'
+import type { MigrationRun } from './migration_run.ts'
+
+/** While auto-converge watches, a pass is not longer than this without a look at the bitmap. @qemu CPU_THROTTLE_DIRTY_SYNC_TIMER */
+const SYNC_EVERY_NS = 5_000_000_000
+
+export interface Sides {
+  readonly outgoing: Source
+  readonly incoming: Destination
+}
+
+/** Starts it now; `main` is woken when it is over. */
+export function startMigration(run: MigrationRun, main: Thread): Sides {
+  const { options, source, destination, stream, returnPath, state, recorder, pages, ramPage, vm, hostPages } = run
+  const rates = makeRates(run)
+  const converge = options.capabilities['auto-converge'] ? new AutoConverge(run.throttle, options.parameters) : null
+  const precopied = options.mode !== 'postcopy'
+  const outgoing = new Source({
+    process: run.sourceProcess,
+    ramPage,
+    pages,
+    hostPages,
+    vcpus: vm.vcpus.length,
+    stream,
+    returnPath,
+    state,
+    recorder,
+    policy: run.prepaging.policy,
+    pushQueueBytes: run.prepaging.queueBytes,
+    ...(precopied ? { precopy: makeDrive(run, rates, converge !== null) } : {}),
+    onSync: (k, dirtied) => converge?.synced(k.nowNs, dirtied * 4096, stream.bytesSent),
+    stopVcpus: (k) => vm.stop(k),
+  })
+  const incoming = new Destination({
+    process: run.destinationProcess,
+    ramPage,
+    pages,
+    stream,
+    returnPath,
+    precopied,
+    resolver:
+      options.resolver === 'remap'
+        ? new RemapResolver(run.destinationProcess, hostPages)
+        : new IoctlResolver(run.destinationProcess, options.resolver, hostPages),
+    recorder,
+    startVcpus: (k) => {
+      state.downtimeEndNs = k.nowNs
+      run.throttle.percentage = 0
+      vm.walked = run.firstTouches.touched
+      vm.start(k, run.destinationProcess, ramPage)
+    },
+  })
+  state.onChange = () => {
+    if (state.isOver) {
+      state.error = incoming.error
+      main.wake(state.endNs)
+    }
+  }
+  const incomingMain = destination.makeThread('main')
+  const start = (machine: Machine, name: string, life: (k: Thread) => Proc<void>) => {
+    const k = machine.makeThread(name)
+    machine.start(k, life(k), main.nowNs)
+  }
+  destination.start(incomingMain, mapAndRun(incomingMain, run, incoming), main.nowNs)
+  if (options.mode !== 'precopy') {
+    start(destination, 'listen', (k) => incoming.listen(k))
+    start(destination, 'fault', (k) => incoming.fault(k))
+  }
+  start(source, 'return path', (k) => outgoing.returnPath(k))
+  start(source, 'migration', (k) => outgoing.migrate(k))
+  return { outgoing, incoming }
+}
+
+function makeRates(run: MigrationRun): Rates {
+  const { options, stream, state, vm } = run
+  return new Rates({
+    put: () => stream.bytesSent,
+    queued: (nowNs) => stream.bytesQueued(nowNs),
+    downtimeLimitNs: options.downtimeLimitNs,
+    fixedNs: () => switchoverCostNs(vm.vcpus.length, stream) + state.syncNs,
+    availSwitchoverBandwidth: options.parameters['avail-switchover-bandwidth'],
+    maxBandwidth: options.parameters['max-bandwidth'],
+  })
+}
+
+/** Post-copy is asked for after some passes, or some time. @qemu migrate-start-postcopy */
+function makeDrive(run: MigrationRun, rates: Rates, watches: boolean): PrecopyDrive {
+  const { options, state } = run
+  const after = options.postcopyAfter
+  const isTime = (k: Thread) => ('passes' in after ? state.dirtySyncCount > after.passes : k.nowNs - state.startNs >= after.ns)
+  return {
+    rates,
+    asked: (k) => (options.mode === 'hybrid' && isTime(k) ? 'postcopy' : null),
+    syncEveryNs: watches ? SYNC_EVERY_NS : Number.POSITIVE_INFINITY,
+  }
+}
+
+function* mapAndRun(k: Thread, run: MigrationRun, incoming: Destination): Proc<void> {
+  run.destinationProcess.adopt(k)
+  const page = yield* mapHostPages(k, run.destinationProcess, run.pages, run.backing)
+  if (page !== run.ramPage) throw new Error(`destination RAM at page ${page}, source RAM at page ${run.ramPage}`)
+  yield* incoming.main(k)
+}
