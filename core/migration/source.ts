@@ -104,7 +104,7 @@ export class Source {
     if (precopy !== undefined) yield* this.ram.setup(k)
     else if (!precopied) {
       this.bitmap.fill()
-      state.passed(k, this.#o.pages)
+      state.passed(k, k.nowNs, 0, this.#o.pages)
     }
     state.setupNs = k.nowNs - state.startNs
     state.set(k, 'active')

@@ -22,7 +22,9 @@ function storeWhileSending(world: World, iterations: number, prepare: (ram: RamS
   prepare(ram)
   const guest = new Guest()
   world.actor('vcpu', 1, (k) => guest.run(world.process.writePage(k, page, contentOf(2))))
-  world.actor('migration', 0, (k) => precopy(k, { ram, threshold: () => 0, batch: () => 1, iterations, stopVcpus: () => guest.stop() }))
+  world.actor('migration', 0, (k) =>
+    precopy(k, { ram, threshold: () => 0, batch: () => 1, iterations, stopVcpus: () => guest.stop() }),
+  )
   return {
     judge: () => expectEqual('I-DATA', 'the page as it was sent last', world.word(page), stream.inFlight().at(-1)?.word0),
     outcome: () => `sent=${stream.inFlight().map((m) => m.word0)}`,
