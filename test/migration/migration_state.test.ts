@@ -74,8 +74,9 @@ it('nothing follows an end, and an end can be reached from everywhere', () => {
 it('a sync of the bitmap is an event with the number of dirty pages', () => {
   const { machine, recorder } = new Rig()
   const state = new MigrationState(recorder)
-  state.passed(machine.makeThread('t'), 300)
-  state.passed(machine.makeThread('t'), 7)
+  const k = machine.makeThread('t')
+  state.passed(k, k.nowNs, 0, 300)
+  state.passed(k, k.nowNs, 0, 7)
   expect([state.dirtySyncCount, state.remaining]).toEqual([2, 7])
   expect([0, 1].map((row) => [recorder.kind(row), recorder.page(row), recorder.arg(row)])).toEqual([
     [EventKind.Pass, -1, 300],
