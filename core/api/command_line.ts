@@ -60,6 +60,11 @@ export class OpenTerminal {
     return this.#shell.run(line, this.context.terminal, stop)
   }
 
+  /** Stops what goes on in the background. */
+  close(): Promise<void> {
+    return this.#shell.close()
+  }
+
   async complete(line: string): Promise<Offers> {
     const offers = await this.#shell.complete(line)
     const entries = offers.map(({ word, meaning }) => ({ term: word, meaning }))

@@ -4,6 +4,7 @@
  * A new command is one file under commands/ and one name here; help, completion and checks follow by themselves.
  */
 import type { Command } from './command.ts'
+import { waitCommand } from './commands/background.ts'
 import { benchCommand } from './commands/bench.ts'
 import { conformCommand } from './commands/conform.ts'
 import { exploreCommand } from './commands/explore.ts'
@@ -26,6 +27,7 @@ export const CORE_COMMANDS: readonly Command[] = [
   helpEntry,
   manCommand,
   versionCommand,
+  waitCommand,
   echoCommand,
   clearCommand,
   ...FILTERS,

@@ -11,9 +11,11 @@
  */
 import { parseArguments } from './arguments.ts'
 import { CommandError, type Place, type StopSignal, type Terminal } from './command.ts'
+import { stopBackground } from './commands/background.ts'
+import { complain } from './complain.ts'
 import { type Completion, completeLine } from './completion.ts'
 import { helpCommand } from './help.ts'
-import { ExitCode, type Host, HostError } from './host.ts'
+import { ExitCode, type Host } from './host.ts'
 import { sentence } from './layout.ts'
 import { parseLine, type SimpleCommand } from './line.ts'
 import type { Registry } from './registry.ts'
@@ -31,7 +33,7 @@ export interface ShellOptions {
 }
 
 export class Shell {
-  readonly state: ShellState = { newest: null, settings: NO_SETTINGS, searches: 0 }
+  readonly state: ShellState = { newest: null, background: null, settings: NO_SETTINGS, searches: 0 }
 
   constructor(private readonly options: ShellOptions) {}
 
@@ -58,6 +60,11 @@ export class Shell {
       return this.runCommand(['help', ...rest], null, terminal, stop)
     if (first === '--version' || first === '-V') return this.runCommand(['version', ...rest], null, terminal, stop)
     return this.runCommand(words, null, terminal, stop)
+  }
+
+  /** Stops what goes on in the background. */
+  close(): Promise<void> {
+    return stopBackground(this.state.background)
   }
 
   complete(line: string): Promise<readonly Completion[]> {
@@ -129,11 +136,4 @@ export class Shell {
       return complain(error, who, terminal)
     }
   }
-}
-
-/** Says a user's error in one sentence; anything else is a bug and is thrown on. */
-function complain(error: unknown, who: string, terminal: Terminal): number {
-  if (!(error instanceof CommandError || error instanceof HostError)) throw error
-  terminal.err(sentence(`${who}${error.message}`))
-  return error.exitCode
 }

@@ -10,6 +10,7 @@ import type { MigrationParameters } from '../migration/migration_parameters.ts'
 import type { MigrationRun } from '../run/migration_run.ts'
 import type { Progress } from '../run/report.ts'
 import type { Recorder } from '../trace/recorder.ts'
+import type { Background } from './commands/background.ts'
 
 export type RunOutcome = 'running' | 'done' | 'interrupted' | 'time-limit' | 'failed'
 
@@ -33,6 +34,8 @@ export const NO_SETTINGS: Settings = { capabilities: {}, parameters: {}, downtim
 
 export interface ShellState {
   newest: NewestRun | null
+  /** What goes on while the next line is taken. */
+  background: Background | null
   settings: Settings
   /** Searches of litmus tests begun so far. */
   searches: number

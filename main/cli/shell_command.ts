@@ -100,6 +100,7 @@ async function interact(context: CommandContext, streams: ShellStreams): Promise
     if (isTerminal) lines.prompt()
   }
   lines.close()
+  await terminal.close()
   if (isTerminal && !isLeaving) context.terminal.out('\n')
   if (wasTold) return ExitCode.interrupted
   return isTerminal ? ExitCode.good : exitCode

@@ -24,6 +24,7 @@ import { ExitCode, type Host } from '../host.ts'
 import { sentence } from '../layout.ts'
 import type { NewestRun, RunOutcome } from '../shell_state.ts'
 import { didYouMean } from '../suggestion.ts'
+import { detach } from './background.ts'
 import { commandOf, migrateOptions } from './migrate_options.ts'
 import { MIGRATE_OPTIONS } from './migrate_specs.ts'
 import { reportText } from './report_text.ts'
@@ -57,7 +58,9 @@ export const migrateCommand: Command = {
 }
 
 async function migrate(context: CommandContext): Promise<number> {
-  const { arguments: given, host, terminal, stop, observer, state } = context
+  const { arguments: given, host, state } = context
+  if (state.newest?.outcome === 'running')
+    throw new CommandError('a migration is under way; wait for its end, or say migrate_cancel')
   // 1. Nothing starts before all of this is known to be right.
   const options = migrateOptions(given, state.settings)
   const guest = parseGuest(options.guest)
@@ -70,13 +73,22 @@ async function migrate(context: CommandContext): Promise<number> {
   await checkFiles(files, path, host)
   if (path !== null) await checkReadable(path, host)
 
-  // 2. and 3.
+  // 2.
   const recorder = new Recorder({ keep: context.keepEvents || files.trace !== null || files.perfetto !== null })
-  const run = makeRun(options, recorder)
-  const newest: NewestRun = { run, recorder, command: commandOf(options), outcome: 'running' }
+  const newest: NewestRun = { run: makeRun(options, recorder), recorder, command: commandOf(options), outcome: 'running' }
+  const work = (own: CommandContext) => migrateNow(own, newest, path, files)
+  if (given.has('detach')) detach(context, work)
   state.newest = newest
+  return given.has('detach') ? ExitCode.good : work(context)
+}
+
+async function migrateNow(context: CommandContext, newest: NewestRun, path: string | null, files: Files): Promise<number> {
+  const { arguments: given, host, terminal, stop, observer } = context
+  const { run, recorder } = newest
+  const { options } = run
   const watch = new Stopwatch(host)
-  observer.onRun?.(run, recorder, newest.command, given.has('quiet'))
+  observer.onRun?.(run, recorder, newest.command, given.has('quiet') || given.has('detach'))
+  // 3.
   let outcome: RunOutcome = 'failed'
   try {
     outcome = await driveRun(run, path, host, stop, (progress) => {

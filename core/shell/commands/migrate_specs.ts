@@ -252,6 +252,7 @@ export const MIGRATE_OPTIONS: readonly OptionSpec[] = [
     meaning: 'how long the guest runs on after completion',
   },
   { name: 'time-limit', kind: 'time', example: '10s', min: 1, meaning: 'give up after this much simulated time, and exit 124' },
+  { name: 'detach', short: 'd', kind: 'flag', meaning: 'of a terminal: go on in the background; wait waits for its end' },
   { name: 'trace', kind: 'file', example: 'run.trace', meaning: 'write every event as text' },
   { name: 'perfetto', kind: 'file', example: 'run.json', meaning: 'write every event for ui.perfetto.dev' },
 ]

@@ -1,0 +1,73 @@
+/**
+ * A migration in the background: the terminal takes the next line, info answers, wait tells what a migrate in front would have told.
+ */
+import { describe, expect, it } from 'vitest'
+import { CORE_COMMANDS } from '../../core/shell/core_commands.ts'
+import { Registry } from '../../core/shell/registry.ts'
+import { Shell } from '../../core/shell/shell.ts'
+import { MemoryHost, MemoryTerminal } from './memory_host.ts'
+
+function makeTerminal(place: 'program' | 'terminal' = 'terminal') {
+  const host = new MemoryHost()
+  const shell = new Shell({ host, registry: new Registry(CORE_COMMANDS), place, program: '', keepEvents: false })
+  const run = async (line: string, stop = { aborted: false }) => {
+    const terminal = new MemoryTerminal()
+    const code = await shell.run(line, terminal, stop)
+    return { code, out: terminal.output, err: terminal.errors }
+  }
+  return { run, shell, host }
+}
+
+const SMALL = '--guest uniform --mem 1M --duration 1ms --bandwidth 1Gbps'
+/** Long enough that no test sees its end. */
+const LONG = '--guest idle --mem 1M --duration 3600s'
+
+describe('in the background', () => {
+  it('a migration tells at its end what one in front tells', async () => {
+    const { run } = makeTerminal()
+    const report = (text: string) => JSON.stringify({ ...JSON.parse(text), host: null })
+    const inFront = await run(`migrate ${SMALL} --json`)
+    expect(await run(`migrate -d ${SMALL} --json`)).toEqual({ code: 0, out: '', err: '' })
+    const waited = await run('wait')
+    expect([waited.code, waited.err]).toEqual([0, ''])
+    expect(report(waited.out)).toBe(report(inFront.out))
+  })
+
+  it('its exit code and its complaint are those of wait', async () => {
+    const { run } = makeTerminal()
+    await run(`migrate -d ${SMALL} --time-limit 1ms --quiet`)
+    const waited = await run('wait')
+    expect(waited.code).toBe(124)
+    expect(waited.err).toContain('the time limit of 1.00 ms was reached')
+  })
+
+  it('it goes on while lines are taken, and there is one at a time', async () => {
+    const { run, shell } = makeTerminal()
+    await run(`migrate -d ${LONG}`)
+    expect((await run('info status')).out).toMatch(/^VM status: (?!paused)/)
+    for (const line of ['migrate --mem 1M', 'migrate -d --mem 1M', 'migrate_set_parameter downtime-limit 1'])
+      expect((await run(line)).err).toContain('a migration is under way; ')
+    await shell.close()
+    expect((await run('info status')).out).toContain('paused (interrupted')
+  })
+
+  it('Ctrl-C at wait stops it', async () => {
+    const { run } = makeTerminal()
+    await run(`migrate -d ${LONG}`)
+    const waited = await run('wait', { aborted: true })
+    expect(waited.code).toBe(130)
+    expect(waited.err).toContain('migrate: interrupted after')
+    expect(await run('wait')).toMatchObject({ code: 1, err: expect.stringContaining('nothing is in the background') })
+  })
+
+  it('what is wrong with the line is said at once', async () => {
+    const { run } = makeTerminal()
+    expect(await run('migrate -d --mem 1T')).toMatchObject({ code: 2, err: expect.stringContaining('too large') })
+    expect((await run('wait')).code).toBe(1)
+  })
+
+  it('a program has none, since it ends with its migration', async () => {
+    const { run } = makeTerminal('program')
+    expect(await run('migrate -d --mem 1M')).toMatchObject({ code: 2, err: expect.stringContaining('-d is for a terminal') })
+  })
+})
