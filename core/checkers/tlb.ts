@@ -9,8 +9,8 @@
  * under either lock is left out.
  */
 import type { Cpu } from '../hw/cpu.ts'
-import { HUGE_PAGES, PTE_D, PTE_P, pmdHuge, ptePfn, pteWritable } from '../hw/pte.ts'
-import { type L1Tlb, type L2Tlb, TLB_D, TLB_W } from '../hw/tlb.ts'
+import { PTE_D, PTE_P, pmdHuge, ptePfn, pteWritable } from '../hw/pte.ts'
+import { entryPfn, TLB_D, TLB_W } from '../hw/tlb.ts'
 import type { Kernel } from '../mm/kernel.ts'
 import type { Mm } from '../mm/mm.ts'
 import { entryOf, slotOf } from './entries.ts'
@@ -39,30 +39,31 @@ function lookAtAll(kernel: Kernel, atRest: boolean): string | null {
     for (let j = 0; j < mm.cpus.length; j++) {
       const cpu = mm.cpus[j]
       if (cpu.mmu.space !== mm.table) continue
-      const wrong = lookAt(mm, cpu, cpu.mmu.l1, atRest) ?? lookAt(mm, cpu, cpu.mmu.l2, atRest)
+      const wrong = lookAt(mm, cpu, atRest)
       if (wrong !== null) return wrong
     }
   }
   return null
 }
 
-function lookAt(mm: Mm, cpu: Cpu, level: L1Tlb | L2Tlb, atRest: boolean): string | null {
+function lookAt(mm: Mm, cpu: Cpu, atRest: boolean): string | null {
   const { tables } = mm.kernel
-  for (let i = 1; i < level.page.length; i++) {
-    const unit = level.page[i]
-    if (unit < 0) continue
-    const page = unit < level.hugeBase ? unit : (unit - level.hugeBase) * HUGE_PAGES
+  const { tlb } = cpu.mmu
+  let wrong: string | null = null
+  tlb.entries((unit, entry) => {
+    if (wrong !== null) return
+    const page = tlb.firstPage(unit)
     const pmdSlot = mm.table.pmdSlot(page)
     const slot = slotOf(mm, page)
-    if (!atRest && (isLocked(mm, slot) || isLocked(mm, pmdSlot))) continue
+    if (!atRest && (isLocked(mm, slot) || isLocked(mm, pmdSlot))) return
     const isHuge = pmdSlot >= 0 && pmdHuge(tables.entries[pmdSlot])
-    if (isHuge !== unit >= level.hugeBase) return `CPU ${cpu.id} has an entry of the wrong size for page ${page}`
     const pte = entryOf(mm, page)
-    if ((pte & PTE_P) === 0 || ptePfn(pte) !== level.pfn[i]) return `CPU ${cpu.id} has a stale entry for page ${page}`
-    if ((level.perm[i] & TLB_W) !== 0 && !pteWritable(pte)) return `CPU ${cpu.id} may still write page ${page}`
-    if ((level.perm[i] & TLB_D) !== 0 && (pte & PTE_D) === 0) return `CPU ${cpu.id} takes clean page ${page} for dirty`
-  }
-  return null
+    if (isHuge !== tlb.isHuge(unit)) wrong = `CPU ${cpu.id} has an entry of the wrong size for page ${page}`
+    else if ((pte & PTE_P) === 0 || ptePfn(pte) !== entryPfn(entry)) wrong = `CPU ${cpu.id} has a stale entry for page ${page}`
+    else if ((entry & TLB_W) !== 0 && !pteWritable(pte)) wrong = `CPU ${cpu.id} may still write page ${page}`
+    else if ((entry & TLB_D) !== 0 && (pte & PTE_D) === 0) wrong = `CPU ${cpu.id} takes clean page ${page} for dirty`
+  })
+  return wrong
 }
 
 function isLocked(mm: Mm, slot: number): boolean {

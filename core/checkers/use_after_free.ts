@@ -8,7 +8,7 @@
  */
 import { ZERO_PFN } from '../hw/phys_mem.ts'
 import { type Pte, ptePfn, ptePresent } from '../hw/pte.ts'
-import type { L1Tlb, L2Tlb } from '../hw/tlb.ts'
+import { entryPfn, type Tlb } from '../hw/tlb.ts'
 import type { AnonVma } from '../mm/anon_vma.ts'
 import type { Kernel } from '../mm/kernel.ts'
 import type { Mm } from '../mm/mm.ts'
@@ -55,18 +55,19 @@ function mapsFreed(mm: Mm, page: number, pte: Pte): string | null {
 function tlbsNameNoFreedFrame(kernel: Kernel): string | null {
   for (let i = 0; i < kernel.cpus.length; i++) {
     const { id, mmu } = kernel.cpus[i]
-    const page = stalePage(kernel, mmu.l1) ?? stalePage(kernel, mmu.l2)
+    const page = stalePage(kernel, mmu.tlb)
     if (page !== null) return `CPU ${id} has an entry for page ${page}, whose frame was freed`
   }
   return null
 }
 
-function stalePage({ pages }: Kernel, level: L1Tlb | L2Tlb): number | null {
-  for (let i = 1; i < level.page.length; i++) {
-    const pfn = level.pfn[i]
-    if (level.page[i] >= 0 && pfn !== ZERO_PFN && pages.refcount[pfn] === 0) return level.page[i]
-  }
-  return null
+function stalePage({ pages }: Kernel, tlb: Tlb): number | null {
+  let stale: number | null = null
+  tlb.entries((unit, entry) => {
+    const pfn = entryPfn(entry)
+    if (pfn !== ZERO_PFN && pages.refcount[pfn] === 0) stale = tlb.firstPage(unit)
+  })
+  return stale
 }
 
 function cachesNameNoFreedFrame({ swap, pages }: Kernel): string | null {

@@ -2,14 +2,16 @@
  * A vCPU: runs its workload on whatever machine it is on, and checks every load against the shadow.
  *
  * 1. Boot: write each page of its share of the working set once.
- * 2. Run: take the next access; translate; on a miss fault (and sleep, if the page is elsewhere); load and compare, or
- *    store to memory and shadow at once; compute for a while; yield at the end of the quantum.
+ * 2. Run: translate the next accesses, up to a fault or the end of the quantum; load and compare each, or store to memory and
+ *    shadow at once. On a fault sleep, if the page is elsewhere. Each access is followed by computing for a while.
  * 3. Stop when asked, between two accesses. The same object goes on in a thread of the other machine: what moves is the
  *    workload and what was not yet done of its block, as a real vCPU's registers would.
  */
 import { touch } from '../engine/footprint.ts'
 import { AccessMode, BLOCK, INPUT, type Proc, QUANTUM, read, SLEEP, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
+import { type Accesses, translateBlock } from '../hw/mmu_block.ts'
+import type { Pfn, PhysMem } from '../hw/phys_mem.ts'
 import type { Process } from '../machine/process.ts'
 import { EventKind } from '../trace/event.ts'
 import type { Recorder } from '../trace/recorder.ts'
@@ -57,6 +59,7 @@ export class Vcpu {
   /** Called when it has stopped. */
   onStopped: (k: Thread) => void = () => {}
   readonly #block = new Int32Array(BLOCK_ACCESSES)
+  readonly #frames = new Int32Array(BLOCK_ACCESSES)
   #cursor = 0
   #limit = 0
   #opsReported = 0
@@ -96,7 +99,7 @@ export class Vcpu {
   /** Runs until stopRequested. */
   *run(k: Thread, process: Process, ramPage: number): Proc<void> {
     const { context } = this
-    const { shadow, recorder, throttle } = context
+    const { recorder, throttle } = context
     const phys = process.machine.kernel.phys
     const cpu = k.cpu
     const mmu = cpu.mmu
@@ -105,6 +108,7 @@ export class Vcpu {
     recorder.event(k.nowNs, EventKind.VcpuRun, k.lane, -1, 1)
     const accessNs = cpu.preset.accessCycles.value / cpu.preset.clockGHz.value
     const stepNs = Math.max(accessNs, workload?.thinkNs ?? 0)
+    const accesses: Accesses = { list: this.#block, frames: this.#frames, firstPage: ramPage, stepNs, isFault: false }
     while (!this.stopRequested) {
       if (workload === null) {
         k.park('its workload')
@@ -119,41 +123,23 @@ export class Vcpu {
           continue
         }
       }
-      const a = this.#block[this.#cursor]
-      const page = a >>> 2
-      const word = (a >>> 1) & 1
-      const store = (a & 1) !== 0
       if (k.stepping) {
-        yield store ? write(ramPage + page, 'tlb') : read(ramPage + page, 'tlb')
-        mmu.touchEntry(ramPage + page)
-      }
-      let pfn = mmu.translate(ramPage + page, store)
-      if (pfn < 0) pfn = yield* process.touch(k, ramPage + page, store)
-      this.#cursor++
-      const at = pfn * 2 + word
-      if (k.stepping) touch(pfn, 'page.content', store ? AccessMode.write : AccessMode.read)
-      if (store) {
-        phys.words[at] = shadow.store(page, word)
-        phys.version[pfn]++
+        const { page, isStore } = this.#next(ramPage)
+        yield isStore ? write(page, 'tlb') : read(page, 'tlb')
+        mmu.touchEntry(page)
+        let pfn = mmu.translate(page, isStore)
+        if (pfn < 0) pfn = yield* process.touch(k, page, isStore)
+        this.#performOne(k, phys, pfn, stepNs)
       } else {
-        this.loadsChecked++
-        const found = phys.words[at]
-        const expected = shadow.words[page * 2 + word]
-        if (found !== expected) {
-          context.onMismatch({
-            vcpu: this.index,
-            lane: k.lane,
-            page,
-            word,
-            expected,
-            found,
-            foundVersion: phys.version[pfn],
-            timeNs: k.nowNs,
-          })
+        const from = this.#cursor
+        this.#cursor = translateBlock(mmu, accesses, from, this.#limit, cpu.sliceEndNs)
+        this.#perform(k, phys, from, this.#cursor)
+        if (accesses.isFault) {
+          const { page, isStore } = this.#next(ramPage)
+          const pfn = yield* process.touch(k, page, isStore)
+          this.#performOne(k, phys, pfn, stepNs)
         }
       }
-      this.accesses[context.phase]++
-      cpu.nowNs += stepNs
       if (cpu.nowNs >= cpu.sliceEndNs) {
         if (cpu.nowNs - this.#opsReportedNs >= OPS_EVENT_NS) this.#reportOps(k)
         if (throttle !== undefined && cpu.nowNs - this.#sliceStartNs >= throttle.sliceNs) yield* this.#sleep(k, throttle.sleepNs)
@@ -171,6 +157,50 @@ export class Vcpu {
     k.wakeAtNs = k.nowNs + ns
     yield SLEEP
     this.#sliceStartNs = k.nowNs
+  }
+
+  /** The access at the cursor. */
+  #next(ramPage: number): { page: number; isStore: boolean } {
+    const a = this.#block[this.#cursor]
+    return { page: ramPage + (a >>> 2), isStore: (a & 1) !== 0 }
+  }
+
+  /** The access at the cursor, whose frame is known. */
+  #performOne(k: Thread, phys: PhysMem, pfn: Pfn, stepNs: number): void {
+    const at = this.#cursor++
+    this.#frames[at] = pfn
+    this.#perform(k, phys, at, at + 1)
+    k.cpu.nowNs += stepNs
+  }
+
+  /** Loads and stores whose frames are known. Nobody else ran since they were translated. */
+  #perform(k: Thread, phys: PhysMem, from: number, to: number): void {
+    const { shadow } = this.context
+    const { words, version } = phys
+    let loads = 0
+    for (let i = from; i < to; i++) {
+      const a = this.#block[i]
+      const page = a >>> 2
+      const word = (a >>> 1) & 1
+      const pfn = this.#frames[i]
+      const at = pfn * 2 + word
+      if (k.stepping) touch(pfn, 'page.content', (a & 1) !== 0 ? AccessMode.write : AccessMode.read)
+      if ((a & 1) !== 0) {
+        words[at] = shadow.store(page, word)
+        version[pfn]++
+        continue
+      }
+      loads++
+      const found = words[at]
+      const expected = shadow.words[page * 2 + word]
+      if (found !== expected) this.#mismatch(k, { page, word, expected, found, foundVersion: version[pfn] })
+    }
+    this.loadsChecked += loads
+    this.accesses[this.context.phase] += to - from
+  }
+
+  #mismatch(k: Thread, what: Pick<Mismatch, 'page' | 'word' | 'expected' | 'found' | 'foundVersion'>): void {
+    this.context.onMismatch({ vcpu: this.index, lane: k.lane, ...what, timeNs: k.nowNs })
   }
 
   #reportOps(k: Thread): void {

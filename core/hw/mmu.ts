@@ -18,8 +18,8 @@ import type { Clock } from '../engine/task.ts'
 import { ENTRIES, type PageTable } from './page_table.ts'
 import type { Pfn } from './phys_mem.ts'
 import type { CpuPreset } from './preset.ts'
-import { HUGE_PAGES, PTE_A, PTE_D, PTE_NONE, PTE_P, PTE_PS, PTE_W, ptePfn } from './pte.ts'
-import { L1Tlb, L2Tlb, TLB_D, TLB_STORE, TLB_W } from './tlb.ts'
+import { HUGE_PAGES, PTE_A, PTE_D, PTE_NONE, PTE_P, PTE_PS, PTE_W, pteFlags, ptePfn } from './pte.ts'
+import { entryPfn, TLB_D, TLB_STORE, TLB_W, Tlb, type TlbEntry, tlbEntry } from './tlb.ts'
 import { WalkCache } from './walk_cache.ts'
 
 export interface MmuCounters {
@@ -31,34 +31,42 @@ export interface MmuCounters {
 }
 
 export class Mmu {
-  readonly l1: L1Tlb
-  readonly l2: L2Tlb
+  readonly tlb: Tlb
   readonly walkCache: WalkCache
   readonly counters: MmuCounters = { l1Hits: 0, l2Hits: 0, walks: 0, walkRefs: 0, faults: 0 }
   /** Called when hardware sets the D bit of a clean entry: its first page, and how many it covers. */
   onDirty: (page: number, pages: number) => void = () => {}
   /** Where somebody wants to know what was touched: 1 at each page, of 2 MiB the first, that a walk has found; by page. */
   walked: Uint8Array | null = null
-  /** An entry of 2 MiB may be cached. */
-  #hasHuge = false
+  /** An entry of 2 MiB may be cached: a page that has none of its own has to be looked for there. */
+  hasHuge = false
   #space: PageTable | null = null
-  readonly #clock: Clock
-  readonly #l2PenaltyNs: number
-  readonly #walkRefNs: number
+  readonly clock: Clock
+  readonly l2PenaltyNs: number
+  readonly walkRefNs: number
   readonly #windowPages: number
 
   constructor(preset: CpuPreset, windowPages: number, clock: Clock) {
     const nsPerCycle = 1 / preset.clockGHz.value
-    this.l2 = new L2Tlb(preset.l2Entries.value, preset.l2Ways.value, windowPages)
-    this.l1 = new L1Tlb(preset.l1Entries.value, windowPages, this.l2.hugeBase)
+    this.tlb = new Tlb(
+      {
+        l1Entries: preset.l1Entries.value,
+        l1Ways: preset.l1Entries.value,
+        l1HugeEntries: 0,
+        l1HugeWays: 0,
+        l2Entries: preset.l2Entries.value,
+        l2Ways: preset.l2Ways.value,
+      },
+      windowPages,
+    )
     this.walkCache = new WalkCache(
       [preset.pwcEntries[0].value, preset.pwcEntries[1].value, preset.pwcEntries[2].value],
       windowPages,
     )
-    this.#clock = clock
+    this.clock = clock
     this.#windowPages = windowPages
-    this.#l2PenaltyNs = preset.l2PenaltyCycles.value * nsPerCycle
-    this.#walkRefNs = preset.walkRefCycles.value * nsPerCycle
+    this.l2PenaltyNs = preset.l2PenaltyCycles.value * nsPerCycle
+    this.walkRefNs = preset.walkRefCycles.value * nsPerCycle
   }
 
   /** Loads CR3. Another address space: everything cached is dropped. @kernel switch_mm */
@@ -74,59 +82,54 @@ export class Mmu {
 
   /** The frame behind `page` for a load or a store, or -1: page fault. In the step gear say touchEntry first. */
   translate(page: number, store: boolean): Pfn {
-    const l1 = this.l1
-    const slot = l1.where[page]
-    if (slot !== 0 && (!store || l1.perm[slot] === TLB_STORE)) {
-      this.counters.l1Hits++
-      l1.touch(slot)
-      return l1.pfn[slot]
-    }
-    return this.#miss(page, store)
+    const { tlb } = this
+    const needed = store ? TLB_STORE : 0
+    const slots = tlb.where[page]
+    const entry = tlb.hitL1(page, slots, needed)
+    if (entry < 0) return this.miss(page, needed)
+    this.counters.l1Hits++
+    return entryPfn(entry)
   }
 
-  #miss(page: number, store: boolean): Pfn {
-    if (this.#hasHuge) {
-      const pfn = this.#translateHuge(page, store)
+  /** L1 has no entry that will do. `needed`: the permissions asked of an entry. For translate, and mmu_block.ts. */
+  miss(page: number, needed: number): Pfn {
+    const slots = this.tlb.where[page]
+    if (this.hasHuge) {
+      const pfn = this.#translateHuge(page, needed)
       if (pfn >= 0) return pfn
     }
-    const l2 = this.l2
-    const slot = l2.where[page]
-    if (slot !== 0 && (!store || l2.perm[slot] === TLB_STORE)) {
-      this.counters.l2Hits++
-      this.#clock.nowNs += this.#l2PenaltyNs
-      l2.touch(slot)
-      const pfn = l2.pfn[slot]
-      this.l1.fill(page, pfn, l2.perm[slot])
-      return pfn
-    }
-    return this.#walk(page, store)
+    const entry = this.tlb.hitL2(page, slots, needed)
+    if (entry < 0) return this.#walk(page, slots, needed)
+    this.#chargeL2()
+    return entryPfn(entry)
+  }
+
+  #chargeL2(): void {
+    this.counters.l2Hits++
+    this.clock.nowNs += this.l2PenaltyNs
   }
 
   /** The frame by a cached entry of 2 MiB, or -1. */
-  #translateHuge(page: number, store: boolean): Pfn {
-    const { l1, l2 } = this
-    const unit = l1.hugeBase + (page >>> 9)
-    let slot = l1.where[unit]
-    if (slot !== 0 && (!store || l1.perm[slot] === TLB_STORE)) {
-      this.counters.l1Hits++
-      l1.touch(slot)
-      return l1.pfn[slot] + (page & (HUGE_PAGES - 1))
+  #translateHuge(page: number, needed: number): Pfn {
+    const { tlb } = this
+    const unit = tlb.hugeBase + (page >>> 9)
+    const slots = tlb.where[unit]
+    let entry = tlb.hitL1(unit, slots, needed)
+    if (entry >= 0) this.counters.l1Hits++
+    else {
+      entry = tlb.hitL2(unit, slots, needed)
+      if (entry < 0) return -1
+      this.#chargeL2()
     }
-    slot = l2.where[unit]
-    if (slot === 0 || (store && l2.perm[slot] !== TLB_STORE)) return -1
-    this.counters.l2Hits++
-    this.#clock.nowNs += this.#l2PenaltyNs
-    l2.touch(slot)
-    l1.fill(unit, l2.pfn[slot], l2.perm[slot])
-    return l2.pfn[slot] + (page & (HUGE_PAGES - 1))
+    return entryPfn(entry) + (page & (HUGE_PAGES - 1))
   }
 
   /** Step gear: whoever is about to translate touches a TLB entry of this CPU. */
   touchEntry(page: number): void {
-    touch(this.#clock.id * 2 ** 27 + page, 'tlb.entry', AccessMode.write)
+    touch(this.clock.id * 2 ** 27 + page, 'tlb.entry', AccessMode.write)
   }
 
-  #walk(page: number, store: boolean): Pfn {
+  #walk(page: number, slots: number, needed: number): Pfn {
     const space = this.#space
     const counters = this.counters
     counters.walks++
@@ -142,42 +145,44 @@ export class Mmu {
     }
     const huge = leaf < 0
     if (!huge) this.#reference()
-    const entries = space.pool.entries
-    const slot = huge ? -leaf : leaf * ENTRIES + (page & 511)
-    const pte = entries[slot]
+    const slot = huge ? -leaf : leaf * ENTRIES + (page & (ENTRIES - 1))
+    const pte = space.pool.entries[slot]
+    const flags = pteFlags(pte)
     if (isRecording()) touch(slot, 'pte', AccessMode.read)
-    if ((pte & PTE_P) === 0 || (store && (pte & PTE_W) === 0)) {
+    const required = PTE_P | ((needed & TLB_W) << 1)
+    if ((flags & required) !== required) {
       counters.faults++
       return -1
     }
     if (this.walked !== null) this.walked[huge ? page & ~(HUGE_PAGES - 1) : page] = 1
-    const wanted = store ? PTE_A | PTE_D : PTE_A
-    const missing = wanted & ~pte
-    if (missing !== 0) {
-      space.pool.set(slot, pte + missing)
-      if ((missing & PTE_D) !== 0) {
-        if (huge) this.onDirty(page & ~(HUGE_PAGES - 1), HUGE_PAGES)
-        else this.onDirty(page, 1)
-      }
-    }
+    const missing = (PTE_A | ((needed & TLB_D) << 5)) & ~flags
+    if (missing !== 0) this.#setAccessed(space, slot, missing, page, huge)
     const pfn = ptePfn(pte)
-    const dirty = store || (pte & PTE_D) !== 0
-    const perm = ((pte & PTE_W) !== 0 ? TLB_W : 0) | (dirty ? TLB_D : 0)
-    if (huge) {
-      this.#hasHuge = true
-      const unit = this.l1.hugeBase + (page >>> 9)
-      this.l1.fill(unit, pfn, perm)
-      this.l2.fill(unit, pfn, perm)
-      return pfn + (page & (HUGE_PAGES - 1))
-    }
-    this.l1.fill(page, pfn, perm)
-    this.l2.fill(page, pfn, perm)
+    const entry = tlbEntry(pfn, ((flags & PTE_W) >> 1) | ((flags & PTE_D) >> 5) | (needed & TLB_D))
+    if (huge) return this.#fillHuge(page, entry)
+    this.tlb.fill(page, slots, entry)
     return pfn
+  }
+
+  #fillHuge(page: number, entry: TlbEntry): Pfn {
+    this.hasHuge = true
+    const unit = this.tlb.hugeBase + (page >>> 9)
+    this.tlb.fill(unit, this.tlb.where[unit], entry)
+    return entryPfn(entry) + (page & (HUGE_PAGES - 1))
+  }
+
+  /** Hardware writes A, and D, into the entry that it read. */
+  #setAccessed(space: PageTable, slot: number, missing: number, page: number, huge: boolean): void {
+    const { pool } = space
+    pool.set(slot, pool.entries[slot] + missing)
+    if ((missing & PTE_D) === 0) return
+    if (huge) this.onDirty(page & ~(HUGE_PAGES - 1), HUGE_PAGES)
+    else this.onDirty(page, 1)
   }
 
   #reference(): void {
     this.counters.walkRefs++
-    this.#clock.nowNs += this.#walkRefNs
+    this.clock.nowNs += this.walkRefNs
   }
 
   /** Walks the upper levels from the lowest that is cached: the leaf table; 0 if one is missing; -slot of a huge PMD. */
@@ -209,28 +214,19 @@ export class Mmu {
     return leaf
   }
 
-  /** INVLPG: drops the page, and the 2 MiB that hold it, from both levels and the walk caches; true if a TLB entry was there. */
+  /** INVLPG: drops the page, and the 2 MiB that hold it, from the TLB and the walk caches; true if a TLB entry was there. */
   flushPage(page: number): boolean {
     if (isRecording()) this.touchEntry(page)
-    const a = this.l1.flush(page)
-    const b = this.l2.flush(page)
     this.walkCache.flush(page)
-    const huge = this.#hasHuge && this.#flushHuge(page)
-    return a || b || huge
-  }
-
-  #flushHuge(page: number): boolean {
-    const unit = this.l1.hugeBase + (page >>> 9)
-    const a = this.l1.flush(unit)
-    const b = this.l2.flush(unit)
-    return a || b
+    const small = this.tlb.flush(page)
+    const huge = this.hasHuge && this.tlb.flush(this.tlb.hugeBase + (page >>> 9))
+    return small || huge
   }
 
   flushAll(): void {
     if (isRecording()) for (let page = 0; page < this.#windowPages; page++) this.touchEntry(page)
-    this.#hasHuge = false
-    this.l1.flushAll()
-    this.l2.flushAll()
+    this.hasHuge = false
+    this.tlb.flushAll()
     this.walkCache.flushAll()
   }
 }

@@ -20,6 +20,8 @@ export const WORDS_PER_PAGE = 2
 export const PAGE_SHIFT = 12
 export const PAGE_SIZE = 4096
 export const ZERO_PFN: Pfn = 0
+/** A TLB entry holds a frame number in 29 bits beside its permissions, and a sign. */
+const FRAMES_MAX = 2 ** 29
 
 export class PhysMem {
   readonly frames: number
@@ -27,7 +29,7 @@ export class PhysMem {
   readonly version: Uint32Array
 
   constructor(frames: number) {
-    assert(frames > 1, `${frames} frames <= 1`)
+    assert(frames > 1 && frames <= FRAMES_MAX, `${frames} frames: 2 to ${FRAMES_MAX}`)
     this.frames = frames
     this.words = new Uint32Array(frames * WORDS_PER_PAGE)
     this.version = new Uint32Array(frames)

@@ -1,206 +1,289 @@
 /**
  * The two levels of a data TLB, as columns.
  *
- * Both are found through a reverse index, `where[page]` = slot (0: not cached), instead of a tag scan: one load and one
- * well predicted branch, which is the fastest layout known for JavaScript and makes a fully associative level as cheap
- * as a direct-mapped one. An entry keeps its own copy of frame and permissions, so that a missing flush leaves a stale
+ * Both are found through one reverse index, `where[unit]` = slot of each level (0: not cached), instead of a tag scan: one
+ * load and one well predicted branch, which is the fastest layout known for JavaScript and makes a fully associative level as
+ * cheap as a direct-mapped one. An entry keeps its own copy of frame and permissions, so that a missing flush leaves a stale
  * entry behind, as in hardware.
  *
- * - L1: fully associative, true LRU (a linked list over slots, most recent first; slot 0 is the sentinel).
- * - L2: set associative, bit-PLRU; set = page & (sets - 1).
+ *     where:   31          24                  8                  0       entry:   31              2   1   0
+ *             |              |    slot in L2    |    slot in L1    |              |  frame number  | D | W |
  *
- * What `where` counts is translation units: each page of the window is one, and from `hugeBase` on each 2 MiB is one
- * (`hugeUnit`). Entries of both sizes share the slots, as they do in Zen's and Intel's newer levels. A 4 KiB hit costs what
- * it would without huge pages: the MMU tries the page's own unit first.
+ * - L1: true LRU. A set is a ring of slots, most recent first; one set is a fully associative level. Where hardware has
+ *   entries of their own for 2 MiB, those are sets of their own.
+ * - L2: set associative, bit-PLRU; set = unit & (sets - 1). Entries of both sizes share the slots.
+ *
+ * What `where` counts is translation units: each page of the window is one, and from `hugeBase` on each 2 MiB is one. A 4 KiB
+ * hit costs what it would without huge pages: the MMU tries the page's own unit first.
  *
  * Page numbers are those of the address space that the CPU runs; switching spaces flushes (no PCID).
  * Source: layouts measured for this project; bit-PLRU as in Intel and AMD documentation of pseudo-LRU.
  */
 import { assert } from '../base/assert.ts'
 import type { Pfn } from './phys_mem.ts'
+import { HUGE_PAGES } from './pte.ts'
 
 /** Permission bits of an entry: a store needs both. */
 export const TLB_W = 1
 export const TLB_D = 2
 export const TLB_STORE = TLB_W | TLB_D
 
-/** The first unit of 2 MiB. A multiple of the number of sets, so that a unit's low bits choose its set. */
-export function firstHugeUnit(windowPages: number, sets: number): number {
-  return (windowPages + sets - 1) & -sets
+/** A cached translation: frame * 4 + permissions. */
+export type TlbEntry = number
+/** What one entry may translate: a page of the window, or 2 MiB of it. */
+export type Unit = number
+
+export function tlbEntry(pfn: Pfn, permissions: number): TlbEntry {
+  return (pfn << 2) | permissions
 }
 
-/** Units of a window: its pages and its 2 MiB. */
-function unitsOf(windowPages: number, hugeBase: number): number {
-  return hugeBase + (windowPages >>> 9) + 1
+export function entryPfn(entry: TlbEntry): Pfn {
+  return entry >>> 2
 }
 
-export class L1Tlb {
-  readonly entries: number
-  readonly hugeBase: number
-  readonly where: Uint8Array
-  /** The unit of each slot, -1 if the slot is free. */
-  readonly page: Int32Array
-  readonly pfn: Int32Array
-  readonly perm: Uint8Array
-  readonly #next: Uint8Array
-  readonly #prev: Uint8Array
+export interface TlbGeometry {
+  readonly l1Entries: number
+  /** As many as entries: fully associative. */
+  readonly l1Ways: number
+  /** L1 entries for 2 MiB alone; 0: they share those of 4 KiB. */
+  readonly l1HugeEntries: number
+  readonly l1HugeWays: number
+  readonly l2Entries: number
+  readonly l2Ways: number
+}
 
-  /** `hugeBase`: firstHugeUnit of the L2 beside it. */
-  constructor(entries: number, windowPages: number, hugeBase: number) {
-    assert(entries >= 1 && entries <= 255, `L1 TLB of ${entries} entries: 1 to 255`)
-    this.entries = entries
-    this.hugeBase = hugeBase
-    this.where = new Uint8Array(unitsOf(windowPages, hugeBase))
-    this.page = new Int32Array(entries + 1).fill(-1)
-    this.pfn = new Int32Array(entries + 1)
-    this.perm = new Uint8Array(entries + 1)
-    this.#next = new Uint8Array(entries + 1)
-    this.#prev = new Uint8Array(entries + 1)
-    for (let s = 0; s <= entries; s++) {
-      this.#next[s] = s === entries ? 0 : s + 1
-      this.#prev[s] = s === 0 ? entries : s - 1
+/** Bits of `where` below the slot in L2. */
+export const L2_SHIFT = 8
+export const L1_MASK = (1 << L2_SHIFT) - 1
+/** Columns of a row of L1: unit (-1: free), entry, the next older slot of the ring and the next newer. */
+export const L1_ROW = 4
+/** Columns of a row of L2: unit (-1: free), entry. */
+export const L2_ROW = 2
+export const ENTRY = 1
+export const OLDER = 2
+export const NEWER = 3
+/** Columns of a set of L2: ways used lately and ways that hold an entry, a bit each. An empty way is filled before any other. */
+export const SET_ROW = 2
+export const VALID = 1
+
+export class Tlb {
+  readonly hugeBase: Unit
+  readonly where: Int32Array
+  readonly l1: Int32Array
+  /** The most recently used slot of each L1 set; the oldest is the next newer one of it: the ring is closed. */
+  readonly newest: Int32Array
+  readonly l1SetMask: number
+  readonly #l1HugeSetMask: number
+  /** The first L1 set for 2 MiB. */
+  readonly #l1HugeSet: number
+  readonly l2: Int32Array
+  readonly l2Sets: Int32Array
+  readonly l2SetMask: number
+  readonly l2Full: number
+  /** An L2 set's slots start at a multiple of a power of two, so that slot and set convert by shifts. */
+  readonly l2Shift: number
+  readonly l2WayMask: number
+
+  constructor(geometry: TlbGeometry, windowPages: number) {
+    const { l1Entries, l1Ways, l1HugeEntries, l1HugeWays, l2Entries, l2Ways } = geometry
+    const small = setsOf('L1', l1Entries, l1Ways)
+    const huge = l1HugeEntries === 0 ? 0 : setsOf('L1', l1HugeEntries, l1HugeWays)
+    const l2Sets = setsOf('L2', l2Entries, l2Ways)
+    const l1Slots = l1Entries + l1HugeEntries
+    assert(l1Slots <= L1_MASK, `L1 TLB of ${l1Slots} entries: 1 to ${L1_MASK}`)
+    assert(l2Entries <= 32_768 && l2Ways <= 31, `L2 TLB of ${l2Entries} entries, ${l2Ways} ways: at most 32768 and 31`)
+    // A multiple of the numbers of sets, so that a unit's low bits choose its set.
+    const align = Math.max(l2Sets, small, huge)
+    this.hugeBase = (windowPages + align - 1) & -align
+    this.where = new Int32Array(this.hugeBase + (windowPages >>> 9) + 1)
+    this.l1 = new Int32Array((l1Slots + 1) * L1_ROW)
+    this.newest = new Int32Array(small + huge)
+    this.l1SetMask = small - 1
+    this.#l1HugeSet = huge === 0 ? 0 : small
+    this.#l1HugeSetMask = huge === 0 ? small - 1 : huge - 1
+    for (let set = 0; set < small; set++) this.#makeRing(set, 1 + set * l1Ways, l1Ways)
+    for (let set = 0; set < huge; set++) this.#makeRing(small + set, 1 + l1Entries + set * l1HugeWays, l1HugeWays)
+    this.l2Shift = 32 - Math.clz32(l2Ways - 1)
+    this.l2WayMask = (1 << this.l2Shift) - 1
+    this.l2SetMask = l2Sets - 1
+    this.l2Full = 2 ** l2Ways - 1
+    this.l2 = new Int32Array(((l2Sets << this.l2Shift) + 1) * L2_ROW)
+    for (let i = 0; i < this.l2.length; i += L2_ROW) this.l2[i] = -1
+    this.l2Sets = new Int32Array(l2Sets * SET_ROW)
+  }
+
+  #makeRing(set: number, first: number, ways: number): void {
+    this.newest[set] = first
+    for (let way = 0; way < ways; way++) {
+      const row = (first + way) * L1_ROW
+      this.l1[row] = -1
+      this.l1[row + OLDER] = first + ((way + 1) % ways)
+      this.l1[row + NEWER] = first + ((way + ways - 1) % ways)
     }
   }
 
-  /** Makes `slot` the most recently used. */
-  touch(slot: number): void {
-    const next = this.#next
-    const first = next[0]
-    if (first === slot) return
-    const prev = this.#prev
-    const a = prev[slot]
-    const b = next[slot]
-    next[a] = b
-    prev[b] = a
-    next[slot] = first
-    prev[slot] = 0
-    prev[first] = slot
-    next[0] = slot
+  /** The entry of L1 at `slots`, made the most recently used; -1 if there is none, or one without the `needed` permissions. */
+  hitL1(unit: Unit, slots: number, needed: number): TlbEntry {
+    const slot = slots & L1_MASK
+    if (slot === 0) return -1
+    const entry = this.l1[slot * L1_ROW + ENTRY]
+    if ((entry & needed) !== needed) return -1
+    this.#touchL1(this.#l1Set(unit), slot)
+    return entry
   }
 
-  /** Fills the entry of `page`, evicting the least recently used. */
-  fill(page: number, pfn: Pfn, perm: number): void {
-    let slot = this.where[page]
-    if (slot === 0) {
-      slot = this.#prev[0]
-      const victim = this.page[slot]
-      if (victim >= 0) this.where[victim] = 0
-      this.page[slot] = page
-      this.where[page] = slot
+  /** The entry of L2 at `slots`, copied into L1; -1 if there is none, or one without the `needed` permissions. */
+  hitL2(unit: Unit, slots: number, needed: number): TlbEntry {
+    const slot = slots >>> L2_SHIFT
+    if (slot === 0) return -1
+    const entry = this.l2[slot * L2_ROW + ENTRY]
+    if ((entry & needed) !== needed) return -1
+    this.#touchL2((slot - 1) >>> this.l2Shift, (slot - 1) & this.l2WayMask)
+    this.where[unit] = (slot << L2_SHIFT) | this.#fillL1(unit, slots & L1_MASK, entry)
+    return entry
+  }
+
+  /** Both levels take the entry that a walk has found, in place of what they have of the unit (`slots`). */
+  fill(unit: Unit, slots: number, entry: TlbEntry): void {
+    const l1Slot = this.#fillL1(unit, slots & L1_MASK, entry)
+    this.where[unit] = (this.#fillL2(unit, slots >>> L2_SHIFT, entry) << L2_SHIFT) | l1Slot
+  }
+
+  #l1Set(unit: Unit): number {
+    return unit < this.hugeBase ? unit & this.l1SetMask : this.#l1HugeSet + (unit & this.#l1HugeSetMask)
+  }
+
+  #touchL1(set: number, slot: number): void {
+    const newest = this.newest[set]
+    if (newest === slot) return
+    this.newest[set] = slot
+    // The oldest stands before the newest already.
+    if (this.l1[newest * L1_ROW + NEWER] !== slot) this.#putBefore(newest, slot)
+  }
+
+  /** Takes a slot out of its ring and puts it in between the oldest and the newest. */
+  #putBefore(newest: number, slot: number): void {
+    const l1 = this.l1
+    const row = slot * L1_ROW
+    const newer = l1[row + NEWER]
+    const older = l1[row + OLDER]
+    l1[newer * L1_ROW + OLDER] = older
+    l1[older * L1_ROW + NEWER] = newer
+    const oldest = l1[newest * L1_ROW + NEWER]
+    l1[oldest * L1_ROW + OLDER] = slot
+    l1[row + NEWER] = oldest
+    l1[row + OLDER] = newest
+    l1[newest * L1_ROW + NEWER] = slot
+  }
+
+  /** Answers the slot; the caller writes it into `where`. */
+  #fillL1(unit: Unit, cached: number, entry: TlbEntry): number {
+    const l1 = this.l1
+    const set = this.#l1Set(unit)
+    if (cached !== 0) {
+      l1[cached * L1_ROW + ENTRY] = entry
+      this.#touchL1(set, cached)
+      return cached
     }
-    this.pfn[slot] = pfn
-    this.perm[slot] = perm
-    this.touch(slot)
+    const slot = l1[this.newest[set] * L1_ROW + NEWER]
+    const victim = l1[slot * L1_ROW]
+    if (victim >= 0) this.where[victim] &= ~L1_MASK
+    l1[slot * L1_ROW] = unit
+    l1[slot * L1_ROW + ENTRY] = entry
+    this.newest[set] = slot
+    return slot
   }
 
-  /** Drops the entry of `page`; true if there was one. The slot becomes the next victim. */
-  flush(page: number): boolean {
-    const slot = this.where[page]
-    if (slot === 0) return false
-    this.where[page] = 0
-    this.page[slot] = -1
-    const next = this.#next
-    const prev = this.#prev
-    const a = prev[slot]
-    const b = next[slot]
-    next[a] = b
-    prev[b] = a
-    const last = prev[0]
-    next[last] = slot
-    prev[slot] = last
-    next[slot] = 0
-    prev[0] = slot
+  #touchL2(set: number, way: number): void {
+    const used = this.l2Sets[set * SET_ROW] | (1 << way)
+    this.l2Sets[set * SET_ROW] = used === this.l2Full ? 1 << way : used
+  }
+
+  /** Answers the slot; the caller writes it into `where`. */
+  #fillL2(unit: Unit, cached: number, entry: TlbEntry): number {
+    const l2 = this.l2
+    if (cached !== 0) {
+      l2[cached * L2_ROW + ENTRY] = entry
+      this.#touchL2((cached - 1) >>> this.l2Shift, (cached - 1) & this.l2WayMask)
+      return cached
+    }
+    const sets = this.l2Sets
+    const full = this.l2Full
+    const set = unit & this.l2SetMask
+    const valid = sets[set * SET_ROW + VALID]
+    const free = (valid !== full ? ~valid : ~sets[set * SET_ROW]) & full
+    // With a single way nothing is left to choose.
+    const way = free === 0 ? 0 : 31 - Math.clz32(free & -free)
+    const slot = (set << this.l2Shift) + way + 1
+    const row = slot * L2_ROW
+    if (valid === full) this.where[l2[row]] &= L1_MASK
+    else sets[set * SET_ROW + VALID] = valid | (1 << way)
+    l2[row] = unit
+    l2[row + ENTRY] = entry
+    this.#touchL2(set, way)
+    return slot
+  }
+
+  /** Drops the unit from both levels; true if it was in one. Its place in L1 is the next to be taken. */
+  flush(unit: Unit): boolean {
+    const slots = this.where[unit]
+    if (slots === 0) return false
+    this.where[unit] = 0
+    const l1Slot = slots & L1_MASK
+    if (l1Slot !== 0) {
+      const l1 = this.l1
+      l1[l1Slot * L1_ROW] = -1
+      const set = this.#l1Set(unit)
+      const newest = this.newest[set]
+      if (l1Slot === newest) this.newest[set] = l1[l1Slot * L1_ROW + OLDER]
+      else if (l1[newest * L1_ROW + NEWER] !== l1Slot) this.#putBefore(newest, l1Slot)
+    }
+    const l2Slot = slots >>> L2_SHIFT
+    if (l2Slot !== 0) {
+      this.l2[l2Slot * L2_ROW] = -1
+      const set = (l2Slot - 1) >>> this.l2Shift
+      const way = 1 << ((l2Slot - 1) & this.l2WayMask)
+      this.l2Sets[set * SET_ROW] &= ~way
+      this.l2Sets[set * SET_ROW + VALID] &= ~way
+    }
     return true
   }
 
   flushAll(): void {
-    for (let s = 1; s <= this.entries; s++) {
-      const page = this.page[s]
-      if (page >= 0) this.where[page] = 0
-      this.page[s] = -1
+    for (let row = L1_ROW; row < this.l1.length; row += L1_ROW) this.#drop(this.l1, row)
+    for (let row = L2_ROW; row < this.l2.length; row += L2_ROW) this.#drop(this.l2, row)
+    this.l2Sets.fill(0)
+  }
+
+  #drop(rows: Int32Array, row: number): void {
+    if (rows[row] >= 0) this.where[rows[row]] = 0
+    rows[row] = -1
+  }
+
+  isHuge(unit: Unit): boolean {
+    return unit >= this.hugeBase
+  }
+
+  firstPage(unit: Unit): number {
+    return unit < this.hugeBase ? unit : (unit - this.hugeBase) * HUGE_PAGES
+  }
+
+  /** Every entry, first those of L2: for whoever checks what is cached, and draws it. */
+  entries(visit: (unit: Unit, entry: TlbEntry, level: 1 | 2) => void): void {
+    for (let row = L2_ROW; row < this.l2.length; row += L2_ROW) {
+      if (this.l2[row] >= 0) visit(this.l2[row], this.l2[row + ENTRY], 2)
+    }
+    for (let row = L1_ROW; row < this.l1.length; row += L1_ROW) {
+      if (this.l1[row] >= 0) visit(this.l1[row], this.l1[row + ENTRY], 1)
     }
   }
 }
 
-export class L2Tlb {
-  readonly sets: number
-  readonly ways: number
-  readonly hugeBase: number
-  readonly where: Uint16Array
-  readonly page: Int32Array
-  readonly pfn: Int32Array
-  readonly perm: Uint8Array
-  readonly #mru: Uint32Array
-  /** Ways that hold an entry, a bit each: an empty way is filled before any entry is evicted. */
-  readonly #valid: Uint32Array
-  readonly #full: number
-  /** A set's slots start at a multiple of a power of two, so that slot and set convert by shifts. */
-  readonly #shift: number
-
-  constructor(entries: number, ways: number, windowPages: number) {
-    this.sets = entries / ways
-    this.ways = ways
-    assert((this.sets & (this.sets - 1)) === 0 && entries <= 32_768 && ways <= 31, `L2 TLB of ${entries} entries, ${ways} ways`)
-    this.#shift = 32 - Math.clz32(ways - 1)
-    const slots = (this.sets << this.#shift) + 1
-    this.hugeBase = firstHugeUnit(windowPages, this.sets)
-    this.where = new Uint16Array(unitsOf(windowPages, this.hugeBase))
-    this.page = new Int32Array(slots).fill(-1)
-    this.pfn = new Int32Array(slots)
-    this.perm = new Uint8Array(slots)
-    this.#mru = new Uint32Array(this.sets)
-    this.#valid = new Uint32Array(this.sets)
-    this.#full = 2 ** ways - 1
-  }
-
-  touch(slot: number): void {
-    const index = slot - 1
-    const set = index >>> this.#shift
-    const bit = 1 << (index & ((1 << this.#shift) - 1))
-    let mru = this.#mru[set] | bit
-    if (mru === this.#full) mru = bit
-    this.#mru[set] = mru
-  }
-
-  fill(page: number, pfn: Pfn, perm: number): void {
-    let slot = this.where[page]
-    if (slot === 0) {
-      const set = page & (this.sets - 1)
-      const empty = ~this.#valid[set] & this.#full
-      const free = empty !== 0 ? empty : ~this.#mru[set] & this.#full
-      // With a single way nothing is left to choose.
-      const way = free === 0 ? 0 : 31 - Math.clz32(free & -free)
-      slot = (set << this.#shift) + way + 1
-      const victim = this.page[slot]
-      if (victim >= 0) this.where[victim] = 0
-      this.page[slot] = page
-      this.where[page] = slot
-      this.#valid[set] |= 1 << way
-    }
-    this.pfn[slot] = pfn
-    this.perm[slot] = perm
-    this.touch(slot)
-  }
-
-  flush(page: number): boolean {
-    const slot = this.where[page]
-    if (slot === 0) return false
-    this.where[page] = 0
-    this.page[slot] = -1
-    const index = slot - 1
-    const bit = 1 << (index & ((1 << this.#shift) - 1))
-    this.#mru[index >>> this.#shift] &= ~bit
-    this.#valid[index >>> this.#shift] &= ~bit
-    return true
-  }
-
-  flushAll(): void {
-    for (let s = 1; s < this.page.length; s++) {
-      const page = this.page[s]
-      if (page >= 0) this.where[page] = 0
-      this.page[s] = -1
-    }
-    this.#mru.fill(0)
-    this.#valid.fill(0)
-  }
+function setsOf(level: string, entries: number, ways: number): number {
+  const sets = entries / ways
+  assert(
+    entries >= 1 && sets >= 1 && Number.isInteger(sets) && (sets & (sets - 1)) === 0,
+    `${level} TLB of ${entries} entries, ${ways} ways: the number of sets is no power of two`,
+  )
+  return sets
 }

@@ -8,47 +8,39 @@
 import { assert } from '../base/assert.ts'
 
 class Level {
-  /** Slot + 1 of each key, 0 if not cached: a reverse index, as in tlb.ts. */
+  /** The table that each key leads to, 0 if it is not cached: a reverse index, as in tlb.ts. */
+  readonly nodes: Int32Array
+  /** The slot of each key that is cached. */
   readonly #where: Uint8Array
   readonly #key: Int32Array
-  readonly #node: Int32Array
   #hand = 0
 
   constructor(entries: number, keys: number) {
     assert(entries >= 1 && entries <= 254, `walk cache of ${entries} entries: 1 to 254`)
+    this.nodes = new Int32Array(keys)
     this.#where = new Uint8Array(keys)
     this.#key = new Int32Array(entries).fill(-1)
-    this.#node = new Int32Array(entries)
-  }
-
-  find(key: number): number {
-    const i = this.#where[key]
-    return i === 0 ? 0 : this.#node[i - 1]
   }
 
   fill(key: number, node: number): void {
+    this.drop(key)
     const i = this.#hand
     this.#hand = i + 1 === this.#key.length ? 0 : i + 1
-    const victim = this.#key[i]
-    if (victim >= 0) this.#where[victim] = 0
-    this.drop(key)
+    this.drop(this.#key[i])
     this.#key[i] = key
-    this.#node[i] = node
-    this.#where[key] = i + 1
+    this.#where[key] = i
+    this.nodes[key] = node
   }
 
+  /** Of a key that is cached, not cached, or -1. */
   drop(key: number): void {
-    const i = this.#where[key]
-    if (i === 0) return
-    this.#where[key] = 0
-    this.#key[i - 1] = -1
+    if (key < 0 || this.nodes[key] === 0) return
+    this.nodes[key] = 0
+    this.#key[this.#where[key]] = -1
   }
 
   clear(): void {
-    for (let i = 0; i < this.#key.length; i++) {
-      if (this.#key[i] >= 0) this.#where[this.#key[i]] = 0
-      this.#key[i] = -1
-    }
+    for (let i = 0; i < this.#key.length; i++) this.drop(this.#key[i])
   }
 }
 
@@ -56,26 +48,29 @@ export class WalkCache {
   readonly #pml4: Level
   readonly #pdpt: Level
   readonly #pd: Level
+  /** The leaf table of each 2 MiB of the window, 0 where it is not cached. */
+  readonly leaves: Int32Array
 
   constructor(entries: readonly [number, number, number], windowPages: number) {
     this.#pml4 = new Level(entries[0], 1)
     this.#pdpt = new Level(entries[1], (windowPages >>> 18) + 1)
     this.#pd = new Level(entries[2], (windowPages >>> 9) + 1)
+    this.leaves = this.#pd.nodes
   }
 
   /** The leaf table of the page, or 0. */
   leaf(page: number): number {
-    return this.#pd.find(page >>> 9)
+    return this.leaves[page >>> 9]
   }
 
   /** The PMD table of the page, or 0. */
   pmd(page: number): number {
-    return this.#pdpt.find(page >>> 18)
+    return this.#pdpt.nodes[page >>> 18]
   }
 
   /** The PUD table of the page, or 0. */
   pud(): number {
-    return this.#pml4.find(0)
+    return this.#pml4.nodes[0]
   }
 
   fillLeaf(page: number, node: number): void {

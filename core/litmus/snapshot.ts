@@ -18,7 +18,7 @@ import {
   ptePresent,
   pteWritable,
 } from '../hw/pte.ts'
-import { TLB_W } from '../hw/tlb.ts'
+import { entryPfn, TLB_W } from '../hw/tlb.ts'
 import type { Process } from '../machine/process.ts'
 import type { Kernel } from '../mm/kernel.ts'
 import { swapKind, swapValue } from '../mm/swapops.ts'
@@ -133,14 +133,10 @@ function addFrames(seen: Map<string, string>, { pages, phys }: Kernel, where: st
 }
 
 function addTlb(seen: Map<string, string>, cpu: Cpu): void {
-  for (const level of [cpu.mmu.l2, cpu.mmu.l1]) {
-    for (let slot = 1; slot < level.page.length; slot++) {
-      const unit = level.page[slot]
-      if (unit < 0) continue
-      const isHuge = unit >= level.hugeBase
-      const page = isHuge ? (unit - level.hugeBase) * HUGE_PAGES : unit
-      const rights = (level.perm[slot] & TLB_W) !== 0 ? 'rw' : 'r'
-      seen.set(`TLB of CPU ${cpu.id}, page ${page}`, `frame ${level.pfn[slot]} ${rights}${isHuge ? ' 2 MiB' : ''}`)
-    }
-  }
+  const { tlb } = cpu.mmu
+  tlb.entries((unit, entry) => {
+    const rights = (entry & TLB_W) !== 0 ? 'rw' : 'r'
+    const what = `frame ${entryPfn(entry)} ${rights}${tlb.isHuge(unit) ? ' 2 MiB' : ''}`
+    seen.set(`TLB of CPU ${cpu.id}, page ${tlb.firstPage(unit)}`, what)
+  })
 }

@@ -15,15 +15,13 @@ import type { Program } from '../../core/explore/program.ts'
 import { searchRandom } from '../../core/explore/random.ts'
 import { finish } from '../../core/explore/search.ts'
 import { LackeyWorkload } from '../../core/guest/lackey.ts'
-import { Zipf } from '../../core/guest/zipf.ts'
-import { Cpu, type Thread } from '../../core/hw/cpu.ts'
-import { PageTable, PageTablePool } from '../../core/hw/page_table.ts'
+import type { Thread } from '../../core/hw/cpu.ts'
 import { ZEN5 } from '../../core/hw/presets/zen5.ts'
-import { makePte, PTE_A, PTE_D, PTE_P, PTE_U, PTE_W } from '../../core/hw/pte.ts'
 import { Identity, Machine } from '../../core/machine/machine.ts'
 import { Process } from '../../core/machine/process.ts'
 import { pageOfAddress, sys } from '../../core/machine/syscall.ts'
 import type { FaultPath } from '../../core/mm/kernel.ts'
+import { MMU_STREAMS, MmuBench, SECTIONS } from '../../core/run/bench_mmu.ts'
 import { MigrationRun } from '../../core/run/migration_run.ts'
 import { DEFAULT_OPTIONS, type Resolver } from '../../core/run/options.ts'
 import { EventKind } from '../../core/trace/event.ts'
@@ -33,33 +31,11 @@ import { stepTasks } from '../engine/tasks.ts'
 const PAGES = 16_384
 const ACCESSES = 1 << 20
 
-function mappedCpu(): Cpu {
-  const table = new PageTable(new PageTablePool())
-  for (let page = 0; page < PAGES; page++) {
-    table.pool.set(table.walkAllocate(page), makePte(page + 1, PTE_P | PTE_W | PTE_U | PTE_A | PTE_D))
-  }
-  const cpu = new Cpu(0, ZEN5, PAGES)
-  cpu.mmu.load(table)
-  return cpu
-}
-
-function stream(next: () => number): Int32Array {
-  return Int32Array.from({ length: ACCESSES }, next)
-}
-
 describe('MMU, 1,048,576 accesses over 64 MiB', () => {
-  const cpu = mappedCpu()
-  const zipf = new Zipf(PAGES, 0.99, new Prng(1))
-  const uniform = new Prng(2)
-  let at = 0
-  const streams = {
-    zipf: stream(() => zipf.item()),
-    uniform: stream(() => uniform.below(PAGES)),
-    sequential: stream(() => Math.floor(at++ / 64) % PAGES),
-  }
-  for (const [name, pages] of Object.entries(streams)) {
+  for (const name of MMU_STREAMS) {
+    const stream = new MmuBench(name, ZEN5, 1)
     bench(name, () => {
-      for (let i = 0; i < pages.length; i++) cpu.mmu.translate(pages[i] ?? 0, (i & 1) === 0)
+      for (let section = 0; section < SECTIONS; section++) stream.run(section)
     })
   }
 })

@@ -80,7 +80,7 @@ describe('a TLB entry of 2 MiB', () => {
   it('shares the slots of L1 with small ones, least recently used first', () => {
     const { cpu } = machine()
     cpu.mmu.translate(HUGE_PAGES, false)
-    for (let page = 0; page < cpu.mmu.l1.entries; page++) cpu.mmu.translate(page, false)
+    for (let page = 0; page < ZEN5.l1Entries.value; page++) cpu.mmu.translate(page, false)
     const { walks, l2Hits } = cpu.mmu.counters
     cpu.mmu.translate(HUGE_PAGES + 1, false)
     expect([cpu.mmu.counters.walks - walks, cpu.mmu.counters.l2Hits - l2Hits]).toEqual([0, 1])

@@ -5,110 +5,124 @@
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { L1Tlb, L2Tlb, TLB_D, TLB_STORE, TLB_W } from '../../core/hw/tlb.ts'
+import { entryPfn, TLB_D, TLB_STORE, TLB_W, Tlb, type TlbEntry, type TlbGeometry, tlbEntry } from '../../core/hw/tlb.ts'
 
-interface Entry {
-  readonly pfn: number
-  readonly perm: number
-}
-
-/** Fully associative, true LRU: a Map keeps the order of insertion, so the first key is the least recently used. */
-class SlowL1 {
-  readonly cached = new Map<number, Entry>()
-  constructor(readonly entries: number) {}
+/** A set with true LRU: a Map keeps the order of insertion, so the first key is the least recently used. */
+class SlowLru {
+  readonly cached = new Map<number, TlbEntry>()
+  constructor(readonly ways: number) {}
 
   touch(page: number): void {
     const entry = this.cached.get(page)
-    if (entry !== undefined) this.fill(page, entry.pfn, entry.perm)
+    if (entry !== undefined) this.fill(page, entry)
   }
 
-  fill(page: number, pfn: number, perm: number): void {
-    if (!this.cached.delete(page) && this.cached.size === this.entries) {
+  fill(page: number, entry: TlbEntry): void {
+    if (!this.cached.delete(page) && this.cached.size === this.ways) {
       for (const [oldest] of this.cached) {
         this.cached.delete(oldest)
         break
       }
     }
-    this.cached.set(page, { pfn, perm })
-  }
-
-  flush(page: number): boolean {
-    return this.cached.delete(page)
-  }
-
-  flushAll(): void {
-    this.cached.clear()
+    this.cached.set(page, entry)
   }
 }
 
 interface Way {
   page: number
-  entry: Entry
+  entry: TlbEntry
   used: boolean
 }
 
-/** Set associative, bit-PLRU: the victim is the first way whose bit is clear; when all are set, all others are cleared. */
-class SlowL2 {
-  readonly sets: Way[][]
-  constructor(entries: number, ways: number) {
-    const way = (): Way => ({ page: -1, entry: { pfn: 0, perm: 0 }, used: false })
-    this.sets = Array.from({ length: entries / ways }, () => Array.from({ length: ways }, way))
+/** A set with bit-PLRU: the victim is the first way whose bit is clear; when all are set, all others are cleared. */
+class SlowPlru {
+  readonly ways: Way[]
+  constructor(ways: number) {
+    this.ways = Array.from({ length: ways }, () => ({ page: -1, entry: 0, used: false }))
   }
 
-  get cached(): Map<number, Entry> {
-    return new Map(this.sets.flat().flatMap((way): [number, Entry][] => (way.page < 0 ? [] : [[way.page, way.entry]])))
+  find(page: number): Way | undefined {
+    return this.ways.find((w) => w.page === page)
   }
 
-  touch(page: number): void {
-    const way = this.#find(page)
-    if (way !== undefined) this.#use(this.#set(page), way)
+  use(way: Way): void {
+    way.used = true
+    if (this.ways.every((w) => w.used)) for (const w of this.ways) w.used = w === way
   }
 
-  fill(page: number, pfn: number, perm: number): void {
-    const set = this.#set(page)
-    const way = this.#find(page) ?? set.find((w) => w.page < 0) ?? set.find((w) => !w.used)
+  fill(page: number, entry: TlbEntry): void {
+    const way = this.find(page) ?? this.ways.find((w) => w.page < 0) ?? this.ways.find((w) => !w.used)
     if (way === undefined) throw new Error('all ways used')
     way.page = page
-    way.entry = { pfn, perm }
-    this.#use(set, way)
+    way.entry = entry
+    this.use(way)
   }
 
-  flush(page: number): boolean {
-    const way = this.#find(page)
-    if (way === undefined) return false
+  drop(page: number): void {
+    const way = this.find(page)
+    if (way === undefined) return
     way.page = -1
     way.used = false
-    return true
+  }
+}
+
+/** Both levels. A hit in L2 copies its entry into L1; a fill is of both. */
+class SlowTlb {
+  readonly l1: SlowLru[]
+  readonly l2: SlowPlru[]
+  constructor(g: TlbGeometry) {
+    this.l1 = Array.from({ length: g.l1Entries / g.l1Ways }, () => new SlowLru(g.l1Ways))
+    this.l2 = Array.from({ length: g.l2Entries / g.l2Ways }, () => new SlowPlru(g.l2Ways))
   }
 
-  flushAll(): void {
-    for (const way of this.sets.flat()) {
-      way.page = -1
-      way.used = false
+  #l1Of(page: number): SlowLru {
+    return this.l1[page % this.l1.length] ?? new SlowLru(0)
+  }
+
+  #l2Of(page: number): SlowPlru {
+    return this.l2[page % this.l2.length] ?? new SlowPlru(0)
+  }
+
+  /** Which level answers an access that needs these permissions; 0: neither. */
+  access(page: number, needed: number): 0 | 1 | 2 {
+    const l1 = this.#l1Of(page)
+    const first = l1.cached.get(page)
+    if (first !== undefined && (first & needed) === needed) {
+      l1.touch(page)
+      return 1
     }
+    const l2 = this.#l2Of(page)
+    const way = l2.find(page)
+    if (way === undefined || (way.entry & needed) !== needed) return 0
+    l2.use(way)
+    l1.fill(page, way.entry)
+    return 2
   }
 
-  #use(set: Way[], way: Way): void {
-    way.used = true
-    if (set.every((w) => w.used)) for (const w of set) w.used = w === way
+  fill(page: number, entry: TlbEntry): void {
+    this.#l1Of(page).fill(page, entry)
+    this.#l2Of(page).fill(page, entry)
   }
 
-  #set(page: number): Way[] {
-    return this.sets[page % this.sets.length] ?? []
+  flush(page: number): void {
+    this.#l1Of(page).cached.delete(page)
+    this.#l2Of(page).drop(page)
   }
 
-  #find(page: number): Way | undefined {
-    return this.#set(page).find((w) => w.page === page)
+  contents(): string[] {
+    const l1 = this.l1.flatMap((set) => [...set.cached].map(([page, entry]) => `1 ${page} ${entry}`))
+    const l2 = this.l2.flatMap(({ ways }) => ways.filter((w) => w.page >= 0).map((w) => `2 ${w.page} ${w.entry}`))
+    return [...l1, ...l2].sort()
   }
 }
 
 const WINDOW = 64
+const SMALL: TlbGeometry = { l1Entries: 4, l1Ways: 4, l1HugeEntries: 0, l1HugeWays: 0, l2Entries: 16, l2Ways: 4 }
 
 interface Call {
   readonly what: 'access' | 'refill' | 'flush' | 'flushAll'
   readonly page: number
-  readonly pfn: number
-  readonly perm: number
+  readonly entry: TlbEntry
 }
 
 const calls = (pages: number) =>
@@ -120,115 +134,129 @@ const calls = (pages: number) =>
         { weight: 1, arbitrary: fc.constant<Call['what']>('flushAll') },
       ),
       page: fc.nat(pages - 1),
-      pfn: fc.nat(1000),
-      perm: fc.constantFrom(0, TLB_W, TLB_STORE),
+      entry: fc.tuple(fc.nat(1000), fc.constantFrom(0, TLB_W, TLB_STORE)).map(([pfn, perm]) => tlbEntry(pfn, perm)),
     }),
     { maxLength: 120 },
   )
 
-function contents(tlb: L1Tlb | L2Tlb): Map<number, Entry> {
-  const cached = new Map<number, Entry>()
-  for (let page = 0; page < WINDOW; page++) {
-    const slot = tlb.where[page] ?? 0
-    if (slot === 0) continue
-    expect(tlb.page[slot], `slot ${slot} names its page`).toBe(page)
-    cached.set(page, { pfn: tlb.pfn[slot] ?? -1, perm: tlb.perm[slot] ?? -1 })
+function contents(tlb: Tlb): string[] {
+  const seen: string[] = []
+  tlb.entries((unit, entry, level) => seen.push(`${level} ${unit} ${entry}`))
+  for (let unit = 0; unit < WINDOW; unit++) {
+    const isCached = seen.some((row) => row.split(' ')[1] === String(unit))
+    expect((tlb.where[unit] ?? 0) !== 0, `the index of page ${unit}`).toBe(isCached)
   }
-  return cached
+  return seen.sort()
 }
 
-/** What the MMU does: touch on a hit, fill on a miss; `refill` is a fill of what may be there already. */
-function agree(fast: L1Tlb | L2Tlb, slow: SlowL1 | SlowL2, told: readonly Call[]): void {
-  for (const { what, page, pfn, perm } of told) {
-    const slot = fast.where[page] ?? 0
-    expect(slot !== 0).toBe(slow.cached.has(page))
+/** Which level has the page, with the permissions; as the MMU asks. */
+function access(tlb: Tlb, page: number, needed: number): 0 | 1 | 2 {
+  const slots = tlb.where[page] ?? 0
+  if (tlb.hitL1(page, slots, needed) >= 0) return 1
+  return tlb.hitL2(page, slots, needed) >= 0 ? 2 : 0
+}
+
+/** What the MMU does: an access, and a fill where no level had what was needed; `refill` is a fill of what may be there. */
+function agree(fast: Tlb, slow: SlowTlb, told: readonly Call[]): void {
+  for (const { what, page, entry } of told) {
+    const needed = entry & TLB_STORE
     if (what === 'flushAll') {
       fast.flushAll()
-      slow.flushAll()
-    } else if (what === 'flush') expect(fast.flush(page)).toBe(slow.flush(page))
-    else if (what === 'access' && slot !== 0) {
-      fast.touch(slot)
-      slow.touch(page)
+      for (let p = 0; p < WINDOW; p++) slow.flush(p)
+    } else if (what === 'flush') {
+      fast.flush(page)
+      slow.flush(page)
     } else {
-      fast.fill(page, pfn, perm)
-      slow.fill(page, pfn, perm)
+      const level = what === 'access' ? access(fast, page, needed) : 0
+      if (what === 'access') expect(level).toBe(slow.access(page, needed))
+      if (level === 0) {
+        fast.fill(page, fast.where[page] ?? 0, entry)
+        slow.fill(page, entry)
+      }
     }
-    expect(contents(fast)).toEqual(new Map(slow.cached))
+    expect(contents(fast)).toEqual(slow.contents())
   }
 }
 
-describe('L1', () => {
-  it('is true LRU: it caches what a list in order of use would', () => {
+/** Pages in L1. */
+function inL1(tlb: Tlb): number[] {
+  const pages: number[] = []
+  tlb.entries((unit, _entry, level) => {
+    if (level === 1) pages.push(unit)
+  })
+  return pages.sort((a, b) => a - b)
+}
+
+/** Accesses a page for reading; true if L1 had it. */
+function load(tlb: Tlb, page: number): boolean {
+  const level = access(tlb, page, 0)
+  if (level === 0) tlb.fill(page, tlb.where[page] ?? 0, tlbEntry(page, 0))
+  return level === 1
+}
+
+describe('the TLB', () => {
+  it.each([
+    { ...SMALL },
+    { ...SMALL, l1Ways: 2 },
+    { ...SMALL, l1Ways: 1, l2Entries: 8, l2Ways: 2 },
+    { ...SMALL, l1Entries: 6, l1Ways: 3, l2Ways: 16 },
+    { ...SMALL, l1Entries: 1, l1Ways: 1, l2Entries: 4, l2Ways: 4 },
+  ])('caches what slow sets do: L1 $l1Entries entries of $l1Ways ways, L2 $l2Entries of $l2Ways', (geometry) => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 6 }), calls(10), (entries, told) => {
-        agree(new L1Tlb(entries, WINDOW, WINDOW), new SlowL1(entries), told)
-      }),
-      { numRuns: 150 },
+      fc.property(calls(20), (told) => agree(new Tlb(geometry, WINDOW), new SlowTlb(geometry), told)),
+      { numRuns: 60 },
     )
   })
 
-  it('of 96 entries holds 96 pages, and a cyclic walk of 97 never hits', () => {
-    const tlb = new L1Tlb(96, 128, 128)
+  it('a fully associative L1 of 96 entries holds 96 pages, and a cyclic walk of 97 never hits', () => {
+    const tlb = new Tlb({ ...SMALL, l1Entries: 96, l1Ways: 96, l2Entries: 256 }, 128)
     const misses = (pages: number) => {
       let n = 0
-      for (let i = 0; i < pages; i++) {
-        const slot = tlb.where[i] ?? 0
-        if (slot !== 0) tlb.touch(slot)
-        else {
-          tlb.fill(i, i, 0)
-          n++
-        }
-      }
+      for (let page = 0; page < pages; page++) if (!load(tlb, page)) n++
       return n
     }
     expect([misses(96), misses(96), misses(97), misses(97), misses(97)]).toEqual([96, 0, 1, 97, 97])
   })
 
+  it('pages of one L1 set compete for its ways, pages of another do not', () => {
+    const tlb = new Tlb({ ...SMALL, l1Entries: 8, l1Ways: 4 }, WINDOW)
+    load(tlb, 1)
+    for (let page = 0; page < 20; page += 2) load(tlb, page)
+    expect(inL1(tlb)).toEqual([1, 12, 14, 16, 18])
+  })
+
+  it('entries of their own for 2 MiB are not taken by pages', () => {
+    const tlb = new Tlb({ ...SMALL, l1HugeEntries: 2, l1HugeWays: 2, l2Entries: 64 }, WINDOW)
+    load(tlb, tlb.hugeBase)
+    for (let page = 0; page < 30; page++) load(tlb, page)
+    expect(inL1(tlb)).toEqual([26, 27, 28, 29, tlb.hugeBase])
+    expect([tlb.firstPage(tlb.hugeBase), tlb.isHuge(tlb.hugeBase), tlb.isHuge(29)]).toEqual([0, true, false])
+  })
+
   it('uses the place of a flushed entry before it evicts another', () => {
-    const tlb = new L1Tlb(4, WINDOW, WINDOW)
-    for (const page of [1, 2, 3, 4]) tlb.fill(page, page, 0)
+    const tlb = new Tlb(SMALL, WINDOW)
+    for (const page of [1, 2, 3, 4]) load(tlb, page)
     // most recent  4 3 2 1  least; flush 3, fill 5: 4 5 2 1 stay
-    tlb.flush(3)
-    tlb.fill(5, 5, 0)
-    expect([...contents(tlb).keys()]).toEqual([1, 2, 4, 5])
+    expect([tlb.flush(3), tlb.flush(3)]).toEqual([true, false])
+    load(tlb, 5)
+    expect(inL1(tlb)).toEqual([1, 2, 4, 5])
   })
 
-  it('refuses a size its index cannot hold', () => {
-    expect(() => new L1Tlb(0, 1, 1)).toThrow('1 to 255')
-    expect(() => new L1Tlb(256, 1, 1)).toThrow('1 to 255')
-    expect(new L1Tlb(255, 1, 1).entries).toBe(255)
-  })
-})
-
-describe('L2', () => {
-  it('is bit-PLRU a set: it caches what ways with a bit each would', () => {
-    fc.assert(
-      fc.property(fc.constantFrom([4, 4], [8, 4], [16, 4], [8, 2], [16, 8]), calls(40), ([entries = 4, ways = 4], told) => {
-        agree(new L2Tlb(entries, ways, WINDOW), new SlowL2(entries, ways), told)
-      }),
-      { numRuns: 150 },
-    )
-  })
-
-  it('keeps pages of different sets apart', () => {
-    const tlb = new L2Tlb(16, 4, WINDOW)
+  it('keeps pages of different L2 sets apart', () => {
+    const tlb = new Tlb(SMALL, WINDOW)
     // 4 sets: pages 0, 4, 8, ... compete, page 1 does not.
-    tlb.fill(1, 77, TLB_D)
-    for (let page = 0; page < 60; page += 4) tlb.fill(page, page, 0)
-    expect(contents(tlb).get(1)).toEqual({ pfn: 77, perm: TLB_D })
-    expect(contents(tlb).size).toBe(5)
+    tlb.fill(1, 0, tlbEntry(77, TLB_D))
+    for (let page = 0; page < 60; page += 4) load(tlb, page)
+    const l2: string[] = contents(tlb).filter((row) => row.startsWith('2 '))
+    expect(l2).toContain(`2 1 ${tlbEntry(77, TLB_D)}`)
+    expect(l2).toHaveLength(5)
+    expect(entryPfn(tlbEntry(77, TLB_D))).toBe(77)
   })
 
-  it('uses the place of a flushed entry before it evicts another', () => {
-    const tlb = new L2Tlb(4, 4, WINDOW)
-    // ways  0 1 2 3   bits  ...x  after the fourth fill: all but the newest are cleared
-    for (const page of [1, 2, 3, 4]) tlb.fill(page, page, 0)
-    tlb.flush(3)
-    tlb.fill(5, 5, 0)
-    expect([...contents(tlb).keys()]).toEqual([1, 2, 4, 5])
-  })
-
-  it('refuses sets that are no power of two', () => {
-    expect(() => new L2Tlb(12, 4, 1)).toThrow('L2 TLB of 12 entries, 4 ways')
+  it('refuses a size that its index cannot hold, and sets that are no power of two', () => {
+    expect(() => new Tlb({ ...SMALL, l1Entries: 256, l1Ways: 256 }, 1)).toThrow('256 entries: 1 to 255')
+    expect(() => new Tlb({ ...SMALL, l1Entries: 0, l1Ways: 4 }, 1)).toThrow('L1 TLB of 0 entries')
+    expect(() => new Tlb({ ...SMALL, l2Entries: 12 }, 1)).toThrow('L2 TLB of 12 entries, 4 ways')
+    expect(() => new Tlb({ ...SMALL, l2Entries: 65_536, l2Ways: 16 }, 1)).toThrow('at most 32768 and 31')
   })
 })

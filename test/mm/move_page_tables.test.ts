@@ -58,7 +58,7 @@ describe('R49', () => {
           const lock = rig.kernel.pteLock(rig.mm.table.walkAllocate(60))
           yield* lock.lock(k)
           const moved = rig.pte(60) !== 0 && rig.pte(20) === 0
-          if (moved && rig.cpu(3).mmu.l1.where[20] !== 0) found = true
+          if (moved && rig.cpu(3).mmu.tlb.where[20] !== 0) found = true
           lock.unlock(k)
         }
       })

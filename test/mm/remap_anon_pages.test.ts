@@ -55,7 +55,7 @@ describe.each(GEARS)('a success in the %s gear', (gear) => {
     remap(rig, dst, src)
     for (let n = 0; n < 4; n++) {
       const { mmu } = rig.cpu(n)
-      expect([mmu.l1.where[src], mmu.l2.where[src]]).toEqual([0, 0])
+      expect(mmu.tlb.where[src]).toBe(0)
       rig.store(src, 50 + n, n)
       expect(rig.load(dst, n)).toBe(3)
     }

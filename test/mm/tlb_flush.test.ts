@@ -10,8 +10,7 @@ import { FLUSH_CEILING, flushTlbPage, flushTlbRange } from '../../core/mm/tlb_fl
 import { GEARS, P, Rig } from './rig.ts'
 
 function cached(rig: Rig, n: number, page: number): boolean {
-  const { l1, l2 } = rig.cpu(n).mmu
-  return l1.where[page] !== 0 || l2.where[page] !== 0
+  return rig.cpu(n).mmu.tlb.where[page] !== 0
 }
 
 describe.each(GEARS)('in the %s gear', (gear) => {

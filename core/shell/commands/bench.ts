@@ -1,44 +1,13 @@
 /**
- * `bench`: a load measured over several seeds, each metric as median, low and high.
+ * `bench`: a load measured several times, each figure as median, low and high.
  *
- * `bench faults` compares how page faults find their area (core/run/bench_faults.ts). Without --faults every path is run; with
- * it, one. The figures are of simulated time and the same on every host; published ones stand beside them for comparison.
+ * This file knows which suites there are and what they may be told; each suite is a file of its own beside this one. All answer
+ * `pageferry.bench/1`: rows of a name, the options, the seeds and the metric.
  */
-import { formatCount } from '../../base/units.ts'
-import type { FaultCounters } from '../../mm/kernel.ts'
-import { FAULT_LOADS, FaultBench, type FaultLoad } from '../../run/bench_faults.ts'
-import { FAULT_PATHS, type FaultPathOption } from '../../run/options.ts'
-import type { Command, CommandContext } from '../command.ts'
-import { ExitCode } from '../host.ts'
-import { columnsOf, wrap } from '../layout.ts'
+import type { Command } from '../command.ts'
+import { benchFaults } from './bench_faults.ts'
+import { benchMmu } from './bench_mmu.ts'
 import { FAULT_CHOICES } from './migrate_specs.ts'
-
-interface Metric {
-  readonly median: number
-  readonly low: number
-  readonly high: number
-}
-
-interface BenchRow {
-  readonly name: FaultLoad
-  readonly options: { readonly faults: FaultPathOption; readonly cpus: number; readonly 'duration-ms': number }
-  readonly seeds: readonly number[]
-  readonly unit: string
-  readonly metric: Metric
-  readonly faults: Readonly<Record<'total' | 'speculative' | 'vmaLock' | 'classic', number>>
-  /** Of the tries without mmap_lock, those that needed no fall-back; null where nothing was tried. */
-  readonly withoutMmapLock: number | null
-  readonly aborted: Readonly<Record<string, number>>
-}
-
-const QUICK = { seeds: 3, durationNs: 5e6 }
-const FULL = { seeds: 7, durationNs: 20e6 }
-const UNIT: Record<FaultLoad, string> = { ebizzy: 'records/s', compile: 'faults/s' }
-const BREATH_SECONDS = 0.01
-
-const PUBLISHED =
-  'Published for the series of 2019: ebizzy on 24 CPUs 5,493 records/s under mmap_lock and 9,383 with speculative faults (+70.8 %), ' +
-  '91.9 % of the faults speculative on 48; kernbench within 1 %.'
 
 export const benchCommand: Command = {
   name: 'bench',
@@ -46,120 +15,28 @@ export const benchCommand: Command = {
   summary: 'measures a load over several seeds',
   description:
     'faults: how much it is worth that page faults do not wait for mmap_lock. ebizzy: 24 threads of one process map, touch and unmap; ' +
-    'compile: 24 processes of one thread each. Simulated time: the same on every host. Exits 0, or 130 when interrupted.',
+    'compile: 24 processes of one thread each. Simulated time: the same on every host. ' +
+    'mmu: how many accesses a second of host time the model of the MMU translates. Exits 0, or 130 when interrupted.',
   positionals: [
     {
       name: 'SUITE',
       meaning: 'what to measure',
       required: true,
-      choices: [{ word: 'faults', meaning: 'the ways in which page faults find their VMA' }],
+      choices: [
+        { word: 'faults', meaning: 'the ways in which page faults find their VMA' },
+        { word: 'mmu', meaning: 'accesses a second through TLBs, walk caches and page tables: zipf, uniform, sequential' },
+      ],
     },
   ],
   options: [
-    { name: 'faults', kind: 'enum', meaning: 'one way only; without it, all', choices: FAULT_CHOICES },
-    { name: 'quick', kind: 'flag', common: true, meaning: 'fewer seeds and less simulated time' },
+    { name: 'faults', kind: 'enum', meaning: 'faults: one way only; without it, all', choices: FAULT_CHOICES },
+    { name: 'quick', kind: 'flag', common: true, meaning: 'fewer seeds, and less of each' },
     { name: 'json', kind: 'flag', common: true, meaning: 'print the result as one JSON object' },
   ],
   examples: [
     { line: 'bench faults --quick', meaning: 'three paths, two loads, in a few seconds' },
     { line: 'bench faults --faults vma-lock --json', meaning: 'one path, as JSON' },
+    { line: 'bench mmu --quick', meaning: 'the speed of the MMU model on this host' },
   ],
-  run: bench,
-}
-
-async function bench(context: CommandContext): Promise<number> {
-  const { arguments: given, terminal, program } = context
-  const word = given.text('faults')
-  const paths = word === null ? FAULT_PATHS : FAULT_PATHS.filter((path) => path === word)
-  const rows: BenchRow[] = []
-  for (const load of FAULT_LOADS) {
-    for (const path of paths) {
-      const row = await measure(context, load, path)
-      if (row === null) {
-        terminal.err(`${program}bench: interrupted after ${rows.length} of ${FAULT_LOADS.length * paths.length} rows.\n`)
-        return ExitCode.interrupted
-      }
-      rows.push(row)
-    }
-  }
-  if (given.has('json')) terminal.out(`${JSON.stringify({ schema: 'pageferry.bench/1', suite: 'faults', rows }, null, 2)}\n`)
-  else terminal.out(text(rows, terminal.columns))
-  return ExitCode.good
-}
-
-/** Null: interrupted. */
-async function measure({ arguments: given, host, stop }: CommandContext, name: FaultLoad, path: FaultPathOption) {
-  const { seeds: count, durationNs } = given.has('quick') ? QUICK : FULL
-  const seeds = Array.from({ length: count }, (_, i) => i + 1)
-  const rates: number[] = []
-  const counters: FaultCounters[] = []
-  let breathedAt = host.wallSeconds()
-  for (const seed of seeds) {
-    const run = new FaultBench(name, path, seed, durationNs)
-    while (run.advance()) {
-      if (host.wallSeconds() - breathedAt < BREATH_SECONDS) continue
-      await host.breathe()
-      breathedAt = host.wallSeconds()
-      if (stop.aborted) return null
-    }
-    const result = run.result()
-    rates.push(result.perSecond)
-    counters.push(result.faults)
-  }
-  return row(name, path, seeds, durationNs, rates, counters)
-}
-
-function row(
-  name: FaultLoad,
-  faults: FaultPathOption,
-  seeds: readonly number[],
-  durationNs: number,
-  rates: readonly number[],
-  counters: readonly FaultCounters[],
-): BenchRow {
-  const sum = (of: (c: FaultCounters) => number) => counters.reduce((n, c) => n + of(c), 0)
-  const sorted = [...rates].sort((a, b) => a - b).map((rate) => Math.round(rate))
-  const aborted: Record<string, number> = {}
-  for (const c of counters) {
-    for (const [reason, n] of Object.entries(c.aborted)) aborted[reason] = (aborted[reason] ?? 0) + n
-  }
-  const without = sum((c) => c.speculative + c.vmaLock)
-  const tried = without + Object.values(aborted).reduce((n, a) => n + a, 0)
-  return {
-    name,
-    options: { faults, cpus: 24, 'duration-ms': durationNs / 1e6 },
-    seeds,
-    unit: UNIT[name],
-    metric: {
-      median: sorted[Math.floor(sorted.length / 2)] ?? 0,
-      low: sorted[0] ?? 0,
-      high: sorted[sorted.length - 1] ?? 0,
-    },
-    faults: {
-      total: sum((c) => c.total),
-      speculative: sum((c) => c.speculative),
-      vmaLock: sum((c) => c.vmaLock),
-      classic: sum((c) => c.classic),
-    },
-    withoutMmapLock: tried === 0 ? null : without / tried,
-    aborted,
-  }
-}
-
-function text(rows: readonly BenchRow[], columns: number): string {
-  const entries = rows.map((r) => {
-    const base = rows.find((b) => b.name === r.name && b.options.faults === 'classic')?.metric.median ?? 0
-    const against = base > 0 && r.options.faults !== 'classic' ? `, ${(r.metric.median / base).toFixed(2)} times classic` : ''
-    const share = r.withoutMmapLock === null ? '' : `; ${(100 * r.withoutMmapLock).toFixed(1)} % of the tries needed no mmap_lock`
-    const reasons = Object.entries(r.aborted)
-      .sort(([, a], [, b]) => b - a)
-      .map(([reason, n]) => `${reason} ${formatCount(n)}`)
-    return {
-      term: `${r.name} ${r.options.faults}`,
-      meaning:
-        `${formatCount(r.metric.median)} ${r.unit} (${formatCount(r.metric.low)} to ${formatCount(r.metric.high)})${against}${share}` +
-        `${reasons.length === 0 ? '' : `; fell back: ${reasons.join(', ')}`}`,
-    }
-  })
-  return `${columnsOf(entries, columns)}\n${wrap(PUBLISHED, columns)}\n`
+  run: (context) => (context.arguments.positionals[0] === 'mmu' ? benchMmu(context) : benchFaults(context)),
 }

@@ -1,0 +1,127 @@
+/**
+ * `bench faults`: how much it is worth that page faults do not wait for mmap_lock.
+ *
+ * Compares how page faults find their area (core/run/bench_faults.ts). Without --faults every path is run; with it, one. The
+ * figures are of simulated time and the same on every host; published ones stand beside them for comparison.
+ */
+import { formatCount } from '../../base/units.ts'
+import type { FaultCounters } from '../../mm/kernel.ts'
+import { FAULT_LOADS, FaultBench, type FaultLoad } from '../../run/bench_faults.ts'
+import { FAULT_PATHS, type FaultPathOption } from '../../run/options.ts'
+import type { CommandContext } from '../command.ts'
+import { ExitCode } from '../host.ts'
+import { columnsOf, wrap } from '../layout.ts'
+import { type Metric, metricOf } from './bench_metric.ts'
+
+interface BenchRow {
+  readonly name: FaultLoad
+  readonly options: { readonly faults: FaultPathOption; readonly cpus: number; readonly 'duration-ms': number }
+  readonly seeds: readonly number[]
+  readonly unit: string
+  readonly metric: Metric
+  readonly faults: Readonly<Record<'total' | 'speculative' | 'vmaLock' | 'classic', number>>
+  /** Of the tries without mmap_lock, those that needed no fall-back; null where nothing was tried. */
+  readonly withoutMmapLock: number | null
+  readonly aborted: Readonly<Record<string, number>>
+}
+
+const QUICK = { seeds: 3, durationNs: 5e6 }
+const FULL = { seeds: 7, durationNs: 20e6 }
+const UNIT: Record<FaultLoad, string> = { ebizzy: 'records/s', compile: 'faults/s' }
+const BREATH_SECONDS = 0.01
+
+const PUBLISHED =
+  'Published for the series of 2019: ebizzy on 24 CPUs 5,493 records/s under mmap_lock and 9,383 with speculative faults (+70.8 %), ' +
+  '91.9 % of the faults speculative on 48; kernbench within 1 %.'
+
+export async function benchFaults(context: CommandContext): Promise<number> {
+  const { arguments: given, terminal, program } = context
+  const word = given.text('faults')
+  const paths = word === null ? FAULT_PATHS : FAULT_PATHS.filter((path) => path === word)
+  const rows: BenchRow[] = []
+  for (const load of FAULT_LOADS) {
+    for (const path of paths) {
+      const row = await measure(context, load, path)
+      if (row === null) {
+        terminal.err(`${program}bench: interrupted after ${rows.length} of ${FAULT_LOADS.length * paths.length} rows.\n`)
+        return ExitCode.interrupted
+      }
+      rows.push(row)
+    }
+  }
+  if (given.has('json')) terminal.out(`${JSON.stringify({ schema: 'pageferry.bench/1', suite: 'faults', rows }, null, 2)}\n`)
+  else terminal.out(text(rows, terminal.columns))
+  return ExitCode.good
+}
+
+/** Null: interrupted. */
+async function measure({ arguments: given, host, stop }: CommandContext, name: FaultLoad, path: FaultPathOption) {
+  const { seeds: count, durationNs } = given.has('quick') ? QUICK : FULL
+  const seeds = Array.from({ length: count }, (_, i) => i + 1)
+  const rates: number[] = []
+  const counters: FaultCounters[] = []
+  let breathedAt = host.wallSeconds()
+  for (const seed of seeds) {
+    const run = new FaultBench(name, path, seed, durationNs)
+    while (run.advance()) {
+      if (host.wallSeconds() - breathedAt < BREATH_SECONDS) continue
+      await host.breathe()
+      breathedAt = host.wallSeconds()
+      if (stop.aborted) return null
+    }
+    const result = run.result()
+    rates.push(result.perSecond)
+    counters.push(result.faults)
+  }
+  return row(name, path, seeds, durationNs, rates, counters)
+}
+
+function row(
+  name: FaultLoad,
+  faults: FaultPathOption,
+  seeds: readonly number[],
+  durationNs: number,
+  rates: readonly number[],
+  counters: readonly FaultCounters[],
+): BenchRow {
+  const sum = (of: (c: FaultCounters) => number) => counters.reduce((n, c) => n + of(c), 0)
+  const aborted: Record<string, number> = {}
+  for (const c of counters) {
+    for (const [reason, n] of Object.entries(c.aborted)) aborted[reason] = (aborted[reason] ?? 0) + n
+  }
+  const without = sum((c) => c.speculative + c.vmaLock)
+  const tried = without + Object.values(aborted).reduce((n, a) => n + a, 0)
+  return {
+    name,
+    options: { faults, cpus: 24, 'duration-ms': durationNs / 1e6 },
+    seeds,
+    unit: UNIT[name],
+    metric: metricOf(rates),
+    faults: {
+      total: sum((c) => c.total),
+      speculative: sum((c) => c.speculative),
+      vmaLock: sum((c) => c.vmaLock),
+      classic: sum((c) => c.classic),
+    },
+    withoutMmapLock: tried === 0 ? null : without / tried,
+    aborted,
+  }
+}
+
+function text(rows: readonly BenchRow[], columns: number): string {
+  const entries = rows.map((r) => {
+    const base = rows.find((b) => b.name === r.name && b.options.faults === 'classic')?.metric.median ?? 0
+    const against = base > 0 && r.options.faults !== 'classic' ? `, ${(r.metric.median / base).toFixed(2)} times classic` : ''
+    const share = r.withoutMmapLock === null ? '' : `; ${(100 * r.withoutMmapLock).toFixed(1)} % of the tries needed no mmap_lock`
+    const reasons = Object.entries(r.aborted)
+      .sort(([, a], [, b]) => b - a)
+      .map(([reason, n]) => `${reason} ${formatCount(n)}`)
+    return {
+      term: `${r.name} ${r.options.faults}`,
+      meaning:
+        `${formatCount(r.metric.median)} ${r.unit} (${formatCount(r.metric.low)} to ${formatCount(r.metric.high)})${against}${share}` +
+        `${reasons.length === 0 ? '' : `; fell back: ${reasons.join(', ')}`}`,
+    }
+  })
+  return `${columnsOf(entries, columns)}\n${wrap(PUBLISHED, columns)}\n`
+}
