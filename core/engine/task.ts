@@ -109,6 +109,7 @@ export class Task {
   unpark(): void {
     touch(this.id, 'task', AccessMode.write)
     this.parked = false
+    this.spinning = false
   }
 
   /** Lets the task go on at `atNs` (not before its own CPU's clock). Harmless if it is not parked. */

@@ -134,14 +134,14 @@ export class Timeline implements Engine {
         this.#enqueue(queue, task, task.clock.nowNs)
         return false
       case 'sleep':
-        task.lockdep?.sleeps(task, 'a time to pass')
+        if (!task.spinning) task.lockdep?.sleeps(task, 'a time to pass')
         task.state = 'sleeping'
         this.#enqueue(queue, task, Math.max(task.wakeAtNs, task.clock.nowNs))
         return false
       case 'block':
         if (task.parked) {
           task.state = 'blocked'
-          task.lockdep?.sleeps(task, task.waitsFor)
+          if (!task.spinning) task.lockdep?.sleeps(task, task.waitsFor)
         } else this.#enqueue(queue, task, task.clock.nowNs)
         return false
       case 'input':

@@ -13,6 +13,7 @@ import { type UffdResult, uffdContinue, uffdCopy, uffdPoison, uffdZeropage } fro
 import { pageOfAddress } from '../mm/mm.ts'
 import { type IoctlResult, O_CLOEXEC } from '../mm/uffd_abi.ts'
 import { userfaultfdApi } from '../mm/uffd_api.ts'
+import { type Epoll, epollAdd, epollWait } from '../mm/uffd_epoll.ts'
 import { uffdMove } from '../mm/uffd_move.ts'
 import { type UffdRead, userfaultfdPoll, userfaultfdPollWait, userfaultfdRead } from '../mm/uffd_read.ts'
 import { rangeIoctls, userfaultfdRegister, userfaultfdRelease, userfaultfdUnregister } from '../mm/uffd_register.ts'
@@ -74,6 +75,9 @@ export const uffdCalls = {
   uffdPoll: (u: Userfaultfd): number => userfaultfdPoll(u),
   /** poll(2) without a timeout. */
   uffdPollWait: (k: Thread, u: Userfaultfd): Proc<number> => userfaultfdPollWait(k, u),
+  /** epoll_create and EPOLL_CTL_ADD with EPOLLEXCLUSIVE; then epoll_wait without a timeout. */
+  epollAdd: (k: Thread, u: Userfaultfd): Proc<Epoll> => epollAdd(k, u),
+  epollWait: (k: Thread, epoll: Epoll): Proc<number> => epollWait(k, epoll),
   close: (k: Thread, u: Userfaultfd): Proc<void> => userfaultfdRelease(k, u),
 
   /** /proc/self/pagemap, and the frame: what is at an address right now; -1 if nothing is present. */

@@ -51,7 +51,7 @@ export class Mm {
     this.tree = new VmaTree(this)
     const lockNs = kernel.preset.lockNs.value
     const { wakeupNs, lineTransferNs, wakerNs } = kernel.preset
-    this.mmapLock = new MmapLock(this.id, lockNs, wakeupNs.value, lineTransferNs.value, wakerNs.value)
+    this.mmapLock = new MmapLock(this.id, lockNs, wakeupNs.value, lineTransferNs.value, wakerNs.value, kernel.cpus)
     this.treeSeq = new Seqlock(this.id, 'mm.mm_seq', lockNs)
     this.pageTableLock = new Spinlock(this.id, 'mm.page_table_lock', lockNs)
     kernel.mms.push(this)

@@ -19,8 +19,15 @@ export class MmapLock extends Rwsem {
   sequence = 1
   #lockedAreas: VmaLock[] = []
 
-  constructor(id: number, costNs: number, wakeupNs: number, lineTransferNs: number, wakerNs: number) {
-    super(id, 'mm.mmap_lock', costNs, wakeupNs, lineTransferNs, wakerNs)
+  constructor(
+    id: number,
+    costNs: number,
+    wakeupNs: number,
+    lineTransferNs: number,
+    wakerNs: number,
+    cpus?: { readonly length: number },
+  ) {
+    super(id, 'mm.mmap_lock', costNs, wakeupNs, lineTransferNs, wakerNs, cpus)
   }
 
   /** @kernel mmap_write_unlock, vma_end_write_all */

@@ -48,7 +48,7 @@ function* waitCompletion(k: Thread, uffd: Userfaultfd, message: UffdMessage): Pr
     touch(uffd.id, 'uffd.released', AccessMode.read)
     if (sender.done || uffd.released || k.fatalSignal) break
     uffd.eventLock.unlock(k)
-    uffd.wakeReaders(k)
+    yield* uffd.wakeReaders(k)
     if (k.parked) yield BLOCK
     yield* uffd.eventLock.lock(k)
   }

@@ -86,7 +86,9 @@ export function* handleUserfault(k: Thread, vmf: Vmf, reason: UserfaultReason): 
     woken: false,
     gone: false,
     answered: false,
+    lineCpu: k.cpu.id,
   }
+  if (!k.stepping) uffd.refLine.touch(k.cpu)
   if (k.stepping) kernel.userfaults.add(waiter)
   yield* uffd.pendingLock.lock(k)
   if (k.stepping) yield write(uffd.id, 'uffd.fault_pending_wqh')
@@ -102,7 +104,7 @@ export function* handleUserfault(k: Thread, vmf: Vmf, reason: UserfaultReason): 
   // 11.
   if (mustWait && k.stepping) yield read(uffd.id, 'uffd.released')
   if (mustWait && !uffd.released && !k.fatalSignal) {
-    uffd.wakeReaders(k)
+    yield* uffd.wakeReaders(k)
     // A wait for the PTE lock un-parks the thread, which a spinning CPU does not: so it is asked whether somebody woke it.
     if (!waiter.woken) {
       k.park(WAIT + page)
@@ -114,11 +116,12 @@ export function* handleUserfault(k: Thread, vmf: Vmf, reason: UserfaultReason): 
   k.unpark()
   if (!waiter.woken && kernel.has('uffd-waiter-removal')) {
     yield* uffd.pendingLock.lock(k)
-    if (!uffd.pending.remove(waiter)) uffd.fault.remove(waiter)
+    if (!uffd.pending.remove(waiter, k)) uffd.fault.remove(waiter, k)
     uffd.pendingLock.unlock(k)
   }
   waiter.gone = true
   if (k.stepping) kernel.userfaults.delete(waiter)
+  if (!k.stepping) uffd.refLine.touch(k.cpu)
   // 13.
   return 'retry'
 }

@@ -17,7 +17,7 @@ import { AccessMode, BLOCK, type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ERRNO } from './errno.ts'
 import { POLLERR, POLLIN, UFFD_MSG_BYTES, type UffdMessage } from './uffd_abi.ts'
-import { assertThere, type Userfaultfd } from './userfaultfd.ts'
+import { assertThere, type FdWaiter, type Userfaultfd } from './userfaultfd.ts'
 
 export interface UffdRead {
   /** Bytes, or a negated errno. */
@@ -41,12 +41,17 @@ export function* userfaultfdRead(k: Thread, uffd: Userfaultfd, bytes: number): P
   }
 }
 
+/** Whoever reads or polls is on the descriptor's queue while it sleeps, and news wakes all of these. */
+function reader(k: Thread): FdWaiter {
+  return { task: k, exclusive: false, idle: false, lineCpu: k.cpu.id }
+}
+
 /** What a reader sleeps for. */
 const NEWS = 'a userfault message to read'
 
 /** @kernel userfaultfd_ctx_read */
 export function* nextMessage(k: Thread, uffd: Userfaultfd, noWait: boolean): Proc<UffdMessage | number> {
-  const self = { task: k }
+  const self = reader(k)
   yield* uffd.fdLock.lock(k)
   uffd.fd.add(self)
   const parksFirst = uffd.mm.kernel.has('uffd-read-parks-first')
@@ -92,10 +97,10 @@ function* takeFault(k: Thread, uffd: Userfaultfd): Proc<UffdMessage | null> {
   if (k.stepping) yield write(uffd.id, 'uffd.refile_seq')
   uffd.refileSeq++
   if (k.stepping) yield write(uffd.id, 'uffd.fault_pending_wqh')
-  uffd.pending.remove(waiter)
+  uffd.pending.remove(waiter, k)
   yield* uffd.faultLock.lock(k)
   if (k.stepping) yield write(uffd.id, 'uffd.fault_wqh')
-  uffd.fault.add(waiter)
+  uffd.fault.add(waiter, k, false)
   uffd.faultLock.unlock(k)
   touch(uffd.id, 'uffd.refile_seq', AccessMode.write)
   uffd.refileSeq++
@@ -124,7 +129,7 @@ export function userfaultfdPoll(uffd: Userfaultfd): number {
 /** poll(2) without a timeout: sleeps until there is something to report. */
 export function* userfaultfdPollWait(k: Thread, uffd: Userfaultfd): Proc<number> {
   k.cpu.nowNs += k.cpu.preset.syscallNs.value
-  const self = { task: k }
+  const self = reader(k)
   for (;;) {
     if (!uffd.fd.has(self)) uffd.fd.add(self)
     k.park('a userfault message to poll')

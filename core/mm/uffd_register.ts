@@ -168,7 +168,7 @@ export function* userfaultfdRelease(k: Thread, uffd: Userfaultfd): Proc<void> {
   yield* uffd.eventLock.lock(k)
   for (const sender of uffd.event.entries) sender.task.wake(k.cpu.nowNs)
   uffd.eventLock.unlock(k)
-  uffd.wakeReaders(k)
+  yield* uffd.wakeReaders(k)
 }
 
 /** Clears the descriptor from every area of `mm`. @kernel userfaultfd_release_all */

@@ -53,9 +53,9 @@ function* lookAndWake(k: Thread, uffd: Userfaultfd, start: number, end: number):
   yield* uffd.pendingLock.lock(k)
   yield* uffd.faultLock.lock(k)
   const inRange = wakesRange(start, end)
-  const atNs = k.cpu.nowNs + k.cpu.preset.wakeupNs.value
-  uffd.pending.wake(atNs, inRange)
-  uffd.fault.wake(atNs, inRange)
+  const { wakeupNs, wakerNs } = k.cpu.preset
+  uffd.pending.wake(k.cpu.nowNs + wakeupNs.value, inRange, k, wakerNs.value)
+  uffd.fault.wake(k.cpu.nowNs + wakeupNs.value, inRange, k, wakerNs.value)
   uffd.faultLock.unlock(k)
   uffd.pendingLock.unlock(k)
 }

@@ -17,10 +17,12 @@
  */
 import { violate } from '../base/assert.ts'
 import { touch } from '../engine/footprint.ts'
-import { AccessMode, type Gate } from '../engine/op.ts'
+import { AccessMode, type Gate, NOTHING, type Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
+import { CacheLine } from '../sync/cache_line.ts'
+import { QueuedSpinlock } from '../sync/queued_spinlock.ts'
 import { Rwsem } from '../sync/rwsem.ts'
-import { Spinlock } from '../sync/spinlock.ts'
+import type { Spinlock } from '../sync/spinlock.ts'
 import { WaitQueue } from '../sync/wait_queue.ts'
 import { ERRNO } from './errno.ts'
 import type { Mm } from './mm.ts'
@@ -41,6 +43,8 @@ export interface UserfaultWaiter {
   readonly reason: number
   /** A call that resolves its page has returned since it looked at the PTE last: it must not sleep on what is there (I-WAIT). */
   answered: boolean
+  /** Clock gear: the CPU that had the entry's cache line last. */
+  lineCpu: number
 }
 
 /** One thread that changed the layout and sleeps until somebody has read about it. */
@@ -51,6 +55,15 @@ export interface EventWaiter {
   done: boolean
 }
 
+/** One thread that reads, polls, or has the descriptor in an epoll instance. */
+export interface FdWaiter {
+  readonly task: Thread
+  /** News wake the first of these that is idle, and it stays queued; of the others all, each off the queue (uffd_epoll.ts). */
+  readonly exclusive: boolean
+  idle: boolean
+  lineCpu: number
+}
+
 /** Whoever looks at an entry of a queue. */
 export function assertThere(waiter: UserfaultWaiter): void {
   touch(waiter.task.id, 'task', AccessMode.read)
@@ -58,16 +71,25 @@ export function assertThere(waiter: UserfaultWaiter): void {
     violate('I-UAF', `the entry of ${waiter.task.name} for page ${waiter.page} is on a queue, and its stack frame is gone`)
 }
 
+/** Idle, and from now on woken: the next news go to the next one. */
+function isIdle(reader: FdWaiter): boolean {
+  if (!reader.idle) return false
+  reader.idle = false
+  return true
+}
+
 export class Userfaultfd {
   readonly pending: WaitQueue<UserfaultWaiter>
   readonly fault: WaitQueue<UserfaultWaiter>
   readonly event: WaitQueue<EventWaiter>
-  readonly fd: WaitQueue<{ readonly task: Thread }>
+  readonly fd: WaitQueue<FdWaiter>
   readonly pendingLock: Spinlock
   readonly faultLock: Spinlock
   readonly eventLock: Spinlock
   readonly fdLock: Spinlock
   readonly mapChangingLock: Rwsem
+  /** Where the count of references is: each fault takes one and gives it back. @kernel userfaultfd_ctx_get, userfaultfd_ctx_put */
+  readonly refLine: CacheLine
   refileSeq = 0
   /** Above zero while the layout of a registered range changes: resolving calls return EAGAIN. */
   mmapChanging = 0
@@ -92,15 +114,20 @@ export class Userfaultfd {
     /** Flags of userfaultfd(2). */
     readonly flags = 0,
   ) {
-    const lockNs = mm.kernel.preset.lockNs.value
-    this.pendingLock = new Spinlock(id, 'uffd.fault_pending_wqh', lockNs)
-    this.faultLock = new Spinlock(id, 'uffd.fault_wqh', lockNs)
-    this.eventLock = new Spinlock(id, 'uffd.event_wqh', lockNs)
-    this.fdLock = new Spinlock(id, 'uffd.fd_wqh', lockNs)
-    this.pending = new WaitQueue(id, 'uffd.pending')
-    this.fault = new WaitQueue(id, 'uffd.fault')
+    const { kernel } = mm
+    const lockNs = kernel.preset.lockNs.value
+    const transferNs = kernel.preset.lineTransferNs.value
+    // The first 64 bytes of the context: the words of all four queues.
+    const line = new CacheLine(transferNs, kernel.cpus)
+    this.refLine = new CacheLine(transferNs, kernel.cpus)
+    this.pendingLock = new QueuedSpinlock(id, 'uffd.fault_pending_wqh', lockNs, line)
+    this.faultLock = new QueuedSpinlock(id, 'uffd.fault_wqh', lockNs, line)
+    this.eventLock = new QueuedSpinlock(id, 'uffd.event_wqh', lockNs, line)
+    this.fdLock = new QueuedSpinlock(id, 'uffd.fd_wqh', lockNs, line)
+    this.pending = new WaitQueue(id, 'uffd.pending', transferNs)
+    this.fault = new WaitQueue(id, 'uffd.fault', transferNs)
     this.event = new WaitQueue(id, 'uffd.event')
-    this.fd = new WaitQueue(id, 'uffd.fd')
+    this.fd = new WaitQueue(id, 'uffd.fd', transferNs)
     this.mapChangingLock = new Rwsem(id, 'uffd.map_changing_lock', lockNs)
   }
 
@@ -129,8 +156,24 @@ export class Userfaultfd {
   }
 
   /** Somebody may read now. @kernel wake_up_poll(&ctx->fd_wqh) */
-  wakeReaders(k: Thread): void {
-    if (this.fd.length > 0) this.fd.wake(k.cpu.nowNs + k.cpu.preset.wakeupNs.value, () => true)
+  wakeReaders(k: Thread): Proc<void> {
+    if (this.fd.length === 0) return NOTHING
+    if (!k.stepping) return this.#wakeLocked(k)
+    // One step, and so as good as under the lock.
+    this.#wake(k)
+    return NOTHING
+  }
+
+  *#wakeLocked(k: Thread): Proc<void> {
+    yield* this.fdLock.lock(k)
+    this.#wake(k)
+    this.fdLock.unlock(k)
+  }
+
+  #wake(k: Thread): void {
+    const { wakeupNs, wakerNs } = k.cpu.preset
+    this.fd.wake(k.cpu.nowNs + wakeupNs.value, (w) => !w.exclusive, k, wakerNs.value)
+    this.fd.wakeOne(k, wakeupNs.value, wakerNs.value, isIdle)
   }
 }
 

@@ -12,13 +12,18 @@
 import type { Clock } from '../engine/task.ts'
 
 const QUEUE_MAX_CPUS = 32
+const FEW: readonly unknown[] = []
 
 export class CacheLine {
   #holder = -1
   #freeNs = 0
 
   /** `transferNs` from one CPU's cache to another's; 0: the line is free of charge. */
-  constructor(readonly transferNs: number) {}
+  constructor(
+    readonly transferNs: number,
+    /** All CPUs that there are; of 32 or fewer the number does not matter. */
+    readonly cpus: { readonly length: number } = FEW,
+  ) {}
 
   touch(clock: Clock): void {
     if (this.#holder === clock.id) {
@@ -27,7 +32,7 @@ export class CacheLine {
     }
     this.#holder = clock.id
     const queueNs = this.#freeNs - clock.nowNs
-    if (queueNs > 0 && queueNs <= QUEUE_MAX_CPUS * this.transferNs) clock.nowNs += queueNs
+    if (queueNs > 0 && queueNs <= Math.max(QUEUE_MAX_CPUS, this.cpus.length) * this.transferNs) clock.nowNs += queueNs
     clock.nowNs += this.transferNs
     this.#freeNs = clock.nowNs
   }

@@ -56,8 +56,10 @@ export class Rwsem {
     lineTransferNs = 0,
     /** Clock gear: what waking one sleeper takes of whoever wakes it. */
     readonly wakerNs = 0,
+    /** Clock gear: all CPUs that may want it, for the longest queue at its line. */
+    cpus?: { readonly length: number },
   ) {
-    this.#line = lineTransferNs > 0 ? new CacheLine(lineTransferNs) : null
+    this.#line = lineTransferNs > 0 ? new CacheLine(lineTransferNs, cpus) : null
   }
 
   #gateFor(opens: () => boolean): Gate {

@@ -281,7 +281,7 @@ function leftBehind(rig: Rig): void {
   rig.place(20, 2).uffd = uffd
   const message = { event: UFFD_EVENT_PAGEFAULT, flags: 0, address: at(3), ptid: 0 } as const
   const place = { uffd, page: 3, store: false, reason: 0, message }
-  rig.act((task) => uffd.pending.add({ ...place, task, woken: false, gone: true, answered: false }))
+  rig.act((task) => uffd.pending.add({ ...place, task, woken: false, gone: true, answered: false, lineCpu: 0 }))
 }
 
 const PAGE_TABLES: [string, Plant, RegExp][] = [

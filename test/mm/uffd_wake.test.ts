@@ -19,7 +19,18 @@ function waiterAt(rig: UffdRig, page: number): UserfaultWaiter {
   const { uffd } = rig
   const task = rig.machine.makeThread(`waiter ${page}`, rig.cpu(1))
   const message = { event: UFFD_EVENT_PAGEFAULT, flags: 0, address: at(page), ptid: 0 } as const
-  return { task, uffd, page, store: false, reason: VM_UFFD_MISSING, message, woken: false, gone: false, answered: false }
+  return {
+    task,
+    uffd,
+    page,
+    store: false,
+    reason: VM_UFFD_MISSING,
+    message,
+    woken: false,
+    gone: false,
+    answered: false,
+    lineCpu: 0,
+  }
 }
 
 describe('the choice', () => {
