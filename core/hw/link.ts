@@ -128,23 +128,23 @@ export class Link {
 
   /** The messages sent and not yet received, oldest first: for whoever checks what is on its way. */
   inFlight(): Message[] {
-    return Array.from({ length: this.#count }, (_, n) => this.#row((this.#head + n) & (this.#capacity - 1)))
+    const empty: Message = { type: 0, page: 0, word0: 0, word1: 0, version: 0, bytes: 0 }
+    return Array.from({ length: this.#count }, (_, n) => this.#row((this.#head + n) & (this.#capacity - 1), { ...empty }))
   }
 
-  #row(i: number): Message {
-    return {
-      type: this.#type[i],
-      page: this.#page[i],
-      word0: this.#word0[i],
-      word1: this.#word1[i],
-      version: this.#version[i],
-      bytes: this.#bytes[i],
-    }
+  #row(i: number, into: Message): Message {
+    into.type = this.#type[i]
+    into.page = this.#page[i]
+    into.word0 = this.#word0[i]
+    into.word1 = this.#word1[i]
+    into.version = this.#version[i]
+    into.bytes = this.#bytes[i]
+    return into
   }
 
   /** Payload bytes that still wait in the socket buffer. @kernel SIOCOUTQ */
   bytesQueued(nowNs: number): number {
-    return Math.max(0, this.#wireFreeNs - nowNs) * this.#bytesPerNs
+    return this.#flow?.queued(nowNs) ?? Math.max(0, this.#wireFreeNs - nowNs) * this.#bytesPerNs
   }
 
   /** Half a round trip. */
@@ -219,13 +219,12 @@ export class Link {
 
   /** When no more than `bytes` of what was sent so far will be left in the socket buffer. */
   drainedNs(bytes: number): number {
-    return this.#wireFreeNs - bytes / this.#bytesPerNs
+    return this.#flow?.roomNs(bytes) ?? this.#wireFreeNs - bytes / this.#bytesPerNs
   }
 
   /** How long until the socket buffer takes another message. */
   #delayNs(nowNs: number): number {
-    if (this.#flow !== null) return this.#flow.roomNs(nowNs, this.#options.sendBufferBytes) - nowNs
-    return this.#wireFreeNs - nowNs - this.#options.sendBufferBytes / this.#bytesPerNs
+    return this.drainedNs(this.#options.sendBufferBytes) - nowNs
   }
 
   #windowOpen(): boolean {
@@ -365,13 +364,7 @@ export class Link {
     if (!this.#windowOpen()) touch(0, `${this.#label}.tail`, AccessMode.write)
     touch(this.#received++, this.#label, AccessMode.write)
     const i = this.#head
-    const m = this.message
-    m.type = this.#type[i]
-    m.page = this.#page[i]
-    m.word0 = this.#word0[i]
-    m.word1 = this.#word1[i]
-    m.version = this.#version[i]
-    m.bytes = this.#bytes[i]
+    const m = this.#row(i, this.message)
     this.#head = (i + 1) & (this.#capacity - 1)
     this.#count--
     this.#unreadBytes -= m.bytes

@@ -141,11 +141,16 @@ export class Flow {
     this.#count--
   }
 
-  /** When all but `bytes` of what was put have been sent, as things stand. */
-  roomNs(nowNs: number, bytes: number): number {
-    this.#wire.advance(nowNs)
+  /** When all but `bytes` of what was put have been sent, as things stand; 0: they have been. */
+  roomNs(bytes: number): number {
     const tag = this.lastTag - bytes
-    return this.#wire.behind(tag) > 0 ? this.#wire.timeOf(tag) : nowNs
+    return this.#wire.behind(tag) > 0 ? this.#wire.timeOf(tag) : 0
+  }
+
+  /** Bytes that were put and have not left. */
+  queued(nowNs: number): number {
+    this.#wire.advance(nowNs)
+    return this.#wire.behind(this.lastTag)
   }
 
   /** The connection broke: nothing of it is on the wire any longer. */

@@ -73,7 +73,7 @@ export interface OutgoingOptions {
   /** A pre-copy has sent the page. [true] */
   readonly precopied?: boolean
   readonly policy?: PrepagingPolicy
-  readonly releases?: boolean
+  readonly releases?: 'when received'
   readonly multifd?: Link
   readonly stopVcpus?: () => Proc<void>
   readonly startVcpus?: () => void

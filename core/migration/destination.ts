@@ -62,6 +62,9 @@ export class Destination {
   readonly #o: DestinationOptions
   #mainThread: Thread | null = null
   #packaged = false
+  /** The urgent channel has been read to its end, and who waits for that. */
+  #urgentIsOver = false
+  #listener: Thread | null = null
   #armed: Thread[] = []
   #isArmed = false
 
@@ -131,13 +134,10 @@ export class Destination {
   /** The listen thread. Ends after the last page, or when a page cannot be placed. */
   *listen(k: Thread): Proc<void> {
     yield* this.#untilArmed(k)
-    const { stream, returnPath, resolver } = this.#o
-    try {
-      yield* this.load(k, this.#o.stream)
-    } catch (e) {
-      if (!(e instanceof PlaceError || e instanceof SignalError)) throw e
-      this.error = e.message
-    }
+    const { stream, returnPath, resolver, urgent } = this.#o
+    yield* this.#tryLoad(k, stream)
+    // A page may still be on its way there: memory stays armed until then.
+    if (urgent !== undefined) yield* this.#untilUrgentIsOver(k)
     if (this.error !== '') this.#wakeMain(k)
     else yield* resolver.disarm(k)
     yield* returnPath.send(k, ReturnMessage.Shut, this.error === '' ? 0 : 1, SHUT_BYTES)
@@ -148,7 +148,32 @@ export class Destination {
   /** The thread of the urgent channel. @qemu postcopy_preempt_thread */
   *preempt(k: Thread, urgent: Link): Proc<void> {
     yield* this.#untilArmed(k)
-    yield* this.load(k, urgent)
+    yield* this.#tryLoad(k, urgent)
+    touch(0, 'incoming.urgent', AccessMode.write)
+    this.#urgentIsOver = true
+    this.#listener?.wake(k.nowNs)
+    while (this.error !== '') yield* urgent.receive(k)
+  }
+
+  *#untilUrgentIsOver(k: Thread): Proc<void> {
+    this.#listener = k
+    for (;;) {
+      k.park('the end of the urgent channel')
+      if (k.stepping) yield read(0, 'incoming.urgent')
+      if (this.#urgentIsOver || this.error !== '') break
+      yield* k.block()
+    }
+    k.unpark()
+  }
+
+  /** `load`; where a page cannot be placed, its reason is the error. */
+  *#tryLoad(k: Thread, channel: Link): Proc<void> {
+    try {
+      yield* this.load(k, channel)
+    } catch (e) {
+      if (!(e instanceof PlaceError || e instanceof SignalError)) throw e
+      this.error = e.message
+    }
   }
 
   /** Takes what a channel brings, until it says that this was all. @qemu ram_load_postcopy */
@@ -157,8 +182,8 @@ export class Destination {
     const content: PageContent = { word0: 0, word1: 0, version: 0 }
     const m = channel.message
     const { hostPages } = resolver
-    const host = hostPages > 1 ? new HostPage(hostPages, (thread, at, page) => resolver.fill(thread, at, page)) : null
     const buffer = channel === this.#o.urgent ? 1 : 0
+    const host = hostPages > 1 ? new HostPage(hostPages, (thread, at, page) => resolver.fill(thread, at, page, buffer)) : null
     for (;;) {
       yield* channel.receive(k)
       switch (m.type) {
@@ -179,7 +204,7 @@ export class Destination {
           else if (this.#isSettled(page)) this.duplicates++
           else {
             const first = yield* host.add(k, page, zero ? null : content)
-            if (first >= 0) yield* this.#placeHost(k, host, first)
+            if (first >= 0) yield* this.#placeHost(k, host, first, buffer)
           }
           if (k.expired) yield QUANTUM
         }
@@ -237,9 +262,9 @@ export class Destination {
   }
 
   /** Steps 1 to 3 for a complete host page: its target pages become visible all at once. */
-  *#placeHost(k: Thread, host: HostPage, first: number): Proc<void> {
+  *#placeHost(k: Thread, host: HostPage, first: number, buffer: number): Proc<void> {
     const { recorder, ramPage, resolver } = this.#o
-    yield* resolver.placeHost(k, ramPage + first)
+    yield* resolver.placeHost(k, ramPage + first, buffer)
     if (k.stepping) yield write(first, 'page_map')
     const wasRequested = this.map.state(first) === PageMapState.requested
     for (let i = 0; i < host.pages; i++) {

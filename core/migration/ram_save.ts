@@ -5,9 +5,14 @@
  *  content is read.   3. it is sent.   1 before 2: a store that 2 does not see leaves a mark, so the page is sent once more (R63).
  *
  * Host pages of 2 MiB go as one: all their target pages in order, without a break.
- * @qemu RAMState, ram_save_host_page, ram_save_page, ram_save_setup, ram_save_iterate, ram_save_complete
+ *
+ * Where requested pages have a channel of their own, two threads send: the migration thread by the stream, the return path thread by
+ * the urgent channel. A host page goes by one of the two, whole: the return path thread leaves the one that is just going by the
+ * stream to it. While it sends one, the migration thread sends nothing, and so is interrupted within a huge page (QEMU's bitmap_mutex). So a requested page waits neither
+ * behind what the socket of the stream holds, nor for the rest of a huge page.
+ * @qemu RAMState, ram_save_host_page, ram_save_host_page_urgent, ram_save_page, ram_save_setup, ram_save_iterate, ram_save_complete
  */
-import { type Proc, QUANTUM, write } from '../engine/op.ts'
+import { BLOCK, type Proc, QUANTUM, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Link } from '../hw/link.ts'
 import type { PageContent, Process } from '../machine/process.ts'
@@ -30,8 +35,13 @@ export interface RamOptions {
   readonly stream: Link
   /** What pre-copy sends its pages by, where that is not the stream. @qemu multifd */
   readonly multifd?: Link
-  /** Pages leave this machine's memory when they are no longer needed. @qemu release-ram */
-  readonly releases?: boolean
+  /** Takes requested pages, which the return path thread then sends at once. @qemu postcopy-preempt */
+  readonly urgent?: Link
+  /**
+   * In post-copy, pages leave this machine's memory: when they were sent (QEMU's release-ram, which rules out a recovery), or when
+   * the destination said on a new connection that it has them.
+   */
+  readonly releases?: 'when sent' | 'when received'
   readonly state: MigrationState
   readonly recorder: Recorder
   /** A sync is over, which found so many pages more to be dirty. */
@@ -42,6 +52,12 @@ export class RamState {
   readonly dirty: DirtyBitmap
   readonly #o: RamOptions
   readonly #content: PageContent = { word0: 0, word1: 0, version: 0 }
+  readonly #urgentContent: PageContent = { word0: 0, word1: 0, version: 0 }
+  /** The huge host page that goes by the stream just now; -1: none. @qemu host_page_sending */
+  #sending = -1
+  /** One goes by the urgent channel just now, and who waits until it has. @qemu bitmap_mutex */
+  #sendsUrgent = false
+  #waiter: Thread | null = null
   /** Takes the pages: in pre-copy it may be another channel than the stream. */
   #channel: Link
   /** Where the search for the next dirty page goes on. */
@@ -55,6 +71,12 @@ export class RamState {
 
   get kernel(): Kernel {
     return this.#o.process.machine.kernel
+  }
+
+  /** By all channels. */
+  get bytesSent(): number {
+    const { stream, multifd, urgent } = this.#o
+    return stream.bytesSent + (multifd?.bytesSent ?? 0) + (urgent?.bytesSent ?? 0)
   }
 
   /** Pages that are known to be dirty. @qemu ram_state_pending_estimate */
@@ -108,20 +130,50 @@ export class RamState {
     return found - (found % this.#o.hostPages)
   }
 
-  /** All target pages of the host page that begins at `first`. */
+  /** All target pages of the host page that begins at `first`, by the migration thread. */
   saveHostPage(k: Thread, first: number): Proc<void> {
     const end = first + this.#o.hostPages
     this.#cursor = end
-    return end === first + 1 ? this.#savePage(k, first) : this.#savePages(k, first, end)
+    if (this.#sendsUrgent) return this.#saveBehindUrgent(k, first)
+    return end === first + 1 ? this.#savePage(k, first, this.#channel, this.#content) : this.#savePages(k, first, end)
   }
 
   *#savePages(k: Thread, first: number, end: number): Proc<void> {
-    for (let page = first; page < end; page++) yield* this.#savePage(k, page)
+    this.#sending = first
+    for (let page = first; page < end; page++) {
+      if (this.#sendsUrgent) yield* this.urgentSent(k)
+      yield* this.#savePage(k, page, this.#channel, this.#content)
+    }
+    this.#sending = -1
   }
 
-  *#savePage(k: Thread, page: number): Proc<void> {
+  *#saveBehindUrgent(k: Thread, first: number): Proc<void> {
+    yield* this.urgentSent(k)
+    yield* this.saveHostPage(k, first)
+  }
+
+  /** The same by the return path thread, for a page that was asked for. */
+  *saveUrgent(k: Thread, first: number, urgent: Link): Proc<void> {
+    if (this.#sending === first) return
+    const end = first + this.#o.hostPages
+    this.#sendsUrgent = true
+    for (let page = first; page < end; page++) yield* this.#savePage(k, page, urgent, this.#urgentContent)
+    this.#sendsUrgent = false
+    this.#waiter?.wake(k.nowNs)
+  }
+
+  /** Until the page that goes by the urgent channel has gone. */
+  *urgentSent(k: Thread): Proc<void> {
+    while (this.#sendsUrgent) {
+      this.#waiter = k
+      k.park('a requested page to be sent')
+      if (this.#sendsUrgent) yield BLOCK
+    }
+    this.#waiter = null
+  }
+
+  *#savePage(k: Thread, page: number, channel: Link, content: PageContent): Proc<void> {
     const { process, ramPage, state, recorder } = this.#o
-    const content = this.#content
     const clearsFirst = this.kernel.has('dirty-clear-before-copy')
     // 1.
     if (clearsFirst && !this.dirty.clearUnowed(k, page) && !(yield* this.dirty.clear(k, page))) return
@@ -136,16 +188,21 @@ export class RamState {
     state.remaining = this.pending
     // 3.
     const type = zero ? StreamMessage.Zero : StreamMessage.Page
-    yield* this.#channel.send(k, type, page, bytes, content.word0, content.word1, content.version)
+    yield* channel.send(k, type, page, bytes, content.word0, content.word1, content.version)
     recorder.event(k.nowNs, EventKind.Send, k.lane, page, bytes)
-    if (!this.kernel.has('release-after-ack')) yield* this.release(k, page)
+    if (this.#releasesSent) yield* this.release(k, page)
     if (k.expired) yield QUANTUM
   }
 
-  /** The destination has it: the page may go, where that was asked for. @qemu ram_release_page */
+  get #releasesSent(): boolean {
+    const { releases, state } = this.#o
+    return releases === 'when sent' ? state.status === 'postcopy-active' : !this.kernel.has('release-after-ack')
+  }
+
+  /** The page may go, where that was asked for. @qemu ram_release_page */
   *release(k: Thread, page: number): Proc<void> {
-    const { process, ramPage, releases = false } = this.#o
-    if (!releases) return
+    const { process, ramPage, releases } = this.#o
+    if (releases === undefined) return
     const released = yield* sys.madvise(k, process, addressOf(ramPage + page), 4096, MADV_DONTNEED)
     check(released, 0, 'madvise(MADV_DONTNEED)')
   }

@@ -79,9 +79,9 @@ export interface Resolver {
   /** Places content, or zeros if `content` is null, at a missing page, by the temporary page of the channel. */
   place(k: Thread, page: number, content: PageContent | null, channel?: number): Proc<Placing>
   /** Writes into the temporary page: of host pages larger than 4 KiB, target page `offset`. */
-  fill(k: Thread, offset: number, content: PageContent | null): Proc<void>
+  fill(k: Thread, offset: number, content: PageContent | null, channel?: number): Proc<void>
   /** Places the temporary host page, filled, at a missing host page. */
-  placeHost(k: Thread, page: number): Proc<void>
+  placeHost(k: Thread, page: number, channel?: number): Proc<void>
   /** Wakes those who wait for the host page that begins at `page`, where placing did not. */
   wake(k: Thread, page: number): Proc<void>
   /** Wakes those who wait for a page that somebody else has placed, whatever he did about waking. */
@@ -157,13 +157,13 @@ export class RemapResolver implements Resolver {
     return outcome(moved, 4096, 'remap_anon_pages', page)
   }
 
-  fill(k: Thread, offset: number, content: PageContent | null): Proc<void> {
-    return this.#process.writePage(k, this.#temporary[0] + offset, content ?? ZEROS)
+  fill(k: Thread, offset: number, content: PageContent | null, channel = 0): Proc<void> {
+    return this.#process.writePage(k, this.#temporary[channel] + offset, content ?? ZEROS)
   }
 
-  *placeHost(k: Thread, page: number): Proc<void> {
+  *placeHost(k: Thread, page: number, channel = 0): Proc<void> {
     const bytes = this.hostPages * 4096
-    const moved = yield* sys.remapAnonPages(k, this.#process, addressOf(page), addressOf(this.#temporary[0]), bytes, 0)
+    const moved = yield* sys.remapAnonPages(k, this.#process, addressOf(page), addressOf(this.#temporary[channel]), bytes, 0)
     check(moved, bytes, `remap_anon_pages to page ${page}`)
   }
 
@@ -264,15 +264,15 @@ export class IoctlResolver implements Resolver, RemovalWatcher {
     touch(uffd.id, uffd.event.label, AccessMode.read)
   }
 
-  fill(k: Thread, offset: number, content: PageContent | null): Proc<void> {
-    return this.#process.writePage(k, this.#temporary[0] + offset, content ?? ZEROS)
+  fill(k: Thread, offset: number, content: PageContent | null, channel = 0): Proc<void> {
+    return this.#process.writePage(k, this.#temporary[channel] + offset, content ?? ZEROS)
   }
 
   /** Zeros too: UFFDIO_ZEROPAGE would map 512 small zero pages, or (hugetlb) refuse. */
-  *placeHost(k: Thread, page: number): Proc<void> {
+  *placeHost(k: Thread, page: number, channel = 0): Proc<void> {
     const call = this.name === 'move' ? sys.uffdioMove : sys.uffdioCopy
     const bytes = this.hostPages * 4096
-    const placed = yield* call(k, this.#process, this.#uffd, addressOf(page), addressOf(this.#temporary[0]), bytes, 0)
+    const placed = yield* call(k, this.#process, this.#uffd, addressOf(page), addressOf(this.#temporary[channel]), bytes, 0)
     check(placed.ret, 0, `UFFDIO_${this.name.toUpperCase()} to page ${page}`)
   }
 

@@ -13,7 +13,7 @@
  *     when it is sent, so nothing is sent twice (ram_save.ts).
  *  6. end: tell the destination, wait for its word (SHUT): completed, or failed with its reason.
  *
- * return path thread: takes requests off the wire into a queue.
+ * return path thread: takes requests off the wire into a queue; with an urgent channel, sends the page itself (ram_save.ts).
  *
  * Source: QEMU, migration/ram.c (get_queued_page, ram_find_and_save_block, ram_save_queue_pages) and migration.c.
  */
@@ -75,6 +75,8 @@ export class Source {
   readonly #unsent: Unsent
   readonly #requests: number[] = []
   #requestHead = 0
+  /** Host pages left of the policy's run. */
+  #runLeft = 0
   #shut = -1
   #lost = false
   #reloaded = false
@@ -94,7 +96,7 @@ export class Source {
 
   /** The migration thread. */
   *migrate(k: Thread): Proc<void> {
-    const { state, process, stream, precopy, precopied = false } = this.#o
+    const { state, process, precopy, precopied = false } = this.#o
     process.adopt(k)
     this.#thread = k
     // 1.
@@ -109,9 +111,9 @@ export class Source {
     state.setupNs = k.nowNs - state.startNs
     state.set(k, 'active')
     // 2.
-    const beforeBytes = stream.bytesSent
+    const beforeBytes = this.ram.bytesSent
     const end = precopy === undefined ? 'postcopy' : yield* iterate(k, this.#precopyOptions(k, precopy))
-    state.precopyBytes = stream.bytesSent - beforeBytes
+    state.precopyBytes = this.ram.bytesSent - beforeBytes
     if (end === 'completion') {
       // 3.
       yield* this.#complete(k)
@@ -124,9 +126,9 @@ export class Source {
       return
     }
     // 5.
-    const switchedBytes = stream.bytesSent
+    const switchedBytes = this.ram.bytesSent
     yield* this.pushAll(k)
-    state.postcopyBytes = stream.bytesSent - switchedBytes
+    state.postcopyBytes = this.ram.bytesSent - switchedBytes
     // 6.
     yield* this.#finish(k)
   }
@@ -160,19 +162,23 @@ export class Source {
     const { state, stream, vcpus } = this.#o
     state.downtimeStartNs = k.nowNs
     state.set(k, 'device')
-    const before = stream.bytesSent
+    const before = this.ram.bytesSent
     yield* complete(k, { ram: this.ram, stopVcpus: this.#o.stopVcpus })
     yield* this.ram.leaveChannel(k)
     k.cpu.nowNs += DEVICE_SAVE_NS
     yield* stream.send(k, StreamMessage.Devices, -1, DEVICE_STATE_BYTES + vcpus * VCPU_STATE_BYTES)
-    state.downtimeBytes = stream.bytesSent - before
+    state.downtimeBytes = this.ram.bytesSent - before
     yield* this.#finish(k)
   }
 
   /** 6. */
   *#finish(k: Thread): Proc<void> {
-    const { state, stream } = this.#o
-    if (!this.#isShut) yield* stream.send(k, StreamMessage.End, -1, END_BYTES)
+    const { state, stream, urgent } = this.#o
+    // What a channel is told to be its end must come behind all pages.
+    yield* this.ram.urgentSent(k)
+    for (const channel of urgent === undefined ? [stream] : [stream, urgent]) {
+      if (!this.#isShut) yield* channel.send(k, StreamMessage.End, -1, END_BYTES)
+    }
     while (!this.#isShut) {
       k.park('the destination to shut the return path')
       if (!this.#isShut) yield BLOCK
@@ -189,7 +195,7 @@ export class Source {
     state.set(k, 'device')
     if (kernel.has('stop-before-postcopy')) yield* this.#o.stopVcpus(k)
     k.cpu.nowNs += DEVICE_SAVE_NS
-    const before = stream.bytesSent
+    const before = this.ram.bytesSent
     if (precopied) {
       yield* this.ram.leaveChannel(k)
       yield* postcopySendDiscardBitmap(k, this.ram, stream)
@@ -205,7 +211,7 @@ export class Source {
       this.#o.startVcpus?.(k)
       return false
     }
-    state.downtimeBytes = stream.bytesSent - before
+    state.downtimeBytes = this.ram.bytesSent - before
     state.set(k, 'postcopy-active')
     return true
   }
@@ -232,28 +238,26 @@ export class Source {
     const { hostPages, stream, pushQueueBytes = Number.POSITIVE_INFINITY } = this.#o
     const policy = this.#policy
     this.#thread = k
-    // What is left of the policy's run.
     let first = -1
-    let left = 0
     while (this.ram.pending > 0 && !this.#isShut) {
       if (policy.waits) k.park('a request')
       if (k.stepping) yield write(0, 'source.requests')
       const requested = this.#nextRequest()
       if (requested >= 0) {
         k.unpark()
-        left = 0
+        this.#runLeft = 0
         policy.requested(requested / hostPages)
         yield* this.ram.saveHostPage(k, requested)
         continue
       }
-      if (left === 0) {
+      if (this.#runLeft === 0) {
         first = policy.next(this.#unsent, RUN_PAGES)
         if (first < 0) {
           assert(policy.waits, `prepaging ${policy.name} pushes none of ${this.ram.pending} unsent pages`)
           if (!this.#isShut) yield* k.block()
           continue
         }
-        left = policy.count
+        this.#runLeft = policy.count
       }
       k.unpark()
       if (!k.stepping && stream.drainedNs(pushQueueBytes) > k.nowNs) {
@@ -262,7 +266,7 @@ export class Source {
         yield SLEEP
         continue
       }
-      left--
+      this.#runLeft--
       yield* this.ram.saveHostPage(k, first++ * hostPages)
     }
   }
@@ -294,9 +298,22 @@ export class Source {
     return -1
   }
 
+  /** Sends a page that was asked for at once, unless it is on its way. The push goes on as the policy says of it. */
+  *#sendUrgent(k: Thread, page: number, urgent: Link): Proc<void> {
+    const policy = this.#policy
+    if (this.bitmap.has(page)) {
+      policy.requested(page / this.#o.hostPages)
+      this.#runLeft = 0
+    }
+    yield* this.ram.saveUrgent(k, page, urgent)
+    if (policy.waits) this.#thread?.wake(k.nowNs)
+  }
+
   /** The return path thread. Ends with the destination's SHUT. */
   *returnPath(k: Thread): Proc<void> {
-    const { returnPath, recorder, state } = this.#o
+    const { process, returnPath, recorder, state, urgent } = this.#o
+    // It reads pages itself then.
+    if (urgent !== undefined) process.adopt(k)
     for (;;) {
       yield* returnPath.receive(k)
       const m = returnPath.message
@@ -318,6 +335,10 @@ export class Source {
       }
       state.requests++
       recorder.event(k.nowNs, EventKind.RequestReceived, k.lane, m.page, 0)
+      if (urgent !== undefined) {
+        yield* this.#sendUrgent(k, m.page, urgent)
+        continue
+      }
       if (k.stepping) yield write(0, 'source.requests')
       this.#requests.push(m.page)
       if (this.#policy.waits) this.#thread?.wake(k.nowNs)

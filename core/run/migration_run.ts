@@ -22,7 +22,6 @@ import { Shadow } from '../guest/shadow.ts'
 import type { GuestContext } from '../guest/vcpu.ts'
 import type { GuestPhase } from '../guest/workload.ts'
 import type { Thread } from '../hw/cpu.ts'
-import { Link } from '../hw/link.ts'
 import { CPU_PRESETS } from '../hw/presets/zen5.ts'
 import { Identity, Machine } from '../machine/machine.ts'
 import { Process } from '../machine/process.ts'
@@ -30,12 +29,12 @@ import { Blocktime } from '../migration/blocktime.ts'
 import type { Destination } from '../migration/destination.ts'
 import { type Backing, mapHostPages, targetPages } from '../migration/host_page.ts'
 import { MigrationState } from '../migration/migration_state.ts'
-import { RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES } from '../migration/parameters.ts'
 import type { ForeignPolicy } from '../migration/prepaging/checked.ts'
 import type { Source } from '../migration/source.ts'
 import { CpuThrottle } from '../migration/throttle.ts'
 import { isProtection, type ProtectionName } from '../mm/kconfig.ts'
 import type { Recorder } from '../trace/recorder.ts'
+import { Channels } from './channels.ts'
 import { checkAll, checkSource } from './final_checks.ts'
 import { FirstTouches } from './first_touches.ts'
 import type { MigrateOptions } from './options.ts'
@@ -75,7 +74,7 @@ export class MigrationRun {
   readonly sourceProcess: Process
   readonly destinationProcess: Process
   readonly state: MigrationState
-  readonly stream: Link
+  readonly channels: Channels
   readonly vm: VirtualMachine
   readonly shadow: Shadow
   readonly check: ConsistencyCheck
@@ -95,7 +94,6 @@ export class MigrationRun {
   finished = false
   readonly #timeline = new Timeline(QUANTUM_NS)
   readonly #main: Thread
-  readonly returnPath: Link
   readonly prepaging: RunPrepaging
   readonly #trace: LackeyWorkload | null
   #phase: Progress['phase'] = 'boot'
@@ -149,16 +147,7 @@ export class MigrationRun {
     for (const { kernel } of [this.source, this.destination]) kernel.faultPath = options.faults
     this.sourceProcess = new Process(this.source)
     this.destinationProcess = new Process(this.destination)
-    const link = (name: string) =>
-      new Link({
-        name,
-        bandwidthBitsPerSec: options.bandwidthBitsPerSec,
-        rttNs: options.rttNs,
-        sendBufferBytes: SEND_BUFFER_BYTES,
-        receiveBufferBytes: RECEIVE_BUFFER_BYTES,
-      })
-    this.stream = link('the stream')
-    this.returnPath = link('the return path')
+    this.channels = new Channels(options)
     this.state = new MigrationState(recorder)
     this.shadow = new Shadow(this.pages)
     this.check = new ConsistencyCheck(this.shadow, recorder)

@@ -8,7 +8,7 @@ import type { MigrationRun } from './migration_run.ts'
 import type { Progress } from './report.ts'
 
 export function makeProgress(run: MigrationRun, phase: Progress['phase']): Progress {
-  const { state, stream, incoming, blocktime } = run
+  const { state, channels, incoming, blocktime } = run
   const nowNs = run.finished ? run.phaseNs.end : newestNs(run)
   const sinceNs = (state.isOver ? state.endNs : nowNs) - state.startNs
   return {
@@ -18,8 +18,8 @@ export function makeProgress(run: MigrationRun, phase: Progress['phase']): Progr
     startedNs: state.startNs,
     pagesTotal: run.pages,
     pagesReceived: incoming?.map.received ?? 0,
-    transferredBytes: stream.bytesSent,
-    mbps: state.startNs > 0 && sinceNs > 0 ? (stream.bytesSent * 8000) / sinceNs : 0,
+    transferredBytes: channels.bytesSent,
+    mbps: state.startNs > 0 && sinceNs > 0 ? (channels.bytesSent * 8000) / sinceNs : 0,
     requests: state.requests,
     vcpusBlocked: blocktime.blocked,
     loadsChecked: run.vm.vcpus.reduce((n, v) => n + v.loadsChecked, 0),

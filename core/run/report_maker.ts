@@ -68,7 +68,7 @@ function optionsAsUsed(run: MigrationRun): Record<string, unknown> {
 const ms = (ns: number) => ns / 1e6
 
 function migrationReport(run: MigrationRun): MigrationReport {
-  const { state, blocktime, stream } = run
+  const { state, blocktime, channels } = run
   const total = Math.max(0, (state.endNs || run.progress().nowNs) - state.startNs)
   const pages = state.normal + state.duplicate
   const [p50, p99, p999, max] = blocktime.quantiles(0.5, 0.99, 0.999, 1)
@@ -78,14 +78,14 @@ function migrationReport(run: MigrationRun): MigrationReport {
     'setup-time': ms(state.setupNs),
     downtime: ms(Math.max(0, state.downtimeEndNs - state.downtimeStartNs)),
     ram: {
-      transferred: stream.bytesSent,
+      transferred: channels.bytesSent,
       remaining: state.remaining * 4096,
       total: run.options.memBytes,
       duplicate: state.duplicate,
       normal: state.normal,
       'normal-bytes': state.normal * 4096,
       'dirty-pages-rate': Math.round(state.dirtyPagesRate),
-      mbps: total === 0 ? 0 : (stream.bytesSent * 8000) / total,
+      mbps: total === 0 ? 0 : (channels.bytesSent * 8000) / total,
       'dirty-sync-count': state.dirtySyncCount,
       'postcopy-requests': state.requests,
       'page-size': run.options.pageSizeBytes,

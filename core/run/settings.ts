@@ -106,9 +106,12 @@ function nextPowerOfTwo(value: number): number {
 }
 
 /** What else cannot go together, or null; half a sentence with its remedy. */
-export function contradiction({ memBytes, balloonBytes, mode, capabilities, inject }: MigrateOptions): string | null {
+export function contradiction({ memBytes, balloonBytes, mode, capabilities, inject, recover }: MigrateOptions): string | null {
   if (balloonBytes >= memBytes) return 'a balloon as large as all memory leaves the guest nothing; take a smaller one'
   if (balloonBytes % 4096 !== 0) return 'a balloon is made of whole pages of 4 KiB; take 4k or a multiple'
+  // @qemu "Postcopy recovery cannot work when release-ram capability is set"
+  if (recover && capabilities['release-ram'])
+    return 'recover and release-ram cannot go together: what was sent is gone; leave one of them out'
   const shares = new Set<string>()
   for (const injection of inject) {
     if ('share' in injection) {

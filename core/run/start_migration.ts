@@ -25,7 +25,8 @@ export interface Sides {
 
 /** Starts it now; `main` is woken when it is over. */
 export function startMigration(run: MigrationRun, main: Thread): Sides {
-  const { options, source, destination, stream, returnPath, state, recorder, pages, ramPage, vm, hostPages } = run
+  const { options, source, destination, channels, state, recorder, pages, ramPage, vm, hostPages } = run
+  const { stream, returnPath, urgent } = channels
   const rates = makeRates(run)
   const converge = options.capabilities['auto-converge'] ? new AutoConverge(run.throttle, options.parameters) : null
   const precopied = options.mode !== 'postcopy'
@@ -37,25 +38,30 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
     vcpus: vm.vcpus.length,
     stream,
     returnPath,
+    ...(urgent === null ? {} : { urgent }),
+    ...(options.capabilities['release-ram'] ? { releases: 'when sent' } : {}),
     state,
     recorder,
     policy: run.prepaging.policy,
     pushQueueBytes: run.prepaging.queueBytes,
     ...(precopied ? { precopy: makeDrive(run, rates, converge !== null) } : {}),
-    onSync: (k, dirtied) => converge?.synced(k.nowNs, dirtied * 4096, stream.bytesSent),
+    onSync: (k, dirtied) => converge?.synced(k.nowNs, dirtied * 4096, channels.bytesSent),
     stopVcpus: (k) => vm.stop(k),
   })
+  // Each channel that brings pages in post-copy has a temporary page of its own.
+  const buffers = urgent === null ? 1 : 2
   const incoming = new Destination({
     process: run.destinationProcess,
     ramPage,
     pages,
     stream,
     returnPath,
+    ...(urgent === null ? {} : { urgent }),
     precopied,
     resolver:
       options.resolver === 'remap'
-        ? new RemapResolver(run.destinationProcess, hostPages)
-        : new IoctlResolver(run.destinationProcess, options.resolver, hostPages),
+        ? new RemapResolver(run.destinationProcess, hostPages, buffers)
+        : new IoctlResolver(run.destinationProcess, options.resolver, hostPages, buffers),
     recorder,
     startVcpus: (k) => {
       state.downtimeEndNs = k.nowNs
@@ -79,6 +85,7 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
   if (options.mode !== 'precopy') {
     start(destination, 'listen', (k) => incoming.listen(k))
     start(destination, 'fault', (k) => incoming.fault(k))
+    if (urgent !== null) start(destination, 'preempt', (k) => incoming.preempt(k, urgent))
   }
   start(source, 'return path', (k) => outgoing.returnPath(k))
   start(source, 'migration', (k) => outgoing.migrate(k))
@@ -86,12 +93,12 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
 }
 
 function makeRates(run: MigrationRun): Rates {
-  const { options, stream, state, vm } = run
+  const { options, channels, state, vm } = run
   return new Rates({
-    put: () => stream.bytesSent,
-    queued: (nowNs) => stream.bytesQueued(nowNs),
+    put: () => channels.bytesSent,
+    queued: (nowNs) => channels.bytesQueued(nowNs),
     downtimeLimitNs: options.downtimeLimitNs,
-    fixedNs: () => switchoverCostNs(vm.vcpus.length, stream) + state.syncNs,
+    fixedNs: () => switchoverCostNs(vm.vcpus.length, channels.stream) + state.syncNs,
     availSwitchoverBandwidth: options.parameters['avail-switchover-bandwidth'],
     maxBandwidth: options.parameters['max-bandwidth'],
   })

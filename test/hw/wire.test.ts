@@ -61,8 +61,9 @@ describe('a shared wire', () => {
     const [a, b] = pair()
     a.put(0, 100)
     b.put(0, 100)
-    expect(a.roomNs(0, 60)).toBe(80)
-    expect(a.roomNs(90, 60)).toBe(90)
+    expect(a.roomNs(60)).toBe(80)
+    expect(a.queued(90)).toBe(55)
+    expect(a.roomNs(60)).toBe(0)
   })
 
   it('forgets what a broken connection had on it', () => {

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { CAPABILITIES, CAPABILITY_NAMES, type Capabilities } from '../../core/migration/capabilities.ts'
 import { DEFAULT_PARAMETERS, type MigrationParameters } from '../../core/migration/migration_parameters.ts'
 import { DEFAULT_OPTIONS, type DirtyTracking, MODES, type Mode } from '../../core/run/options.ts'
-import { type Settlement, settleCapabilities } from '../../core/run/settings.ts'
+import { contradiction, type Settlement, settleCapabilities } from '../../core/run/settings.ts'
 
 function settle(
   mode: Mode,
@@ -127,4 +127,10 @@ describe('what is refused', () => {
   ])('%s', (message, settlement) => {
     expect(settlement).toEqual({ ok: false, message })
   })
+})
+
+it('a source that gives its pages up when they were sent cannot be recovered from a broken connection', () => {
+  const capabilities = { ...DEFAULT_OPTIONS.capabilities, 'release-ram': true }
+  expect(contradiction({ ...DEFAULT_OPTIONS, capabilities, recover: true })).toContain('release-ram')
+  expect(contradiction({ ...DEFAULT_OPTIONS, capabilities })).toBe(null)
 })

@@ -118,7 +118,7 @@ function* breakAndTellSource(k: Thread, source: Source, stream: Link): Proc<void
 /** The source gives its pages back as soon as it may; the stream breaks at any moment, and the destination says what it has. */
 function pageIsLost(world: World): Scene {
   const { page, incoming, stream, returnPath } = incomingRam(world, new IoctlResolver(world.process, 'copy'))
-  const { source, process } = outgoingPage(world, 1, { stream, returnPath, precopied: false, releases: true })
+  const { source, process } = outgoingPage(world, 1, { stream, returnPath, precopied: false, releases: 'when received' })
   world.actor('listen', 0, (k) => incoming.load(k, stream))
   world.daemon('return path', 1, (k) => source.returnPath(k), process)
   world.actor('migration', 1, (k) => pushAndResume(k, source, stream), process)

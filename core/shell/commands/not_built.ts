@@ -16,13 +16,11 @@ const NO_THROTTLE = 'no throttle'
 /** Keys are an option's name and, where it takes words, the word. */
 export const NOT_BUILT: Readonly<Record<string, string>> = {
   'capability xbzrle': ONE_CHANNEL,
-  'capability release-ram': 'a source that keeps its pages to the end',
   'capability pause-before-switchover': 'a switch that waits for nobody',
   'capability multifd': ONE_CHANNEL,
   'capability postcopy-blocktime': 'blocktime that is always counted',
   'capability background-snapshot': 'migration of a guest that moves',
   'capability zero-copy-send': ONE_CHANNEL,
-  'capability postcopy-preempt': ONE_CHANNEL,
   'capability dirty-limit': NO_THROTTLE,
   'parameter x-vcpu-dirty-limit-period': NO_THROTTLE,
   'parameter vcpu-dirty-limit': NO_THROTTLE,

@@ -1,0 +1,46 @@
+/**
+ * The connections of a run: the stream, the return path, and what capabilities add beside them.
+ *
+ * All that the source sends goes by one wire: where there is more than one connection, they share it. The other direction is free.
+ */
+import { Link } from '../hw/link.ts'
+import { payloadBytesPerNs, Wire } from '../hw/wire.ts'
+import { RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES } from '../migration/parameters.ts'
+import type { MigrateOptions } from './options.ts'
+
+export class Channels {
+  readonly stream: Link
+  readonly returnPath: Link
+  /** For requested pages. @qemu postcopy-preempt */
+  readonly urgent: Link | null
+  /** All that the source sends by. */
+  readonly outgoing: readonly Link[]
+
+  constructor(options: MigrateOptions) {
+    const { bandwidthBitsPerSec, rttNs, capabilities } = options
+    const isShared = capabilities['postcopy-preempt']
+    const wire = isShared ? new Wire(payloadBytesPerNs(bandwidthBitsPerSec)) : null
+    const link = (name: string, onWire: Wire | null) =>
+      new Link({
+        name,
+        bandwidthBitsPerSec,
+        rttNs,
+        sendBufferBytes: SEND_BUFFER_BYTES,
+        receiveBufferBytes: RECEIVE_BUFFER_BYTES,
+        ...(onWire === null ? {} : { wire: onWire }),
+      })
+    this.stream = link('the stream', wire)
+    this.returnPath = link('the return path', null)
+    this.urgent = capabilities['postcopy-preempt'] ? link('the urgent channel', wire) : null
+    this.outgoing = [this.stream, this.urgent].filter((channel) => channel !== null)
+  }
+
+  get bytesSent(): number {
+    return this.outgoing.reduce((n, channel) => n + channel.bytesSent, 0)
+  }
+
+  /** Bytes that still wait in socket buffers. */
+  bytesQueued(nowNs: number): number {
+    return this.outgoing.reduce((n, channel) => n + channel.bytesQueued(nowNs), 0)
+  }
+}
