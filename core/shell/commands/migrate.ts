@@ -10,7 +10,9 @@
 import { formatCount, formatTime, spellSize } from '../../base/units.ts'
 import { GUESTS, GuestError, parseGuest } from '../../guest/catalog.ts'
 import { TraceError } from '../../guest/lackey.ts'
+import type { ForeignPolicy } from '../../migration/prepaging/checked.ts'
 import { PrepagingError } from '../../migration/prepaging/policy.ts'
+import { parsePrepaging } from '../../migration/prepaging/registry.ts'
 import { driveRun } from '../../run/drive.ts'
 import { MigrationRun, RunError } from '../../run/migration_run.ts'
 import type { MigrateOptions } from '../../run/options.ts'
@@ -22,6 +24,7 @@ import { ArgumentError } from '../arguments.ts'
 import { type Command, type CommandContext, CommandError } from '../command.ts'
 import { ExitCode, type Host } from '../host.ts'
 import { sentence } from '../layout.ts'
+import { loadPolicyFile } from '../policy_file.ts'
 import type { NewestRun, RunOutcome } from '../shell_state.ts'
 import { didYouMean } from '../suggestion.ts'
 import { detach } from './background.ts'
@@ -72,10 +75,11 @@ async function migrate(context: CommandContext): Promise<number> {
   const files: Files = { trace: given.text('trace'), perfetto: given.text('perfetto') }
   await checkFiles(files, path, host)
   if (path !== null) await checkReadable(path, host)
+  const policy = await ownPolicy(options, host)
 
   // 2.
   const recorder = new Recorder({ keep: context.keepEvents || files.trace !== null || files.perfetto !== null })
-  const newest: NewestRun = { run: makeRun(options, recorder), recorder, command: commandOf(options), outcome: 'running' }
+  const newest: NewestRun = { run: makeRun(options, recorder, policy), recorder, command: commandOf(options), outcome: 'running' }
   const work = (own: CommandContext) => migrateNow(own, newest, path, files)
   if (given.has('detach')) detach(context, work)
   state.newest = newest
@@ -140,9 +144,20 @@ async function checkReadable(path: string, host: Host): Promise<void> {
   for await (const block of host.open(path)) if (block.length > 0) return
 }
 
-function makeRun(options: MigrateOptions, recorder: Recorder): MigrationRun {
+/** The file of a prepaging policy, loaded, if one is named. */
+async function ownPolicy(options: MigrateOptions, host: Host): Promise<ForeignPolicy | null> {
+  const parsed = parsePrepaging(options.prepaging)
+  if (!parsed.ok || parsed.choice.path === null) return null
   try {
-    return new MigrationRun(options, recorder)
+    return await loadPolicyFile(parsed.choice.path, host)
+  } catch (error) {
+    throw forUser(error, options)
+  }
+}
+
+function makeRun(options: MigrateOptions, recorder: Recorder, policy: ForeignPolicy | null): MigrationRun {
+  try {
+    return new MigrationRun(options, recorder, { lockdep: false }, policy)
   } catch (error) {
     throw forUser(error, options)
   }
