@@ -35,6 +35,7 @@ import { CpuThrottle } from '../migration/throttle.ts'
 import { isProtection, type ProtectionName } from '../mm/kconfig.ts'
 import type { Recorder } from '../trace/recorder.ts'
 import { Channels } from './channels.ts'
+import { MigrationControl } from './control.ts'
 import { checkAll, checkSource } from './final_checks.ts'
 import { FirstTouches } from './first_touches.ts'
 import type { MigrateOptions } from './options.ts'
@@ -79,6 +80,8 @@ export class MigrationRun {
   readonly shadow: Shadow
   readonly check: ConsistencyCheck
   readonly blocktime: Blocktime
+  /** For whoever watches. */
+  readonly control = new MigrationControl(this)
   readonly firstTouches: FirstTouches
   /** Of all vCPUs. @qemu auto-converge */
   readonly throttle = new CpuThrottle()

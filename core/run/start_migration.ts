@@ -1,7 +1,7 @@
 /**
  * The migration of a run: both sides with their threads, as the options say; the run's story goes on when it is over.
  *
- * Which threads there are depends on the mode: without post-copy nobody listens and nobody handles faults.
+ * Which threads there are depends on the capabilities: without postcopy-ram nobody listens and nobody handles faults.
  */
 import type { Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
@@ -82,7 +82,7 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
     machine.start(k, life(k), main.nowNs)
   }
   destination.start(incomingMain, mapAndRun(incomingMain, run, incoming), main.nowNs)
-  if (options.mode !== 'precopy') {
+  if (options.capabilities['postcopy-ram']) {
     start(destination, 'listen', (k) => incoming.listen(k))
     start(destination, 'fault', (k) => incoming.fault(k))
     if (urgent !== null) start(destination, 'preempt', (k) => incoming.preempt(k, urgent))
@@ -111,7 +111,7 @@ function makeDrive(run: MigrationRun, rates: Rates, watches: boolean): PrecopyDr
   const isTime = (k: Thread) => ('passes' in after ? state.dirtySyncCount > after.passes : k.nowNs - state.startNs >= after.ns)
   return {
     rates,
-    asked: (k) => (options.mode === 'hybrid' && isTime(k) ? 'postcopy' : null),
+    asked: (k) => (run.control.postcopyAsked || (options.mode === 'hybrid' && isTime(k)) ? 'postcopy' : null),
     syncEveryNs: watches ? SYNC_EVERY_NS : Number.POSITIVE_INFINITY,
   }
 }

@@ -7,6 +7,7 @@ import type { Command } from './command.ts'
 import { waitCommand } from './commands/background.ts'
 import { benchCommand } from './commands/bench.ts'
 import { conformCommand } from './commands/conform.ts'
+import { CONTROL_COMMANDS } from './commands/control_commands.ts'
 import { exploreCommand } from './commands/explore.ts'
 import { FILTERS } from './commands/filters.ts'
 import { infoCommand } from './commands/info.ts'
@@ -24,6 +25,7 @@ export const CORE_COMMANDS: readonly Command[] = [
   infoCommand,
   setCapabilityCommand,
   setParameterCommand,
+  ...CONTROL_COMMANDS,
   helpEntry,
   manCommand,
   versionCommand,

@@ -51,6 +51,20 @@ describe('in the background', () => {
     expect((await run('info status')).out).toContain('paused (interrupted')
   })
 
+  it('it does what it is told, or says why not', async () => {
+    const { run } = makeTerminal()
+    const busy = '--guest sweep --mem 4M --duration 1ms --bandwidth 50Mbps --downtime-limit 1ms --json'
+    expect((await run('migrate_start_postcopy')).err).toContain('no migration is under way')
+    await run(`migrate -d ${busy} --mode hybrid --postcopy-after 1000000passes`)
+    // The guest boots first.
+    while (!(await run('info migrate')).out.startsWith('Status: active'));
+    expect(await run('migrate_start_postcopy')).toEqual({ code: 0, out: '', err: '' })
+    const { code, out } = await run('wait')
+    expect(code).toBe(0)
+    expect(JSON.parse(out).migration).toMatchObject({ status: 'completed' })
+    expect(JSON.parse(out).migration.ram['postcopy-bytes']).toBeGreaterThan(0)
+  })
+
   it('Ctrl-C at wait stops it', async () => {
     const { run } = makeTerminal()
     await run(`migrate -d ${LONG}`)

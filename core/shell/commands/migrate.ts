@@ -62,8 +62,7 @@ export const migrateCommand: Command = {
 
 async function migrate(context: CommandContext): Promise<number> {
   const { arguments: given, host, state } = context
-  if (state.newest?.outcome === 'running')
-    throw new CommandError('a migration is under way; wait for its end, or say migrate_cancel')
+  if (state.newest?.outcome === 'running') throw new CommandError('a migration is under way; wait waits for its end')
   // 1. Nothing starts before all of this is known to be right.
   const options = migrateOptions(given, state.settings)
   const guest = parseGuest(options.guest)

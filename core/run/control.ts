@@ -1,0 +1,32 @@
+/**
+ * What somebody may say to a migration that is under way: QEMU's monitor commands, as the terminal, a script or a screen give them.
+ *
+ * Each answers null, or half a sentence that says why not, as QEMU has it: then nothing has happened. What was said takes effect
+ * when the migration next looks, as there. It is no part of the options: a run that somebody has spoken to is not made again by
+ * its command. Source: QEMU, migration/migration.c.
+ */
+import type { MigrationRun } from './migration_run.ts'
+
+export class MigrationControl {
+  readonly #run: MigrationRun
+  #postcopyAsked = false
+
+  constructor(run: MigrationRun) {
+    this.#run = run
+  }
+
+  /** Pre-copy is to end with the next batch of pages. @qemu start_postcopy */
+  get postcopyAsked(): boolean {
+    return this.#postcopyAsked
+  }
+
+  /** @qemu qmp_migrate_start_postcopy */
+  startPostcopy(): string | null {
+    const { options, state } = this.#run
+    if (!options.capabilities['postcopy-ram'])
+      return 'needs postcopy-ram, which is off in this migration; start one with mode hybrid, or with capability postcopy-ram=on'
+    if (state.status === 'none') return 'the migration has not started yet; say it again in a moment'
+    this.#postcopyAsked = true
+    return null
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * What is said to the migration under way, under the names of QEMU's monitor: `migrate_start_postcopy` and its like.
+ *
+ * They make sense while one goes on in the background (`migrate -d`). What they may do and when is core/run/control.ts.
+ */
+import type { MigrationControl } from '../../run/control.ts'
+import { type Command, type CommandContext, CommandError } from '../command.ts'
+import { ExitCode } from '../host.ts'
+
+export const startPostcopyCommand: Command = {
+  name: 'migrate_start_postcopy',
+  group: 'Migration',
+  place: 'terminal',
+  summary: 'the guest switches to the destination now, and the rest of its pages follow',
+  description: 'Of a migration in mode hybrid, or with the capability postcopy-ram, that is still in pre-copy.',
+  positionals: [],
+  options: [],
+  examples: [
+    { line: 'migrate --mode hybrid --postcopy-after 1000passes -d', meaning: 'a migration that waits for the word' },
+    { line: 'migrate_start_postcopy', meaning: 'the word' },
+  ],
+  run: say((control) => control.startPostcopy()),
+}
+
+export const CONTROL_COMMANDS: readonly Command[] = [startPostcopyCommand]
+
+/** `order` answers why not, or null. */
+function say(order: (control: MigrationControl) => string | null): Command['run'] {
+  return async ({ state }: CommandContext): Promise<number> => {
+    const { newest } = state
+    if (newest === null || newest.outcome !== 'running')
+      throw new CommandError('no migration is under way; start one in the background with migrate -d')
+    const problem = order(newest.run.control)
+    if (problem !== null) throw new CommandError(problem)
+    return ExitCode.good
+  }
+}

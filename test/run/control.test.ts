@@ -1,0 +1,60 @@
+/**
+ * What somebody says to a migration under way: it is done when the migration next looks, or refused and nothing happens.
+ */
+import { describe, expect, it } from 'vitest'
+import { MigrationRun } from '../../core/run/migration_run.ts'
+import type { MigrateOptions } from '../../core/run/options.ts'
+import { Recorder } from '../../core/trace/recorder.ts'
+import { MIB, small } from './small.ts'
+
+/** A pre-copy over a link so slow that it does not end by itself, driven until it is active. */
+function underWay(options: Partial<MigrateOptions>): MigrationRun {
+  const run = new MigrationRun(
+    small({
+      guest: 'sweep',
+      memBytes: 4 * MIB,
+      mode: 'precopy',
+      bandwidthBitsPerSec: 50e6,
+      downtimeLimitNs: 1_000_000,
+      ...options,
+    }),
+    new Recorder({ keep: true }),
+  )
+  while (run.state.status !== 'active') run.advance(1)
+  return run
+}
+
+function capabilities(postcopy: boolean): Partial<MigrateOptions> {
+  const both = { 'postcopy-ram': postcopy, 'return-path': postcopy }
+  return { capabilities: { ...small().capabilities, ...both } }
+}
+
+describe('migrate_start_postcopy', () => {
+  it('ends a pre-copy that would not end, and all arrives', () => {
+    const run = underWay(capabilities(true))
+    for (let turn = 0; turn < 1000; turn++) expect(run.advance(1)).toBe('running')
+    expect(run.state.status).toBe('active')
+    expect(run.control.startPostcopy()).toBeNull()
+    while (run.advance(1000) !== 'done');
+    const { migration, consistency } = run.report()
+    expect([migration.status, consistency.verdict, consistency.lost]).toEqual(['completed', 'consistent', 0])
+    expect(migration.ram['precopy-bytes']).toBeGreaterThan(0)
+    expect(migration.ram['postcopy-bytes']).toBeGreaterThan(0)
+  })
+
+  it('is refused without postcopy-ram, and before there is a migration', () => {
+    expect(underWay(capabilities(false)).control.startPostcopy()).toContain('needs postcopy-ram')
+    const early = new MigrationRun(small(), new Recorder({ keep: false }))
+    expect(early.control.startPostcopy()).toContain('has not started yet')
+    expect(early.control.postcopyAsked).toBe(false)
+  })
+
+  it('that nobody says changes nothing, whether a pre-copy may end in post-copy or not', () => {
+    for (const postcopy of [false, true]) {
+      const run = underWay({ ...capabilities(postcopy), guest: 'idle', bandwidthBitsPerSec: 1e9, downtimeLimitNs: 300e6 })
+      while (run.advance(1000) !== 'done');
+      const { migration, consistency } = run.report()
+      expect([migration.status, consistency.verdict, migration.ram['postcopy-bytes']]).toEqual(['completed', 'consistent', 0])
+    }
+  })
+})
