@@ -6,7 +6,6 @@
 import { describe, expect, it } from 'vitest'
 import { ZEN5 } from '../../core/hw/presets/zen5.ts'
 import { MMU_BENCH_PAGES, MmuBench, type MmuStream, SECTION_ACCESSES, SECTIONS } from '../../core/run/bench_mmu.ts'
-import { metricOf } from '../../core/shell/commands/bench_metric.ts'
 
 /** Shares of L1 hits, L2 hits and walks in `sections` sections, after one that fills the TLB. */
 function shares(name: MmuStream, sections: number, seed = 1): { l1: number; l2: number; walks: number } {
@@ -46,12 +45,5 @@ describe('the streams of bench mmu', () => {
   it('one seed makes one stream, another makes another', () => {
     expect(shares('uniform', 1)).toEqual(shares('uniform', 1))
     expect(shares('uniform', 1, 2)).not.toEqual(shares('uniform', 1))
-  })
-})
-
-describe('a metric', () => {
-  it('is the middle of what was measured, with both ends', () => {
-    expect(metricOf([30.4, 10, 20.6])).toEqual({ median: 21, low: 10, high: 30 })
-    expect(metricOf([])).toEqual({ median: 0, low: 0, high: 0 })
   })
 })

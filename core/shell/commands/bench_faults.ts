@@ -1,17 +1,17 @@
 /**
- * `bench faults`: how much it is worth that page faults do not wait for mmap_lock.
+ * `bench faults`: how much it is worth that page faults do not wait for mmap_lock (core/run/bench_faults.ts).
  *
- * Compares how page faults find their area (core/run/bench_faults.ts). Without --faults every path is run; with it, one. The
- * figures are of simulated time and the same on every host; published ones stand beside them for comparison.
+ * Without --faults every path is run; with it, one. Published figures stand beside ours for comparison.
  */
 import { formatCount } from '../../base/units.ts'
 import type { FaultCounters } from '../../mm/kernel.ts'
-import { FAULT_LOADS, FaultBench, type FaultLoad } from '../../run/bench_faults.ts'
+import { FAULT_LOADS, FaultBench, type FaultBenchResult, type FaultLoad } from '../../run/bench_faults.ts'
 import { FAULT_PATHS, type FaultPathOption } from '../../run/options.ts'
+import { type Metric, summary } from '../../run/statistics.ts'
 import type { CommandContext } from '../command.ts'
 import { ExitCode } from '../host.ts'
 import { columnsOf, wrap } from '../layout.ts'
-import { type Metric, metricOf } from './bench_metric.ts'
+import { drive, type Job, type Suite } from './bench_suite.ts'
 
 interface BenchRow {
   readonly name: FaultLoad
@@ -28,13 +28,18 @@ interface BenchRow {
 const QUICK = { seeds: 3, durationNs: 5e6 }
 const FULL = { seeds: 7, durationNs: 20e6 }
 const UNIT: Record<FaultLoad, string> = { ebizzy: 'records/s', compile: 'faults/s' }
-const BREATH_SECONDS = 0.01
 
 const PUBLISHED =
   'Published for the series of 2019: ebizzy on 24 CPUs 5,493 records/s under mmap_lock and 9,383 with speculative faults (+70.8 %), ' +
   '91.9 % of the faults speculative on 48; kernbench within 1 %.'
 
-export async function benchFaults(context: CommandContext): Promise<number> {
+export const faultsSuite: Suite = {
+  word: 'faults',
+  meaning: 'the ways in which page faults find their VMA',
+  run: bench,
+}
+
+async function bench(context: CommandContext): Promise<number> {
   const { arguments: given, terminal, program } = context
   const word = given.text('faults')
   const paths = word === null ? FAULT_PATHS : FAULT_PATHS.filter((path) => path === word)
@@ -55,25 +60,24 @@ export async function benchFaults(context: CommandContext): Promise<number> {
 }
 
 /** Null: interrupted. */
-async function measure({ arguments: given, host, stop }: CommandContext, name: FaultLoad, path: FaultPathOption) {
-  const { seeds: count, durationNs } = given.has('quick') ? QUICK : FULL
+async function measure(context: CommandContext, name: FaultLoad, path: FaultPathOption) {
+  const { seeds: count, durationNs } = context.arguments.has('quick') ? QUICK : FULL
   const seeds = Array.from({ length: count }, (_, i) => i + 1)
   const rates: number[] = []
   const counters: FaultCounters[] = []
-  let breathedAt = host.wallSeconds()
   for (const seed of seeds) {
     const run = new FaultBench(name, path, seed, durationNs)
-    while (run.advance()) {
-      if (host.wallSeconds() - breathedAt < BREATH_SECONDS) continue
-      await host.breathe()
-      breathedAt = host.wallSeconds()
-      if (stop.aborted) return null
-    }
-    const result = run.result()
+    const result = await drive(context, turns(run, `${name} ${path}`))
+    if (result === null) return null
     rates.push(result.perSecond)
     counters.push(result.faults)
   }
   return row(name, path, seeds, durationNs, rates, counters)
+}
+
+function* turns(run: FaultBench, label: string): Job<FaultBenchResult> {
+  while (run.advance()) yield label
+  return run.result()
 }
 
 function row(
@@ -96,7 +100,7 @@ function row(
     options: { faults, cpus: 24, 'duration-ms': durationNs / 1e6 },
     seeds,
     unit: UNIT[name],
-    metric: metricOf(rates),
+    metric: summary(rates.map(Math.round)),
     faults: {
       total: sum((c) => c.total),
       speculative: sum((c) => c.speculative),

@@ -17,10 +17,11 @@ import {
   SECTION_ACCESSES,
   SECTIONS,
 } from '../../run/bench_mmu.ts'
+import { type Metric, summary } from '../../run/statistics.ts'
 import type { CommandContext } from '../command.ts'
 import { ExitCode } from '../host.ts'
 import { columnsOf } from '../layout.ts'
-import { type Metric, metricOf } from './bench_metric.ts'
+import type { Suite } from './bench_suite.ts'
 
 interface MmuRow {
   readonly name: MmuStream
@@ -37,7 +38,13 @@ const FULL = { seeds: 5, runs: 61 }
 /** The compiler has seen enough after these. */
 const WARM_UP_RUNS = 5
 
-export async function benchMmu(context: CommandContext): Promise<number> {
+export const mmuSuite: Suite = {
+  word: 'mmu',
+  meaning: 'accesses a second through TLBs, walk caches and page tables: zipf, uniform, sequential',
+  run: benchMmu,
+}
+
+async function benchMmu(context: CommandContext): Promise<number> {
   const { arguments: given, terminal, program } = context
   const rows: MmuRow[] = []
   for (const name of MMU_STREAMS) {
@@ -68,7 +75,7 @@ async function measure({ arguments: given, host, stop }: CommandContext, name: M
         bench.run(section)
         ofRun.push(SECTION_ACCESSES / (host.wallSeconds() - from))
       }
-      if (i >= WARM_UP_RUNS) rates.push(metricOf(ofRun).median)
+      if (i >= WARM_UP_RUNS) rates.push(Math.round(summary(ofRun).median))
       await host.breathe()
       if (stop.aborted) return null
     }
@@ -82,7 +89,7 @@ async function measure({ arguments: given, host, stop }: CommandContext, name: M
     options: { cpu: ZEN5.id, pages: MMU_BENCH_PAGES, accesses: MMU_BENCH_ACCESSES, runs },
     seeds,
     unit: 'accesses/s',
-    metric: metricOf(rates),
+    metric: summary(rates),
     share: { l1Hits: sum.l1Hits / all, l2Hits: sum.l2Hits / all, walks: sum.walks / all },
   }
 }
