@@ -3,7 +3,7 @@
  *
  * A sleep lasts from handle_userfault to the vCPU running again. `overlapped` is the time in which every vCPU slept.
  * The distribution has QEMU's 24 buckets by powers of two: [0] below 2 us, [23] from 8 s. Source: QEMU 10.1,
- * postcopy-blocktime, postcopy-latency, postcopy-latency-dist.
+ * postcopy-blocktime, postcopy-latency, postcopy-vcpu-latency, postcopy-latency-dist.
  */
 
 export const LATENCY_BUCKETS = 24
@@ -14,6 +14,8 @@ export class Blocktime {
   overlappedNs = 0
   blocked = 0
   #sumNs = 0
+  /** Sleeps of each vCPU. */
+  readonly #counts: Int32Array
   #latencies = new Float64Array(1024)
   #count = 0
   /** The sleeps in order of length, as far as they were asked for; one that is not of `#count` is out of date. */
@@ -24,6 +26,7 @@ export class Blocktime {
   constructor(vcpus: number) {
     this.perVcpuNs = new Float64Array(vcpus)
     this.#sinceNs = new Float64Array(vcpus).fill(-1)
+    this.#counts = new Int32Array(vcpus)
   }
 
   isBlocked(vcpu: number): boolean {
@@ -44,6 +47,7 @@ export class Blocktime {
     this.#sinceNs[vcpu] = -1
     this.blocked--
     this.perVcpuNs[vcpu] += ns
+    this.#counts[vcpu]++
     this.#sumNs += ns
     this.distribution[bucketOf(ns)]++
     if (this.#count === this.#latencies.length) {
@@ -61,6 +65,11 @@ export class Blocktime {
 
   get meanNs(): number {
     return this.#count === 0 ? 0 : this.#sumNs / this.#count
+  }
+
+  /** Mean sleep of each vCPU; 0 of one that never slept. */
+  get perVcpuMeanNs(): number[] {
+    return Array.from(this.perVcpuNs, (ns, vcpu) => ns / Math.max(1, this.#counts[vcpu]))
   }
 
   /** Exact quantiles (nearest rank) of all sleeps; zeros if there were none. */

@@ -69,7 +69,9 @@ export const CAPABILITIES: Readonly<Record<CapabilityName, Capability>> = {
   'pause-before-switchover': { summary: 'waits in pre-switchover until migrate_continue' },
   multifd: { summary: 'several channels with a thread each carry the pages', conflicts: ['xbzrle'] },
   'dirty-bitmaps': { summary: 'the dirty bitmaps of block devices move, too', notModelled: 'there are no block devices here' },
-  'postcopy-blocktime': { summary: 'counts how long vCPUs sleep on missing pages' },
+  'postcopy-blocktime': {
+    summary: 'tells the mean latency of each vCPU, too; how long they sleep on missing pages is always counted',
+  },
   'late-block-activate': {
     summary: 'block devices are activated when the guest starts, not when it has arrived',
     notModelled: 'there are no block devices here',

@@ -42,6 +42,9 @@ export interface MigrationReport {
   'postcopy-latency-p99': number
   'postcopy-latency-p999': number
   'postcopy-latency-max': number
+  /** ns, mean of each vCPU, and of all other threads, of which none touches the guest's memory: with postcopy-blocktime. */
+  'postcopy-vcpu-latency'?: number[]
+  'postcopy-non-vcpu-latency'?: number
 }
 
 export interface Violation {

@@ -102,6 +102,9 @@ function migrationReport(run: MigrationRun): MigrationReport {
     'postcopy-latency-p99': Math.round(p99),
     'postcopy-latency-p999': Math.round(p999),
     'postcopy-latency-max': Math.round(max),
+    ...(run.options.capabilities['postcopy-blocktime']
+      ? { 'postcopy-vcpu-latency': blocktime.perVcpuMeanNs.map(Math.round), 'postcopy-non-vcpu-latency': 0 }
+      : {}),
   }
 }
 

@@ -55,6 +55,8 @@ describe('block time', () => {
           if (asleep.size === vcpus) all++
         }
         expect([...block.perVcpuNs]).toEqual(each)
+        const slept = (vcpu: number) => list.filter((s) => s.vcpu === vcpu).length
+        expect(block.perVcpuMeanNs).toEqual(each.map((ns, vcpu) => ns / Math.max(1, slept(vcpu))))
         expect(block.overlappedNs).toBe(all)
         expect(block.blocked).toBe(0)
         expect(block.count).toBe(list.length)

@@ -115,6 +115,18 @@ describe('figures', () => {
     expect(m['postcopy-blocktime']).toBeLessThanOrEqual(Math.min(...m['postcopy-vcpu-blocktime']))
   })
 
+  it('of single vCPUs are told with postcopy-blocktime, agree with the mean of all, and change nothing else', () => {
+    const capabilities = { ...small().capabilities, 'postcopy-blocktime': true }
+    const plain = finish({ memBytes: 4 * MIB }).report()
+    const told = finish({ memBytes: 4 * MIB, capabilities }).report()
+    expect(plain.migration).not.toHaveProperty('postcopy-vcpu-latency')
+    const { 'postcopy-vcpu-latency': each = [], 'postcopy-latency': mean } = told.migration
+    expect(each.length).toBe(2)
+    expect(Math.min(...each)).toBeLessThanOrEqual(mean)
+    expect(Math.max(...each)).toBeGreaterThanOrEqual(mean)
+    expect(told.traceHash).toBe(plain.traceHash)
+  })
+
   it('of faults add up: minor and major are all that ended', () => {
     const { faults } = finish({ memBytes: 4 * MIB }).report()
     expect(faults.minor + faults.major).toBe(faults.total)

@@ -38,6 +38,17 @@ describe('info migrate', () => {
     expect(infoMigrateText(report, true)).not.toContain('Postcopy')
   })
 
+  it('tells the latency of each vCPU where it was counted', () => {
+    const report = sampleReport()
+    Object.assign(report.migration, {
+      'postcopy-vcpu-latency': [24_730_000, 25_350_000],
+      'postcopy-non-vcpu-latency': 14_743_000,
+    })
+    expect(infoMigrateText(report, true)).toContain(
+      'Postcopy Latency (us): 16075\nPostcopy non-vCPU Latencies (us): 14743\nPostcopy vCPU Latencies (us):\n [24730, 25350]\n',
+    )
+  })
+
   it('without -a tells the migration alone', () => {
     const all = infoMigrateText(sampleReport(), true)
     const brief = infoMigrateText(sampleReport(), false)

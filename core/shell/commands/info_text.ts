@@ -36,19 +36,36 @@ export function infoMigrateText({ migration }: RunReport, all: boolean): string 
 /** @qemu migration_dump_blocktime */
 function blocktimeLines(migration: MigrationReport): string[] {
   if (migration.ram['postcopy-requests'] === 0 && migration['postcopy-blocktime'] === 0) return []
-  const vcpus = migration['postcopy-vcpu-blocktime'].map(whole)
-  const rows: string[] = []
-  for (let at = 0; at < vcpus.length; at += VCPUS_A_LINE) rows.push(vcpus.slice(at, at + VCPUS_A_LINE).join(', '))
+  const { 'postcopy-vcpu-latency': latencies, 'postcopy-non-vcpu-latency': other = 0 } = migration
   return [
     `Postcopy Blocktime (ms): ${whole(migration['postcopy-blocktime'])}`,
     'Postcopy vCPU Blocktime (ms):',
-    ` [${rows.join(',\n  ')}]`,
+    ...vcpuRows(migration['postcopy-vcpu-blocktime']),
     `Postcopy Latency (us): ${whole(migration['postcopy-latency'] / 1000)}`,
+    ...(latencies === undefined
+      ? []
+      : [
+          `Postcopy non-vCPU Latencies (us): ${whole(other / 1000)}`,
+          'Postcopy vCPU Latencies (us):',
+          ...vcpuRows(latencies.map((ns) => ns / 1000)),
+        ]),
     'Postcopy Latency Distribution:',
     ...migration['postcopy-latency-dist'].map(
       (count, bucket) => `  [ ${edge(bucket)} - ${edge(bucket + 1)} ]: ${String(count).padStart(10)}`,
     ),
   ]
+}
+
+function vcpuRows(values: readonly number[]): string[] {
+  const rows: string[] = []
+  for (let at = 0; at < values.length; at += VCPUS_A_LINE)
+    rows.push(
+      values
+        .slice(at, at + VCPUS_A_LINE)
+        .map(whole)
+        .join(', '),
+    )
+  return [` [${rows.join(',\n  ')}]`]
 }
 
 function unlessZero(name: string, value: number): string[] {

@@ -18,7 +18,6 @@ export const NOT_BUILT: Readonly<Record<string, string>> = {
   'capability xbzrle': ONE_CHANNEL,
   'capability pause-before-switchover': 'a switch that waits for nobody',
   'capability multifd': ONE_CHANNEL,
-  'capability postcopy-blocktime': 'blocktime that is always counted',
   'capability background-snapshot': 'migration of a guest that moves',
   'capability zero-copy-send': ONE_CHANNEL,
   'capability dirty-limit': NO_THROTTLE,
