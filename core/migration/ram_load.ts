@@ -17,7 +17,7 @@ import type { PageContent, Process } from '../machine/process.ts'
 import { ramDiscardRange } from './discard.ts'
 import { PlaceError } from './host_page.ts'
 import type { PageMap } from './page_map.ts'
-import { LOAD_PAGE_NS } from './parameters.ts'
+import { LOAD_PAGE_NS, XBZRLE_DECODE_NS } from './parameters.ts'
 import { StreamMessage } from './ram_stream.ts'
 
 export interface RamLoadOptions {
@@ -57,14 +57,23 @@ function* loadPage(k: Thread, { process, ramPage, map }: RamLoadOptions, m: Mess
   const content: PageContent = { word0, word1, version }
   k.cpu.nowNs += LOAD_PAGE_NS
   let isThere = false
-  if (type === StreamMessage.Zero) {
+  if (type === StreamMessage.Zero || type === StreamMessage.Xbzrle) {
     const found: PageContent = { word0: 0, word1: 0, version: 0 }
     yield* process.readPage(k, ramPage + page, found)
-    isThere = found.word0 === 0 && found.word1 === 0
+    if (type === StreamMessage.Xbzrle) addDifference(k, found, content)
+    else isThere = found.word0 === 0 && found.word1 === 0
   }
   if (!isThere) yield* process.writePage(k, ramPage + page, content)
   if (k.stepping) yield write(page, 'page_map')
   map.receive(page)
+}
+
+/** Makes of a difference the page that it comes from. @qemu load_xbzrle */
+function addDifference(k: Thread, old: PageContent, difference: PageContent): void {
+  k.cpu.nowNs += XBZRLE_DECODE_NS
+  difference.word0 = (old.word0 ^ difference.word0) >>> 0
+  difference.word1 = (old.word1 ^ difference.word1) >>> 0
+  difference.version += old.version
 }
 
 /** The other channel's thread and how far it has come. */

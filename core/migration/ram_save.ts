@@ -23,8 +23,9 @@ import type { Recorder } from '../trace/recorder.ts'
 import { DirtyBitmap } from './dirty_bitmap.ts'
 import { check } from './host_page.ts'
 import type { MigrationState } from './migration_state.ts'
-import { PAGE_RECORD_BYTES, SAVE_PAGE_NS, SYNC_BYTES, ZERO_RECORD_BYTES } from './parameters.ts'
+import { HEADER_BYTES, PAGE_RECORD_BYTES, SAVE_PAGE_NS, SYNC_BYTES, ZERO_RECORD_BYTES } from './parameters.ts'
 import { StreamMessage } from './ram_stream.ts'
+import { Encoded, type Xbzrle } from './xbzrle_save.ts'
 
 export interface RamOptions {
   readonly process: Process
@@ -35,6 +36,10 @@ export interface RamOptions {
   readonly stream: Link
   /** What pre-copy sends its pages by, where that is not the stream. @qemu multifd */
   readonly multifd?: Link
+  /** Sends pages as differences in pre-copy. @qemu xbzrle */
+  readonly xbzrle?: Xbzrle
+  /** Nobody looks whether a page is zeros: all go with their content. @qemu zero-page-detection none */
+  readonly sendsZeroPages?: boolean
   /** Takes requested pages, which the return path thread then sends at once. @qemu postcopy-preempt */
   readonly urgent?: Link
   /**
@@ -60,6 +65,7 @@ export class RamState {
   #waiter: Thread | null = null
   /** Takes the pages: in pre-copy it may be another channel than the stream. */
   #channel: Link
+  #isLastPass = false
   /** Where the search for the next dirty page goes on. */
   #cursor = 0
 
@@ -107,6 +113,7 @@ export class RamState {
   /** Pre-copy, the vCPUs stopped: all that is left, and nothing can follow. @qemu ram_save_complete */
   *complete(k: Thread): Proc<void> {
     if (this.kernel.has('final-bitmap-sync')) yield* this.sync(k)
+    this.#isLastPass = true
     yield* this.iterate(k, Number.POSITIVE_INFINITY)
   }
 
@@ -126,6 +133,7 @@ export class RamState {
   nextDirty(): number {
     const { bits } = this.dirty
     const page = bits.nextSet(this.#cursor)
+    if (page < 0) this.#o.xbzrle?.start()
     const found = page >= 0 ? page : bits.nextSet(0)
     return found - (found % this.#o.hostPages)
   }
@@ -173,7 +181,7 @@ export class RamState {
   }
 
   *#savePage(k: Thread, page: number, channel: Link, content: PageContent): Proc<void> {
-    const { process, ramPage, state, recorder } = this.#o
+    const { process, ramPage, state, recorder, xbzrle } = this.#o
     const clearsFirst = this.kernel.has('dirty-clear-before-copy')
     // 1.
     if (clearsFirst && !this.dirty.clearUnowed(k, page) && !(yield* this.dirty.clear(k, page))) return
@@ -181,17 +189,39 @@ export class RamState {
     yield* process.readPage(k, ramPage + page, content)
     if (!clearsFirst && !(yield* this.dirty.clear(k, page))) return
     k.cpu.nowNs += SAVE_PAGE_NS
-    const zero = content.word0 === 0 && content.word1 === 0
+    const zero = content.word0 === 0 && content.word1 === 0 && this.#o.sendsZeroPages !== true
+    state.remaining = this.pending
+    // 3.
+    if (xbzrle !== undefined && (yield* this.#saveDifference(k, page, content, zero, xbzrle))) return
     const bytes = zero ? ZERO_RECORD_BYTES : PAGE_RECORD_BYTES
     if (zero) state.duplicate++
     else state.normal++
-    state.remaining = this.pending
-    // 3.
     const type = zero ? StreamMessage.Zero : StreamMessage.Page
     yield* channel.send(k, type, page, bytes, content.word0, content.word1, content.version)
     recorder.event(k.nowNs, EventKind.Send, k.lane, page, bytes)
     if (this.#releasesSent) yield* this.release(k, page)
     if (k.expired) yield QUANTUM
+  }
+
+  /** In pre-copy: sends a page as what differs from what was sent before, or not at all; false: it has to go whole. */
+  *#saveDifference(k: Thread, page: number, content: PageContent, zero: boolean, xbzrle: Xbzrle): Proc<boolean> {
+    const { state, stream, recorder } = this.#o
+    if (state.status === 'postcopy-active') return false
+    if (zero) {
+      xbzrle.sentZeros(k, page, state.dirtySyncCount)
+      return false
+    }
+    const length = xbzrle.encode(k, page, content, state.dirtySyncCount, this.#isLastPass)
+    if (length === Encoded.whole) return false
+    if (length !== Encoded.unchanged) {
+      const { old } = xbzrle
+      const [word0, word1] = [(content.word0 ^ old.word0) >>> 0, (content.word1 ^ old.word1) >>> 0]
+      const bytes = HEADER_BYTES + length
+      yield* stream.send(k, StreamMessage.Xbzrle, page, bytes, word0, word1, content.version - old.version)
+      recorder.event(k.nowNs, EventKind.Send, k.lane, page, bytes)
+    }
+    if (k.expired) yield QUANTUM
+    return true
   }
 
   get #releasesSent(): boolean {

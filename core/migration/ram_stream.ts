@@ -23,6 +23,8 @@ export const StreamMessage = {
   MultifdSync: 8,
   /** QEMU_VM_SECTION_FULL: the device state, after all RAM; the guest goes on at the destination. */
   Devices: 9,
+  /** RAM_SAVE_FLAG_XBZRLE: a page by its difference. Words: what to exclusive-or with those that are there; version: what to add. */
+  Xbzrle: 10,
 } as const
 
 export const ReturnMessage = {

@@ -4,8 +4,10 @@
  * All that the source sends goes by one wire: where there is more than one connection, they share it. The other direction is free.
  */
 import { Link } from '../hw/link.ts'
+import type { ContentKind } from '../hw/page_bytes.ts'
 import { payloadBytesPerNs, Wire } from '../hw/wire.ts'
 import { RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES } from '../migration/parameters.ts'
+import { Xbzrle } from '../migration/xbzrle_save.ts'
 import type { MigrateOptions } from './options.ts'
 
 export class Channels {
@@ -13,11 +15,14 @@ export class Channels {
   readonly returnPath: Link
   /** For requested pages. @qemu postcopy-preempt */
   readonly urgent: Link | null
+  /** Pages as differences, on the stream. @qemu xbzrle */
+  readonly xbzrle: Xbzrle | null
   /** All that the source sends by. */
   readonly outgoing: readonly Link[]
 
-  constructor(options: MigrateOptions) {
-    const { bandwidthBitsPerSec, rttNs, capabilities } = options
+  constructor(options: MigrateOptions, content: ContentKind) {
+    const { bandwidthBitsPerSec, rttNs, capabilities, parameters } = options
+    this.xbzrle = capabilities.xbzrle ? new Xbzrle(parameters['xbzrle-cache-size'], content) : null
     const isShared = capabilities['postcopy-preempt']
     const wire = isShared ? new Wire(payloadBytesPerNs(bandwidthBitsPerSec)) : null
     const link = (name: string, onWire: Wire | null) =>

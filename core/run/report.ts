@@ -26,12 +26,25 @@ export interface RamReport {
   'postcopy-bytes': number
 }
 
+/** QMP's XBZRLECacheStats: rates are of the last period of a second or more. */
+export interface XbzrleReport {
+  'cache-size': number
+  bytes: number
+  pages: number
+  'cache-miss': number
+  'cache-miss-rate': number
+  'encoding-rate': number
+  overflow: number
+}
+
 export interface MigrationReport {
   status: MigrationStatus
   'total-time': number
   'setup-time': number
   downtime: number
   ram: RamReport
+  /** With capability xbzrle. */
+  'xbzrle-cache'?: XbzrleReport
   'postcopy-blocktime': number
   'postcopy-vcpu-blocktime': number[]
   /** ns, mean of faults that needed a remote request. */

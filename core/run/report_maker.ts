@@ -11,10 +11,19 @@ import type { GuestPhase } from '../guest/workload.ts'
 import { pteFlags, ptePfn } from '../hw/pte.ts'
 import type { Machine } from '../machine/machine.ts'
 import type { Process } from '../machine/process.ts'
+import type { Xbzrle } from '../migration/xbzrle_save.ts'
 import { spellInjection } from './injection.ts'
 import type { MigrationRun } from './migration_run.ts'
 import { spellPostcopyAfter } from './options.ts'
-import type { ConsistencyReport, FaultsReport, GuestReport, MigrationReport, MmuReport, RunReport } from './report.ts'
+import type {
+  ConsistencyReport,
+  FaultsReport,
+  GuestReport,
+  MigrationReport,
+  MmuReport,
+  RunReport,
+  XbzrleReport,
+} from './report.ts'
 import { VERSION } from './version.ts'
 
 export function makeReport(run: MigrationRun): RunReport {
@@ -94,6 +103,7 @@ function migrationReport(run: MigrationRun): MigrationReport {
       'downtime-bytes': state.downtimeBytes,
       'postcopy-bytes': state.postcopyBytes,
     },
+    ...(channels.xbzrle === null ? {} : { 'xbzrle-cache': xbzrleReport(channels.xbzrle) }),
     'postcopy-blocktime': ms(blocktime.overlappedNs),
     'postcopy-vcpu-blocktime': Array.from(blocktime.perVcpuNs, ms),
     'postcopy-latency': Math.round(blocktime.meanNs),
@@ -105,6 +115,18 @@ function migrationReport(run: MigrationRun): MigrationReport {
     ...(run.options.capabilities['postcopy-blocktime']
       ? { 'postcopy-vcpu-latency': blocktime.perVcpuMeanNs.map(Math.round), 'postcopy-non-vcpu-latency': 0 }
       : {}),
+  }
+}
+
+function xbzrleReport(xbzrle: Xbzrle): XbzrleReport {
+  return {
+    'cache-size': xbzrle.cacheBytes,
+    bytes: xbzrle.bytes,
+    pages: xbzrle.pages,
+    'cache-miss': xbzrle.cacheMiss,
+    'cache-miss-rate': xbzrle.cacheMissRate,
+    'encoding-rate': xbzrle.encodingRate,
+    overflow: xbzrle.overflow,
   }
 }
 

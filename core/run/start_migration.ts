@@ -26,7 +26,7 @@ export interface Sides {
 /** Starts it now; `main` is woken when it is over. */
 export function startMigration(run: MigrationRun, main: Thread): Sides {
   const { options, source, destination, channels, state, recorder, pages, ramPage, vm, hostPages } = run
-  const { stream, returnPath, urgent } = channels
+  const { stream, returnPath, urgent, xbzrle } = channels
   const rates = makeRates(run)
   const converge = options.capabilities['auto-converge'] ? new AutoConverge(run.throttle, options.parameters) : null
   const precopied = options.mode !== 'postcopy'
@@ -39,13 +39,18 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
     stream,
     returnPath,
     ...(urgent === null ? {} : { urgent }),
+    ...(xbzrle === null ? {} : { xbzrle }),
+    sendsZeroPages: options.parameters['zero-page-detection'] === 'none',
     ...(options.capabilities['release-ram'] ? { releases: 'when sent' } : {}),
     state,
     recorder,
     policy: run.prepaging.policy,
     pushQueueBytes: run.prepaging.queueBytes,
     ...(precopied ? { precopy: makeDrive(run, rates, converge !== null) } : {}),
-    onSync: (k, dirtied) => converge?.synced(k.nowNs, dirtied * 4096, channels.bytesSent),
+    onSync: (k, dirtied) => {
+      converge?.synced(k.nowNs, dirtied * 4096, channels.bytesSent)
+      xbzrle?.synced(k.nowNs, state.normal + state.duplicate)
+    },
     stopVcpus: (k) => vm.stop(k),
   })
   // Each channel that brings pages in post-copy has a temporary page of its own.

@@ -5,9 +5,13 @@
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { QUANTUM } from '../../core/engine/op.ts'
 import { PAGE_BYTES, pageBytes } from '../../core/hw/page_bytes.ts'
 import { PageCache } from '../../core/migration/page_cache.ts'
 import { XBZRLE_OVERFLOW, xbzrleDecode, xbzrleEncode } from '../../core/migration/xbzrle.ts'
+import { Encoded, Xbzrle } from '../../core/migration/xbzrle_save.ts'
+import { runToIdle } from '../engine/tasks.ts'
+import { clockThreads, type ThreadBody } from '../hw/threads.ts'
 
 function encode(old: readonly number[], fresh: readonly number[], room = 4096): number[] {
   const out = new Uint8Array(room)
@@ -98,4 +102,47 @@ describe('the page cache', () => {
   })
 
   it('has a power of two of places', () => expect(() => new PageCache(3)).toThrow(/power of two/))
+})
+
+describe('the source', () => {
+  const content = (version: number) => ({ word0: version, word1: 5, version })
+
+  /** Encodes one page in its versions 1, 2, 2, 60 with a generation each, after the first pass; what each answered. */
+  function encode(isLastPass: boolean) {
+    const xbzrle = new Xbzrle(4096, 'heap')
+    const answers: number[] = []
+    const body: ThreadBody = function* (k) {
+      answers.push(xbzrle.encode(k, 7, content(1), 1, false))
+      xbzrle.start()
+      for (const [generation, version] of [1, 2, 2, 60].entries())
+        answers.push(xbzrle.encode(k, 7, content(version), generation + 2, isLastPass && generation > 0))
+      yield QUANTUM
+    }
+    runToIdle(clockThreads(100, [body]).timeline)
+    return { xbzrle, answers }
+  }
+
+  it('remembers a page from the second pass on, sends what differs, and nothing if nothing does', () => {
+    const { xbzrle, answers } = encode(false)
+    const [first, second, third, same, later] = answers
+    expect([first, second, same]).toEqual([Encoded.whole, Encoded.whole, Encoded.unchanged])
+    expect(third).toBeGreaterThan(0)
+    expect(later).toBeGreaterThan(third ?? 0)
+    expect([xbzrle.cacheMiss, xbzrle.pages, xbzrle.overflow, xbzrle.bytes]).toEqual([1, 3, 0, (third ?? 0) + (later ?? 0)])
+  })
+
+  it('remembers nothing more in the last pass, so that what it compares with stays what was sent before', () => {
+    const { answers } = encode(true)
+    // The second time version 2 differs from version 1, as it did the first time.
+    expect(answers[3]).toBe(answers[2])
+  })
+
+  it('tells the rates of a period of a second or more', () => {
+    const { xbzrle } = encode(false)
+    xbzrle.synced(999_999_999, 4)
+    expect([xbzrle.cacheMissRate, xbzrle.encodingRate]).toEqual([0, 0])
+    xbzrle.synced(1_000_000_000, 4)
+    expect(xbzrle.cacheMissRate).toBe(1 / 4)
+    expect(xbzrle.encodingRate).toBe((3 * PAGE_BYTES) / xbzrle.bytes)
+  })
 })

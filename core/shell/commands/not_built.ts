@@ -15,7 +15,6 @@ const NO_THROTTLE = 'no throttle'
 
 /** Keys are an option's name and, where it takes words, the word. */
 export const NOT_BUILT: Readonly<Record<string, string>> = {
-  'capability xbzrle': ONE_CHANNEL,
   'capability pause-before-switchover': 'a switch that waits for nobody',
   'capability multifd': ONE_CHANNEL,
   'capability background-snapshot': 'migration of a guest that moves',
@@ -28,7 +27,6 @@ export const NOT_BUILT: Readonly<Record<string, string>> = {
   'parameter multifd-compression': ONE_CHANNEL,
   'parameter multifd-zlib-level': ONE_CHANNEL,
   'parameter multifd-zstd-level': ONE_CHANNEL,
-  'parameter xbzrle-cache-size': ONE_CHANNEL,
   'parameter zero-page-detection': 'zero pages that the migration thread finds',
   'inject loss': NO_FAULTS,
   'inject duplicate': NO_FAULTS,

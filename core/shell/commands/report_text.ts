@@ -30,6 +30,7 @@ export function reportText(report: Report, command: string, columns: number, col
       term: 'pages',
       meaning: `${formatCount(ram.normal)} normal, ${formatCount(ram.duplicate)} duplicate, of ${formatCount(guest.pages)}`,
     },
+    ...channelEntries(migration),
     {
       term: 'requests',
       meaning: `${formatCount(ram['postcopy-requests'])} by page faults, ${formatCount(faults.userfault)} userfaults, vCPUs blocked ${ms(migration['postcopy-blocktime'])}`,
@@ -50,6 +51,15 @@ export function reportText(report: Report, command: string, columns: number, col
   ]
   const chart = histogram(migration['postcopy-latency-dist'], columns)
   return `${columnsOf(entries, columns, '', 16)}${chart === '' ? '' : `\nFault latency (us)\n${chart}`}\n${verdictText(report.consistency, columns, colour)}`
+}
+
+/** What went by other ways than as whole pages on the stream, where it did. */
+function channelEntries({ 'xbzrle-cache': xbzrle }: Report['migration']): Entry[] {
+  if (xbzrle === undefined) return []
+  const meaning =
+    `${formatCount(xbzrle.pages)} pages found in a cache of ${formatSize(xbzrle['cache-size'])} went as ${formatSize(xbzrle.bytes)}; ` +
+    `${formatCount(xbzrle['cache-miss'])} misses, ${formatCount(xbzrle.overflow)} overflows`
+  return [{ term: 'xbzrle', meaning }]
 }
 
 /** How many faults needed mmap_lock, and why those that could have done without fell back. */
