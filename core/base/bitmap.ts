@@ -49,6 +49,21 @@ export class Bitmap {
     this.#count = this.length
   }
 
+  /** Clears all bits. */
+  empty(): void {
+    this.#words.fill(0)
+    this.#count = 0
+  }
+
+  /** Clears the bits of [first, end). */
+  clearRange(first: number, end: number): void {
+    if (first === 0 && end === this.length) {
+      this.empty()
+      return
+    }
+    for (let i = this.nextSet(first); i >= 0 && i < end; i = this.nextSet(i + 1)) this.clear(i)
+  }
+
   /** The first set bit at or after `from`, or -1. */
   nextSet(from: number): number {
     if (from >= this.length) return -1

@@ -4,6 +4,7 @@
  * Byte addresses in, results or negated errno out, as the man pages say; each call charges its entry and exit. `k` is the
  * calling thread, `p` its process (Process.adopt makes a thread run there). The ioctls of userfaultfd are in uffd_calls.ts.
  */
+import type { Bitmap } from '../base/bitmap.ts'
 import type { Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { dirtyLogClear, dirtyLogGet, dirtyLogStart, dirtyLogStop } from '../mm/dirty_log.ts'
@@ -116,13 +117,14 @@ export const sys = {
     processVmReadv(k, target, address, length),
 
   /** Modelled after KVM_SET_USER_MEMORY_REGION with KVM_MEM_LOG_DIRTY_PAGES, KVM_GET_DIRTY_LOG and KVM_CLEAR_DIRTY_LOG. */
-  dirtyLogStart: (k: Thread, p: Process, address: number, length: number): Proc<number> =>
-    dirtyLogStart(k, p.mm, pageOf(address), pageOf(address) + length / 4096),
-  /** Page numbers; their marks stay. */
-  dirtyLogGet: (k: Thread, p: Process, address: number, length: number): Proc<number[] | number> =>
-    dirtyLogGet(k, p.mm, pageOf(address), pageOf(address) + length / 4096),
-  dirtyLogClear: (k: Thread, p: Process, address: number, length: number): Proc<number> =>
-    dirtyLogClear(k, p.mm, pageOf(address), pageOf(address) + length / 4096),
+  dirtyLogStart: (k: Thread, p: Process, address: number, length: number, initiallySet = false): Proc<number> =>
+    dirtyLogStart(k, p.mm, pageOf(address), pageOf(address) + length / 4096, initiallySet),
+  /** Sets in `out` the bits of the pages that were written, bit 0 for the first; their marks stay. */
+  dirtyLogGet: (k: Thread, p: Process, address: number, length: number, out: Bitmap): Proc<number> =>
+    dirtyLogGet(k, p.mm, pageOf(address), pageOf(address) + length / 4096, out),
+  /** Of the range, the pages whose bit is set in `which`; its bit 0 is for the page at `origin`. */
+  dirtyLogClear: (k: Thread, p: Process, address: number, length: number, which: Bitmap, origin: number): Proc<number> =>
+    dirtyLogClear(k, p.mm, pageOf(address), pageOf(address) + length / 4096, which, pageOf(origin)),
   dirtyLogStop: (k: Thread, p: Process): Proc<void> => dirtyLogStop(k, p.mm),
 
   /** userfaultfd(2) as proposed in 2014; the handshake is the caller's. */

@@ -4,14 +4,26 @@
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { Bitmap } from '../../core/base/bitmap.ts'
+import type { Proc } from '../../core/engine/op.ts'
+import type { Thread } from '../../core/hw/cpu.ts'
 import { PTE_W } from '../../core/hw/pte.ts'
-import { dirtyLogClear, dirtyLogGet, dirtyLogStart, dirtyLogStop, dirtyLogSync } from '../../core/mm/dirty_log.ts'
+import { dirtyLogClear, dirtyLogGet, dirtyLogStart, dirtyLogStop } from '../../core/mm/dirty_log.ts'
 import { ERRNO } from '../../core/mm/errno.ts'
 import { remapAnonPages } from '../../core/mm/remap_anon_pages.ts'
 import { at, GEARS, P, Rig } from './rig.ts'
 import { firstBreak, type Scenario } from './search.ts'
 
-const sync = (rig: Rig, a: number, pages: number) => rig.call((k) => dirtyLogSync(k, rig.mm, a, a + pages))
+/** The pages that are marked, cleared: what a get names, and a clear of exactly these. */
+function* getAndClear(k: Thread, rig: Rig, a: number, pages: number): Proc<number[] | number> {
+  const marked = new Bitmap(pages)
+  const got = yield* dirtyLogGet(k, rig.mm, a, a + pages, marked)
+  if (got !== 0) return got
+  yield* dirtyLogClear(k, rig.mm, a, a + pages, marked, a)
+  return Array.from({ length: pages }, (_, i) => a + i).filter((page) => marked.has(page - a))
+}
+
+const sync = (rig: Rig, a: number, pages: number) => rig.call((k) => getAndClear(k, rig, a, pages))
 
 describe.each(GEARS)('in the %s gear', (gear) => {
   it('names the pages written since the last sync, each once', () => {
@@ -43,13 +55,44 @@ describe.each(GEARS)('in the %s gear', (gear) => {
     const a = rig.map(3)
     rig.call((k) => dirtyLogStart(k, rig.mm, a, a + 3))
     for (let p = 0; p < 3; p++) rig.store(a + p, 1)
-    const get = () => rig.call((k) => dirtyLogGet(k, rig.mm, a - 1, a + 9))
-    expect(get()).toEqual([a, a + 1, a + 2])
+    const get = () => {
+      const marked = new Bitmap(10)
+      rig.call((k) => dirtyLogGet(k, rig.mm, a - 1, a + 9, marked))
+      return Array.from({ length: 10 }, (_, i) => i).filter((i) => marked.has(i))
+    }
+    expect(get()).toEqual([1, 2, 3])
     expect(rig.pte(a + 1) & PTE_W).not.toBe(0)
-    expect(rig.call((k) => dirtyLogClear(k, rig.mm, a + 1, a + 2))).toBe(0)
+    const all = new Bitmap(3)
+    all.fill()
+    expect(rig.call((k) => dirtyLogClear(k, rig.mm, a + 1, a + 2, all, a))).toBe(0)
     expect(rig.pte(a + 1) & PTE_W).toBe(0)
     expect(rig.pte(a + 2) & PTE_W).not.toBe(0)
-    expect(get()).toEqual([a, a + 2])
+    expect(get()).toEqual([1, 3])
+  })
+
+  it('keeps a mark that whoever clears has not seen', () => {
+    const rig = new Rig({ gear })
+    const a = rig.map(2)
+    rig.call((k) => dirtyLogStart(k, rig.mm, a, a + 2))
+    rig.store(a, 1)
+    const seen = new Bitmap(2)
+    rig.call((k) => dirtyLogGet(k, rig.mm, a, a + 2, seen))
+    rig.store(a + 1, 1)
+    rig.call((k) => dirtyLogClear(k, rig.mm, a, a + 2, seen, a))
+    expect(sync(rig, a, 2)).toEqual([a + 1])
+  })
+
+  it('may begin with every page marked, and none protected until it is cleared', () => {
+    const rig = new Rig({ gear })
+    const a = rig.map(3)
+    rig.store(a, 1)
+    rig.call((k) => dirtyLogStart(k, rig.mm, a, a + 3, true))
+    expect(rig.pte(a) & PTE_W).not.toBe(0)
+    rig.store(a, 2)
+    expect(sync(rig, a, 3)).toEqual([a, a + 1, a + 2])
+    expect(rig.pte(a) & PTE_W).toBe(0)
+    rig.store(a + 2, 1)
+    expect(sync(rig, a, 3)).toEqual([a + 2])
   })
 
   it('hears of every way in which a page is written: first touch, copy, swap-in, remap', () => {
@@ -123,7 +166,7 @@ describe('a store during a sync', () => {
       for (const value of [3, 4]) yield* rig.process.writePage(k, a, { word0: value, word1: value, version: value })
     })
     rig.spawn('sync', 0, function* (k) {
-      const dirty = yield* dirtyLogSync(k, rig.mm, a, a + 1)
+      const dirty = yield* getAndClear(k, rig, a, 1)
       const out = { word0: 0, word1: 0, version: 0 }
       if (typeof dirty !== 'number' && dirty.length > 0) {
         yield* rig.process.readPage(k, a, out)
