@@ -152,10 +152,12 @@ export class Vcpu {
     this.onStopped(k)
   }
 
-  /** Throttled. */
+  /** Throttled; who stops the guest wakes it. */
   *#sleep(k: Thread, ns: number): Proc<void> {
+    k.park('its next time slice')
     k.wakeAtNs = k.nowNs + ns
-    yield SLEEP
+    if (!this.stopRequested) yield SLEEP
+    k.unpark()
     this.#sliceStartNs = k.nowNs
   }
 
