@@ -23,6 +23,8 @@ export class Timeline implements Engine {
   readonly #clocks: Clock[] = []
   #current: Clock | null = null
   #inputTask: Task | null = null
+  /** It has its input, and goes on with the turn that it is in. */
+  #resumed: Task | null = null
   #stopped = false
 
   constructor(quantumNs: number) {
@@ -69,13 +71,11 @@ export class Timeline implements Engine {
     this.#stopped = true
   }
 
-  /** Lets the task that yielded INPUT go on. */
+  /** Lets the task that yielded INPUT go on, in the same turn: how often the host was asked makes no difference. */
   resumeInput(): void {
-    const task = this.#inputTask
-    assert(task !== null, 'no task waits for input')
+    assert(this.#inputTask !== null, 'no task waits for input')
+    this.#resumed = this.#inputTask
     this.#inputTask = null
-    task.state = 'ready'
-    this.#enqueue(this.#queues[task.clock.id], task, task.clock.nowNs)
   }
 
   /**
@@ -84,6 +84,9 @@ export class Timeline implements Engine {
    */
   run(turns: number): TimelineState {
     if (this.#inputTask !== null) return 'input'
+    const resumed = this.#resumed
+    this.#resumed = null
+    if (resumed !== null && this.#turn(resumed, this.#queues[resumed.clock.id])) return 'input'
     for (let n = 0; n < turns; n++) {
       if (this.#stopped) return 'stopped'
       let best = -1
@@ -104,21 +107,25 @@ export class Timeline implements Engine {
       const queue = this.#queues[best]
       const task = queue.shift() as Task
       const clock = task.clock
-      task.state = 'ready'
       clock.nowNs = bestStart
       clock.sliceEndNs = second + this.#quantumNs
       // Another task may be ready on this very CPU: share it by quanta too.
       if (queue.length > 0)
         clock.sliceEndNs = Math.min(clock.sliceEndNs, Math.max(bestStart, queue[0].readyAtNs) + this.#quantumNs)
-      this.#current = clock
-      const waits = this.#step(task, queue)
-      this.#current = null
-      if (waits) return 'input'
+      if (this.#turn(task, queue)) return 'input'
     }
     return 'running'
   }
 
-  /** One turn of one task; true if it now waits for the host. */
+  /** One turn of one task, or the rest of it; true if it now waits for the host. */
+  #turn(task: Task, queue: Task[]): boolean {
+    task.state = 'ready'
+    this.#current = task.clock
+    const waits = this.#step(task, queue)
+    this.#current = null
+    return waits
+  }
+
   #step(task: Task, queue: Task[]): boolean {
     const proc = task.proc
     if (proc === null) fail(`task ${task.name} has no proc`)
