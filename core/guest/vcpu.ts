@@ -3,7 +3,8 @@
  *
  * 1. Boot: write each page of its share of the working set once.
  * 2. Run: translate the next accesses, up to a fault or the end of the quantum; load and compare each, or store to memory and
- *    shadow at once. On a fault sleep, if the page is elsewhere. Each access is followed by computing for a while.
+ *    shadow at once. On a fault sleep, if the page is elsewhere. Each access is followed by computing for a while; a while that is
+ *    long is slept, as a guest with nothing to do halts, and a stop ends it.
  * 3. Stop when asked, between two accesses. The same object goes on in a thread of the other machine: what moves is the
  *    workload and what was not yet done of its block, as a real vCPU's registers would.
  */
@@ -45,6 +46,9 @@ export interface GuestContext {
   phase: GuestPhase
   onMismatch(mismatch: Mismatch): void
 }
+
+/** Above this a vCPU halts until its next access. @kernel kvm_vcpu_halt */
+const LONG_THINK_NS = 20_000
 
 /** GuestOps events are at least this far apart. */
 const OPS_EVENT_NS = 100_000
@@ -107,8 +111,9 @@ export class Vcpu {
     this.running = true
     recorder.event(k.nowNs, EventKind.VcpuRun, k.lane, -1, 1)
     const accessNs = cpu.preset.accessCycles.value / cpu.preset.clockGHz.value
-    const stepNs = Math.max(accessNs, workload?.thinkNs ?? 0)
-    const accesses: Accesses = { list: this.#block, frames: this.#frames, firstPage: ramPage, stepNs, isFault: false }
+    const accesses: Accesses = { list: this.#block, frames: this.#frames, firstPage: ramPage, stepNs: accessNs, isFault: false }
+    // What was left of a block is done at its own pace.
+    let haltNs = this.#pace(k, accesses, accessNs)
     while (!this.stopRequested) {
       if (workload === null) {
         k.park('its workload')
@@ -122,6 +127,7 @@ export class Vcpu {
           yield INPUT
           continue
         }
+        haltNs = this.#pace(k, accesses, accessNs)
       }
       if (k.stepping) {
         const { page, isStore } = this.#next(ramPage)
@@ -129,21 +135,23 @@ export class Vcpu {
         mmu.touchEntry(page)
         let pfn = mmu.translate(page, isStore)
         if (pfn < 0) pfn = yield* process.touch(k, page, isStore)
-        this.#performOne(k, phys, pfn, stepNs)
+        this.#performOne(k, phys, pfn, accesses.stepNs)
       } else {
         const from = this.#cursor
-        this.#cursor = translateBlock(mmu, accesses, from, this.#limit, cpu.sliceEndNs)
+        this.#cursor = translateBlock(mmu, accesses, from, haltNs > 0 ? from + 1 : this.#limit, cpu.sliceEndNs)
         this.#perform(k, phys, from, this.#cursor)
         if (accesses.isFault) {
           const { page, isStore } = this.#next(ramPage)
           const pfn = yield* process.touch(k, page, isStore)
-          this.#performOne(k, phys, pfn, stepNs)
+          this.#performOne(k, phys, pfn, accesses.stepNs)
         }
       }
-      if (cpu.nowNs >= cpu.sliceEndNs) {
+      if (haltNs > 0) yield* this.#sleep(k, haltNs, 'its next access')
+      if (haltNs > 0 || cpu.nowNs >= cpu.sliceEndNs) {
         if (cpu.nowNs - this.#opsReportedNs >= OPS_EVENT_NS) this.#reportOps(k)
-        if (throttle !== undefined && cpu.nowNs - this.#sliceStartNs >= throttle.sliceNs) yield* this.#sleep(k, throttle.sleepNs)
-        else yield QUANTUM
+        if (throttle !== undefined && cpu.nowNs - this.#sliceStartNs >= throttle.sliceNs)
+          yield* this.#waitForSlice(k, throttle.sleepNs)
+        else if (haltNs === 0) yield QUANTUM
       }
     }
     this.#reportOps(k)
@@ -152,13 +160,26 @@ export class Vcpu {
     this.onStopped(k)
   }
 
-  /** Throttled; who stops the guest wakes it. */
-  *#sleep(k: Thread, ns: number): Proc<void> {
-    k.park('its next time slice')
+  /** Sets the time that an access of the present block takes; answers how long the vCPU halts behind each, 0 if it computes. */
+  #pace(k: Thread, accesses: Accesses, accessNs: number): number {
+    const thinkNs = this.workload?.thinkNs ?? 0
+    const halts = thinkNs > LONG_THINK_NS && !k.stepping
+    accesses.stepNs = halts ? accessNs : Math.max(accessNs, thinkNs)
+    return halts ? thinkNs - accessNs : 0
+  }
+
+  /** Throttled. */
+  *#waitForSlice(k: Thread, ns: number): Proc<void> {
+    yield* this.#sleep(k, ns, 'its next time slice')
+    this.#sliceStartNs = k.nowNs
+  }
+
+  /** Who stops the guest wakes it. */
+  *#sleep(k: Thread, ns: number, what: string): Proc<void> {
+    k.park(what)
     k.wakeAtNs = k.nowNs + ns
     if (!this.stopRequested) yield SLEEP
     k.unpark()
-    this.#sliceStartNs = k.nowNs
   }
 
   /** The access at the cursor. */

@@ -1,17 +1,17 @@
 /**
  * What a guest does: a stream of accesses, made in blocks.
  *
- * An access is one integer: page * 4 + word * 2 + store, with word 0 or 1 (first or last of the page). `fill` writes as
- * many as it likes and returns how many; 0 means that it needs input from the host (traces). A workload is the guest's
- * state: it moves with the vCPU.
+ * An access is one integer: page * 4 + word * 2 + store, with word 0 or 1 (first or last of the page). It stands for a run of
+ * accesses to that page. `fill` writes as many as it likes and returns how many; 0 means that it needs input from the host
+ * (traces). A workload is the guest's state: it moves with the vCPU.
  */
 
 export const BLOCK_ACCESSES = 2048
 
 export interface Workload {
-  /** Accesses that make one operation, for `ops` in reports. */
+  /** Accesses that make one operation, on the average of a cycle, for `ops` in reports. */
   readonly accessesPerOp: number
-  /** Computing time between two accesses, in ns: what keeps the guest to its rate. */
+  /** Computing time behind each access of the block last filled, in ns: what keeps the guest to its rate. May change from block to block. */
   readonly thinkNs: number
   /** Pages [0, n) of guest RAM that are written once while the guest boots. */
   readonly bootPages: number
@@ -20,6 +20,16 @@ export interface Workload {
 
 export function access(page: number, word: number, store: boolean): number {
   return page * 4 + word * 2 + (store ? 1 : 0)
+}
+
+/** The time behind each access that makes `opsPerSec` operations of `accessesPerOp` a second. */
+export function thinkNs(opsPerSec: number, accessesPerOp: number): number {
+  return 1e9 / (opsPerSec * accessesPerOp)
+}
+
+/** True for a share of `share` of all 32-bit numbers; uses the upper 24 bits. */
+export function chance(bits: number, share: number): boolean {
+  return (bits >>> 8) / 16_777_216 < share
 }
 
 /** The stages of a guest's life that a report tells apart. */
