@@ -6,12 +6,12 @@
  *     ==1234== ...         valgrind's own lines are skipped
  *
  * Streamed: bytes come in blocks of any size, a line may lie across two of them, and nothing but the present block is
- * kept. A program page gets a free page of guest RAM at its first touch, scattered over all of it as a guest kernel's free
- * lists are. At the end of the file the trace starts over. An access that crosses a page edge touches both pages.
+ * kept. A program page gets a free page of the program's share of guest RAM at its first touch, scattered over all of it as a guest
+ * kernel's free lists are. At the end of the file the trace starts over. An access that crosses a page edge touches both pages.
  *
  * A line that is none of these is an error with its line number (TraceError). Source: the Valgrind manual, Lackey.
  */
-import { access, type Workload } from './workload.ts'
+import { access, BLOCK_ACCESSES, type Workload } from './workload.ts'
 
 /** The trace is not what it should be: one sentence with file, line and remedy. */
 export class TraceError extends Error {
@@ -20,6 +20,8 @@ export class TraceError extends Error {
 
 const LINE_MAX = 512
 const SIZE_MAX = 65_536
+/** One line makes at most 34 accesses: 17 pages, loaded and stored. */
+const ROOM = BLOCK_ACCESSES - 40
 
 const NEWLINE = 10
 const RETURN = 13
@@ -53,6 +55,8 @@ export class LackeyWorkload implements Workload {
   pagesSeen = 0
   /** Times the whole trace was read. */
   passes = 0
+  /** The last `fill` found nothing: the vCPU waits for the host to feed more. */
+  isDry = false
   readonly #pageOf = new Map<number, number>()
   readonly #line = new Uint8Array(LINE_MAX)
   #lineLength = 0
@@ -65,19 +69,24 @@ export class LackeyWorkload implements Workload {
   /** The file's last line has no newline: it is still to be parsed. */
   #pendingLast = false
   readonly #stride: number
-  #out: Int32Array = new Int32Array(0)
+  /** Accesses that were parsed and not yet handed out. */
+  readonly #made = new Int32Array(BLOCK_ACCESSES)
   #count = 0
+  #passEnded = false
 
   constructor(
     readonly path: string,
     readonly thinkNs: number,
     readonly ramPages: number,
+    /** Its share of RAM begins here. */
+    readonly firstPage = 0,
   ) {
     this.#stride = strideFor(ramPages)
   }
 
   /** The next bytes of the file, or null at its end: the trace will start over. */
   feed(block: Uint8Array | null): void {
+    this.isDry = false
     if (block !== null) {
       this.#block = block
       this.#at = 0
@@ -96,18 +105,18 @@ export class LackeyWorkload implements Workload {
     this.#lineNumber = 1
     this.#lineLength = 0
     this.#pendingLast = false
+    this.#passEnded = true
   }
 
-  /** Parses lines until `out` is nearly full or the block is used up; 0: feed more. */
+  /**
+   * Parses lines until a block of accesses is full or the trace ends. 0: the bytes are used up before that, feed more; what was
+   * parsed is kept. So the blocks, and with them the run, do not depend on how the host cuts the file.
+   */
   fill(out: Int32Array): number {
-    this.#out = out
-    this.#count = 0
-    // One line makes at most 34 accesses: 17 pages, loaded and stored.
-    const room = out.length - 40
     const line = this.#line
     const block = this.#block
     let at = this.#at
-    while (at < block.length && this.#count < room) {
+    while (at < block.length && this.#count < ROOM) {
       const c = block[at++]
       if (c !== NEWLINE) {
         if (this.#lineLength === LINE_MAX) this.#fail('the line is longer than any lackey writes')
@@ -119,12 +128,18 @@ export class LackeyWorkload implements Workload {
       this.#lineNumber++
     }
     this.#at = at
-    if (this.#count === 0 && this.#pendingLast) {
+    if (this.#pendingLast && this.#count < ROOM) {
       // The file's last line had no newline.
       this.#parseLine()
       this.#endPass()
     }
-    return this.#count
+    const isReady = this.#count >= ROOM || this.#passEnded
+    this.#passEnded = false
+    const n = isReady ? this.#count : 0
+    out.set(this.#made.subarray(0, n))
+    this.#count -= n
+    this.isDry = n === 0
+    return n
   }
 
   #fail(what: string): never {
@@ -178,8 +193,8 @@ export class LackeyWorkload implements Workload {
     for (let p = page; p <= last; p++) {
       const guestPage = p === this.#lastProgramPage ? this.#lastPage : this.#place(p)
       const word = p === page && offset < 2048 ? 0 : p === page ? 1 : 0
-      if (kind !== LETTER_S) this.#out[this.#count++] = access(guestPage, word, false)
-      if (kind === LETTER_S || kind === LETTER_M) this.#out[this.#count++] = access(guestPage, word, true)
+      if (kind !== LETTER_S) this.#made[this.#count++] = access(guestPage, word, false)
+      if (kind === LETTER_S || kind === LETTER_M) this.#made[this.#count++] = access(guestPage, word, true)
       this.#accessesThisPass++
     }
   }
@@ -190,10 +205,10 @@ export class LackeyWorkload implements Workload {
       if (this.pagesSeen >= this.ramPages) {
         const mib = Math.ceil(this.ramPages / 256)
         throw new TraceError(
-          `${this.path}:${this.#lineNumber}: the program touches more than the guest's ${mib} MiB of memory; give more with --mem`,
+          `${this.path}:${this.#lineNumber}: the program touches more than its ${mib} MiB of the guest's memory; give more with --mem`,
         )
       }
-      page = (this.pagesSeen * this.#stride) % this.ramPages
+      page = this.firstPage + ((this.pagesSeen * this.#stride) % this.ramPages)
       this.pagesSeen++
       this.#pageOf.set(programPage, page)
     }

@@ -92,6 +92,11 @@ export class Zipf {
     return Math.min(rank, this.items - 1)
   }
 
+  /** The share of all draws that a rank gets. */
+  share(rank: number): number {
+    return 1 / (power(rank + 1, this.#theta) * this.#zetaN)
+  }
+
   /** An item in [0, items): ranks scattered, so that popular items are not neighbours. */
   item(): number {
     return mix32(this.rank() + 0x51ed270b) % this.items

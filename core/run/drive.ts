@@ -1,5 +1,5 @@
 /**
- * The host's loop around a run: advance in small slices, let the host breathe, feed the trace, stop when asked.
+ * The host's loop around a run: advance in small slices, let the host breathe, feed the traces, stop when asked.
  *
  * A slice is bounded by turns, not by time, because the core has no clock; the host's clock decides only how often the
  * host breathes. So the result is the same however fast the host is.
@@ -21,25 +21,26 @@ const SLICE_TURNS = 256
 /** Seconds of host time between two breaths. */
 const BREATH_SECONDS = 0.01
 
-/** Drives `run` to its end; `path` is the guest's trace file, or null. */
+/** Drives `run` to its end; `paths` are the guest's trace files, each opened when its vCPU first asks for it. */
 export async function driveRun(
   run: MigrationRun,
-  path: string | null,
+  paths: readonly string[],
   host: DriveHost,
   stop: { readonly aborted: boolean },
   onSlice: (progress: Progress) => void,
 ): Promise<DriveEnd> {
-  let input: AsyncIterator<Uint8Array> | null = null
+  const inputs: (AsyncIterator<Uint8Array> | undefined)[] = paths.map(() => undefined)
   let breathedAt = host.wallSeconds()
   try {
     for (;;) {
       const state = run.advance(SLICE_TURNS)
       if (state === 'done') break
       if (state === 'input') {
-        input ??= host.open(path ?? '')[Symbol.asyncIterator]()
+        const trace = run.dryTrace
+        const input = inputs[trace] ?? host.open(paths[trace])[Symbol.asyncIterator]()
         const next = await input.next()
-        if (next.done === true) input = null
-        run.feed(next.done === true ? null : next.value)
+        inputs[trace] = next.done === true ? undefined : input
+        run.feed(trace, next.done === true ? null : next.value)
       }
       const now = host.wallSeconds()
       if (now - breathedAt >= BREATH_SECONDS) {
@@ -50,7 +51,7 @@ export async function driveRun(
       }
     }
   } finally {
-    await input?.return?.()
+    for (const input of inputs) await input?.return?.()
   }
   onSlice(run.progress())
   return run.timedOut ? 'time-limit' : 'done'

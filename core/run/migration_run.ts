@@ -16,7 +16,8 @@ import { Prng } from '../base/prng.ts'
 import { ConsistencyCheck } from '../checkers/consistency.ts'
 import { BLOCK, type Proc, SLEEP } from '../engine/op.ts'
 import { Timeline } from '../engine/timeline.ts'
-import { GuestError, makeWorkloads, parseGuest } from '../guest/catalog.ts'
+import { makeWorkloads, parseGuest } from '../guest/catalog.ts'
+import { GuestError } from '../guest/guest_kind.ts'
 import { LackeyWorkload } from '../guest/lackey.ts'
 import { Shadow } from '../guest/shadow.ts'
 import type { GuestContext } from '../guest/vcpu.ts'
@@ -98,7 +99,7 @@ export class MigrationRun {
   readonly #timeline = new Timeline(QUANTUM_NS)
   readonly #main: Thread
   readonly prepaging: RunPrepaging
-  readonly #trace: LackeyWorkload | null
+  readonly #traces: readonly LackeyWorkload[]
   #phase: Progress['phase'] = 'boot'
 
   constructor(
@@ -170,8 +171,7 @@ export class MigrationRun {
       throw e instanceof GuestError ? new RunError(e.message) : e
     }
     this.vm = new VirtualMachine(workloads, guest)
-    const first = workloads[0]
-    this.#trace = first instanceof LackeyWorkload ? first : null
+    this.#traces = workloads.filter((w) => w instanceof LackeyWorkload)
     this.#main = this.source.makeThread('main')
     watch(this, this.source)
     watch(this, this.destination)
@@ -182,7 +182,7 @@ export class MigrationRun {
     }
   }
 
-  /** Runs at most `turns` turns of tasks; 'input': feed the next block of the trace. */
+  /** Runs at most `turns` turns of tasks; 'input': feed the next block of the trace that is dry. */
   advance(turns: number): RunState {
     if (this.finished) return 'done'
     switch (this.#run(turns)) {
@@ -221,9 +221,14 @@ export class MigrationRun {
     }
   }
 
-  /** The next bytes of the guest's trace, or null at its end (it starts over). */
-  feed(block: Uint8Array | null): void {
-    this.#trace?.feed(block)
+  /** The trace that waits for input, counted as the guest names them; -1 if none does. */
+  get dryTrace(): number {
+    return this.#traces.findIndex((trace) => trace.isDry)
+  }
+
+  /** The next bytes of trace `index`, which waits for them, or null at its end (it starts over). */
+  feed(index: number, block: Uint8Array | null): void {
+    this.#traces[index].feed(block)
     this.#timeline.resumeInput()
   }
 

@@ -192,7 +192,7 @@ function machines(run: MigrationRun): readonly Machine[] {
 
 function guestReport(run: MigrationRun): GuestReport {
   const ops = (phase: GuestPhase) => run.vm.vcpus.reduce((n, v) => n + v.ops(phase), 0)
-  const trace = run.vm.vcpus[0]?.workload
+  const traces = run.vm.vcpus.flatMap(({ workload }) => (workload instanceof LackeyWorkload ? [workload] : []))
   const written = run.shadow.written
   const { phaseNs } = run
   const beforeRate = ops('before') / Math.max(1, phaseNs.during - phaseNs.before)
@@ -201,7 +201,7 @@ function guestReport(run: MigrationRun): GuestReport {
   return {
     name: run.guestName,
     pages: run.pages,
-    touchedPages: trace instanceof LackeyWorkload ? trace.pagesSeen : written,
+    touchedPages: traces.length > 0 ? traces.reduce((n, trace) => n + trace.pagesSeen, 0) : written,
     opsBefore: ops('before'),
     opsDuring: ops('during'),
     opsAfter: ops('after'),

@@ -6,10 +6,16 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Prng } from '../../core/base/prng.ts'
-import { GUESTS, GuestError, makeWorkloads, parseGuest } from '../../core/guest/catalog.ts'
+import { GUESTS, makeWorkloads, parseGuest } from '../../core/guest/catalog.ts'
+import { GuestError } from '../../core/guest/guest_kind.ts'
 
-const NAMES = ['kv', 'sweep', 'uniform', 'idle']
-const VALUE = { size: '1M', rate: '200k/s', share: '5%', number: '0.5' } as const
+const NAMES = [
+  ...['kv', 'sweep', 'uniform', 'idle'],
+  ...['mm-dirty', 'stress', 'diabolical', 'phases'],
+  ...['redis', 'memcached', 'oltp', 'web', 'netperf'],
+  ...['compile', 'quicksort', 'stream', 'gc'],
+]
+const VALUE = { size: '1M', rate: '200k/s', share: '5%', skew: '0.5', count: '7', time: '20ms', word: 'random' } as const
 
 function refused(text: string): string {
   const parse = parseGuest(text)
@@ -33,7 +39,7 @@ describe('a guest', () => {
     expect(GUESTS.map((g) => g.name)).toEqual([...NAMES, 'trace'])
     for (const { name, example } of GUESTS) {
       expect(parseGuest(example)).toMatchObject({ ok: true, guest: { kind: name } })
-      if (name !== 'trace') expect(parseGuest(name)).toEqual({ ok: true, guest: { kind: name, path: null, keys: {} } })
+      if (name !== 'trace') expect(parseGuest(name)).toEqual({ ok: true, guest: { kind: name, paths: [], keys: {} } })
     }
   })
 
@@ -48,19 +54,29 @@ describe('a guest', () => {
   it.each(['x.lackey.gz', '/tmp/a', './a', 'dir/a', 'C:\\traces\\a.gz', 'a:b/c.gz'])(
     'that looks like a path, %s, is a trace',
     (path) => {
-      expect(parseGuest(path)).toEqual({ ok: true, guest: { kind: 'trace', path, keys: {} } })
+      expect(parseGuest(path)).toEqual({ ok: true, guest: { kind: 'trace', paths: [path], keys: {} } })
     },
   )
 
   it('of a trace takes its rate behind the path', () => {
     expect(parseGuest('dir/x.gz:rate=5M/s')).toEqual({
       ok: true,
-      guest: { kind: 'trace', path: 'dir/x.gz', keys: { rate: '5M/s' } },
+      guest: { kind: 'trace', paths: ['dir/x.gz'], keys: { rate: '5M/s' } },
     })
   })
 
+  it.each([
+    ['a.gz+b.gz', ['a.gz', 'b.gz']],
+    ['x/a.lackey+x/b.lackey.gz+a.lackey', ['x/a.lackey', 'x/b.lackey.gz', 'a.lackey']],
+    ['c++/a.gz', ['c++/a.gz']],
+    ['a.b+c/x.gz', ['a.b+c/x.gz']],
+  ])('of several traces, %s, is joined by a plus behind a trace; other pluses belong to a name', (text, paths) => {
+    expect(parseGuest(text)).toMatchObject({ ok: true, guest: { kind: 'trace', paths } })
+    expect(parseGuest(`${text}:rate=5M/s`)).toMatchObject({ ok: true, guest: { paths, keys: { rate: '5M/s' } } })
+  })
+
   it('may have dots and slashes in its values without being a path', () => {
-    expect(parseGuest('kv:set=1.5M,rate=100/s')).toMatchObject({ ok: true, guest: { kind: 'kv', path: null } })
+    expect(parseGuest('kv:set=1.5M,rate=100/s')).toMatchObject({ ok: true, guest: { kind: 'kv', paths: [] } })
   })
 })
 
@@ -81,6 +97,10 @@ describe('a refusal', () => {
     ['kv:theta=1', 'must be a number from 0.01 to 0.999'],
     ['idle:theta=0.5', 'guest idle has no key'],
     ['kv:,', 'guest kv has no key ""'],
+    ['mm-dirty:pattern=zigzag', 'must be one of random, sequential, once'],
+    ['quicksort:processes=0', 'must be at least 1'],
+    ['phases:period=2', 'needs a unit'],
+    ['a.gz+', 'names no trace behind its last plus'],
   ])('of "%s" says: %s', (text, message) => expect(refused(text)).toContain(message))
 
   it('of a name names all known guests, in one sentence', () => {
@@ -107,7 +127,7 @@ describe('a refusal', () => {
     fc.assert(
       fc.property(text, (t) => {
         const parse = parseGuest(t)
-        if (parse.ok) expect(NAMES.includes(parse.guest.kind) || parse.guest.path !== null).toBe(true)
+        if (parse.ok) expect(NAMES.includes(parse.guest.kind) || parse.guest.paths.length > 0).toBe(true)
         else expect(parse.message.split('\n')).toHaveLength(1)
       }),
       { numRuns: 500 },
@@ -116,9 +136,16 @@ describe('a refusal', () => {
 })
 
 describe('workloads', () => {
-  it('are one a vCPU; of a trace only the first has one', () => {
-    for (const name of NAMES) expect(workloads(name, 1000, 3).map((w) => w !== null)).toEqual([true, true, true])
-    expect(workloads('a.gz', 1000, 3).map((w) => w !== null)).toEqual([true, false, false])
+  it('are one a vCPU; one program runs on the first, and each trace on its own', () => {
+    const busy = (text: string) => workloads(text, 1000, 3).map((w) => w !== null)
+    const single = ['mm-dirty', 'diabolical', 'redis']
+    for (const name of NAMES) expect(busy(name)).toEqual(single.includes(name) ? [true, false, false] : [true, true, true])
+    expect(busy('a.gz')).toEqual([true, false, false])
+    expect(busy('a.gz+b.gz')).toEqual([true, true, false])
+  })
+
+  it('of more traces than vCPUs are refused, with the remedy', () => {
+    expect(() => workloads('a.gz+b.gz', 1000, 1)).toThrow('2 traces need a vCPU each, and the guest has 1; give --vcpus 2')
   })
 
   it.each([
@@ -127,6 +154,10 @@ describe('workloads', () => {
     ['uniform', 1000],
     ['idle', 250],
     ['kv:set=400k', 100],
+    ['mm-dirty', 812],
+    ['diabolical', 500],
+    ['stream', 750],
+    ['netperf', 500],
     ['a.gz', 0],
   ])('of %s boot %d of 1000 pages', (text, pages) => expect(workloads(text, 1000, 2)[0]?.bootPages).toBe(pages))
 
@@ -139,6 +170,13 @@ describe('workloads', () => {
     ['sweep:rate=4096kB/s', 1000],
     ['uniform:rate=5k/s', 5000],
     ['idle', 2000],
+    ['redis', 17_000],
+    ['oltp', 500],
+    ['web', 5000],
+    ['gc:rate=512kB/s', 1000],
+    ['netperf:rate=32768kbps', 1000],
+    ['stream:rate=4096kB/s', 1000],
+    ['compile:process=40k', 4],
     ['a.gz:rate=1M/s', 1e6],
   ])('of %s do %d operations a second together', (text, expected) => {
     expect(opsPerSec(text)).toBeCloseTo(expected, 3)

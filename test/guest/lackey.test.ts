@@ -6,7 +6,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { LackeyWorkload, TraceError } from '../../core/guest/lackey.ts'
-import { drain, feedAll, type Line, linesOf, textOf } from './lackey_feed.ts'
+import { BLOCK_ACCESSES } from '../../core/guest/workload.ts'
+import { feedAll, type Line, linesOf, textOf } from './lackey_feed.ts'
 
 const RAM_PAGES = 64
 
@@ -132,7 +133,7 @@ describe('pages', () => {
   it('more than guest memory holds are refused with line and remedy', () => {
     const text = Array.from({ length: 257 }, (_, i) => ` S ${(0x4000000 + i * 4096).toString(16)},4\n`).join('')
     expect(refused(text, 256)).toBe(
-      "t.lackey:257: the program touches more than the guest's 1 MiB of memory; give more with --mem",
+      "t.lackey:257: the program touches more than its 1 MiB of the guest's memory; give more with --mem",
     )
   })
 
@@ -163,9 +164,35 @@ describe('blocks', () => {
   })
 
   it('of more lines than a fill takes are read on in the next fill', () => {
-    const workload = new LackeyWorkload('t', 1, RAM_PAGES)
-    workload.feed(new TextEncoder().encode(' L 04000000,4\n'.repeat(5000)))
-    expect(drain(workload)).toHaveLength(5000)
+    expect(feedAll(new LackeyWorkload('t', 1, RAM_PAGES), [' L 04000000,4\n'.repeat(5000)])).toHaveLength(5000)
+  })
+
+  it('that the reader hands out are the same however the bytes come: full ones, and one at the end of the trace', () => {
+    const text = ' L 04000000,4\n'.repeat(5000)
+    const sizes = (cut: number) => {
+      const workload = new LackeyWorkload('t', 1, RAM_PAGES)
+      const found: number[] = []
+      const out = new Int32Array(BLOCK_ACCESSES)
+      const look = () => {
+        for (let n = workload.fill(out); n > 0; n = workload.fill(out)) found.push(n)
+        expect(workload.isDry).toBe(true)
+      }
+      for (let at = 0; at < text.length; at += cut) {
+        workload.feed(new TextEncoder().encode(text.slice(at, at + cut)))
+        look()
+      }
+      workload.feed(null)
+      look()
+      return found
+    }
+    // A block ends where one more line might not fit.
+    expect(sizes(text.length)).toEqual([2008, 2008, 984])
+    expect(sizes(100)).toEqual([2008, 2008, 984])
+  })
+
+  it('of a second program lie behind those of the first: its pages are its own share', () => {
+    const pages = feedAll(new LackeyWorkload('t', 1, 16, 48), [' S 04000000,4\n S 04001000,4\n']).map((a) => a >>> 2)
+    expect(pages.every((page) => page >= 48 && page < 64)).toBe(true)
   })
 })
 

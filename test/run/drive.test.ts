@@ -57,7 +57,7 @@ describe('driving', () => {
   it('ends with the run, and its last slice says so', async () => {
     const run = start()
     const slices: Progress[] = []
-    expect(await driveRun(run, null, host(0.001), { aborted: false }, (p) => slices.push(p))).toBe('done')
+    expect(await driveRun(run, [], host(0.001), { aborted: false }, (p) => slices.push(p))).toBe('done')
     expect(slices.at(-1)).toMatchObject({ phase: 'done', status: 'completed', pagesReceived: 256 })
     expect(run.report()).toEqual(finish().report())
   })
@@ -65,8 +65,8 @@ describe('driving', () => {
   it('gives the same report on a slow host and on a fast one, which breathes less often', async () => {
     const [slow, fast] = [host(0.02), host(0.000_001)]
     const [a, b] = [start({ seed: 3 }), start({ seed: 3 })]
-    await driveRun(a, null, slow, { aborted: false }, () => {})
-    await driveRun(b, null, fast, { aborted: false }, () => {})
+    await driveRun(a, [], slow, { aborted: false }, () => {})
+    await driveRun(b, [], fast, { aborted: false }, () => {})
     expect(a.report()).toEqual(b.report())
     expect(slow.breaths).toBeGreaterThan(fast.breaths)
   })
@@ -75,7 +75,7 @@ describe('driving', () => {
     const h = host(0.02)
     const stop = { aborted: false }
     let slices = 0
-    const end = await driveRun(start(), null, h, stop, () => {
+    const end = await driveRun(start(), [], h, stop, () => {
       if (++slices === 2) stop.aborted = true
     })
     expect(end).toBe('interrupted')
@@ -83,7 +83,7 @@ describe('driving', () => {
   })
 
   it('says when the time limit ended it', async () => {
-    expect(await driveRun(start({ timeLimitNs: 1_000_000 }), null, host(0.001), { aborted: false }, () => {})).toBe('time-limit')
+    expect(await driveRun(start({ timeLimitNs: 1_000_000 }), [], host(0.001), { aborted: false }, () => {})).toBe('time-limit')
   })
 })
 
@@ -91,7 +91,7 @@ describe('a trace', () => {
   it('is opened by its path, fed over again as long as the guest runs, closed, and comes over right', async () => {
     const h = host(0.001)
     const run = start({ guest: 'x/tiny.lackey', vcpus: 1 })
-    expect(await driveRun(run, 'x/tiny.lackey', h, { aborted: false }, () => {})).toBe('done')
+    expect(await driveRun(run, ['x/tiny.lackey'], h, { aborted: false }, () => {})).toBe('done')
     expect(new Set(h.opened)).toEqual(new Set(['x/tiny.lackey']))
     expect(h.opened.length).toBeGreaterThan(1)
     expect(h.closed).toBe(h.opened.length)
@@ -104,7 +104,7 @@ describe('a trace', () => {
   it('is closed when the run is interrupted', async () => {
     const h = host(0.02)
     const run = start({ guest: 'x/tiny.lackey', vcpus: 1 })
-    expect(await driveRun(run, 'x/tiny.lackey', h, { aborted: true }, () => {})).toBe('interrupted')
+    expect(await driveRun(run, ['x/tiny.lackey'], h, { aborted: true }, () => {})).toBe('interrupted')
     expect(h.closed).toBe(h.opened.length)
   })
 })

@@ -8,7 +8,8 @@
  * The exit code says the worst that happened: inconsistent 3, before time limit 124, before good 0.
  */
 import { formatCount, formatTime, spellSize } from '../../base/units.ts'
-import { GUESTS, GuestError, parseGuest } from '../../guest/catalog.ts'
+import { GUESTS, parseGuest } from '../../guest/catalog.ts'
+import { GuestError } from '../../guest/guest_kind.ts'
 import { TraceError } from '../../guest/lackey.ts'
 import type { ForeignPolicy } from '../../migration/prepaging/checked.ts'
 import { PrepagingError } from '../../migration/prepaging/policy.ts'
@@ -70,22 +71,22 @@ async function migrate(context: CommandContext): Promise<number> {
     const names = GUESTS.map((g) => g.name)
     throw new ArgumentError(`${guest.message}${guest.unknown === undefined ? '' : didYouMean(guest.unknown, names)}`)
   }
-  const { path } = guest.guest
+  const { paths } = guest.guest
   const files: Files = { trace: given.text('trace'), perfetto: given.text('perfetto') }
-  await checkFiles(files, path, host)
-  if (path !== null) await checkReadable(path, host)
+  await checkFiles(files, paths, host)
+  for (const path of paths) await checkReadable(path, host)
   const policy = await ownPolicy(options, host)
 
   // 2.
   const recorder = new Recorder({ keep: context.keepEvents || files.trace !== null || files.perfetto !== null })
   const newest: NewestRun = { run: makeRun(options, recorder, policy), recorder, command: commandOf(options), outcome: 'running' }
-  const work = (own: CommandContext) => migrateNow(own, newest, path, files)
+  const work = (own: CommandContext) => migrateNow(own, newest, paths, files)
   if (given.has('detach')) detach(context, work)
   state.newest = newest
   return given.has('detach') ? ExitCode.good : work(context)
 }
 
-async function migrateNow(context: CommandContext, newest: NewestRun, path: string | null, files: Files): Promise<number> {
+async function migrateNow(context: CommandContext, newest: NewestRun, paths: readonly string[], files: Files): Promise<number> {
   const { arguments: given, host, terminal, stop, observer } = context
   const { run, recorder } = newest
   const { options } = run
@@ -94,7 +95,7 @@ async function migrateNow(context: CommandContext, newest: NewestRun, path: stri
   // 3.
   let outcome: RunOutcome = 'failed'
   try {
-    outcome = await driveRun(run, path, host, stop, (progress) => {
+    outcome = await driveRun(run, paths, host, stop, (progress) => {
       watch.slice(progress)
       observer.onProgress?.(progress)
     })
@@ -125,7 +126,7 @@ async function migrateNow(context: CommandContext, newest: NewestRun, path: stri
   return exitCodeOf(report, outcome, options, context)
 }
 
-async function checkFiles({ trace, perfetto }: Files, input: string | null, host: Host): Promise<void> {
+async function checkFiles({ trace, perfetto }: Files, inputs: readonly string[], host: Host): Promise<void> {
   if (trace !== null && trace === perfetto)
     throw new ArgumentError('--trace and --perfetto name the same file; give each its own')
   for (const [name, path] of [
@@ -133,7 +134,7 @@ async function checkFiles({ trace, perfetto }: Files, input: string | null, host
     ['perfetto', perfetto],
   ] as const) {
     if (path === null) continue
-    if (path === input) throw new ArgumentError(`--${name} would overwrite the guest's trace ${path}; name another file`)
+    if (inputs.includes(path)) throw new ArgumentError(`--${name} would overwrite the guest's trace ${path}; name another file`)
     await host.checkWritable?.(path)
   }
 }

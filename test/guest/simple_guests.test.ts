@@ -1,69 +1,17 @@
 /**
- * The synthetic guests keep to what they were told: set, share of writes, rate; and are what they are called.
+ * The simple guests are what they are called: a key-value store, sequential writers, single pages at random.
  *
  * An access is page * 4 + word * 2 + store.
  */
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Prng } from '../../core/base/prng.ts'
-import { KvWorkload, SweepWorkload, type SyntheticOptions, UniformWorkload } from '../../core/guest/synthetic.ts'
-import { access, BLOCK_ACCESSES, type Workload } from '../../core/guest/workload.ts'
+import { type KvOptions, KvWorkload } from '../../core/guest/kv.ts'
+import { SweepWorkload } from '../../core/guest/sweep.ts'
+import { UniformWorkload } from '../../core/guest/uniform.ts'
+import { access } from '../../core/guest/workload.ts'
+import { made, take } from './stream_of.ts'
 
-interface Access {
-  readonly page: number
-  readonly word: number
-  readonly store: boolean
-}
-
-function take(workload: Workload, blocks: number): Access[] {
-  const out = new Int32Array(BLOCK_ACCESSES)
-  const taken: Access[] = []
-  for (let b = 0; b < blocks; b++) {
-    const n = workload.fill(out)
-    for (const a of out.subarray(0, n)) taken.push({ page: a >>> 2, word: (a >>> 1) & 1, store: (a & 1) === 1 })
-  }
-  return taken
-}
-
-const base: SyntheticOptions = { setPages: 1000, opsPerSec: 400_000, writes: 0.5, theta: 0.99 }
-
-const makers: Record<string, (o: SyntheticOptions, seed: number) => Workload> = {
-  kv: (o, seed) => new KvWorkload(o, new Prng(seed)),
-  sweep: (o) => new SweepWorkload(o, 0, o.setPages),
-  uniform: (o, seed) => new UniformWorkload(o, new Prng(seed)),
-}
-
-const kinds = Object.entries(makers)
-
-describe.each(kinds)('%s', (_name, make) => {
-  it('stays in its set, of any size, and boots just that', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 1, max: 300 }), fc.nat(), (setPages, seed) => {
-        const workload = make({ ...base, setPages }, seed)
-        expect(workload.bootPages).toBe(setPages)
-        const outside = take(workload, 1).filter((a) => a.page < 0 || a.page >= setPages)
-        expect(outside).toEqual([])
-      }),
-      { numRuns: 40 },
-    )
-  })
-
-  it('thinks so long that operations come at the rate asked for', () => {
-    for (const opsPerSec of [2000, 400_000, 3e6]) {
-      const workload = make({ ...base, opsPerSec }, 1)
-      expect(1e9 / (workload.thinkNs * workload.accessesPerOp)).toBeCloseTo(opsPerSec, 3)
-    }
-  })
-
-  it('does the same for the same seed', () => {
-    expect(take(make(base, 9), 2)).toEqual(take(make(base, 9), 2))
-  })
-
-  it('fills whole operations', () => {
-    const workload = make(base, 1)
-    expect(workload.fill(new Int32Array(BLOCK_ACCESSES)) % workload.accessesPerOp).toBe(0)
-  })
-})
+const base: KvOptions = { setPages: 1000, opsPerSec: 400_000, writes: 0.5, theta: 0.99 }
 
 describe('kv', () => {
   it.each([0, 0.05, 0.5, 1])('writes in a share of %d of its operations, and never a bucket page', (writes) => {
@@ -111,7 +59,51 @@ describe('sweep', () => {
   })
 })
 
+describe('stress', () => {
+  it('reads each word before it writes it, page after page', () => {
+    const taken = take(new SweepWorkload({ ...base, reads: true }, 0, 2), 1)
+    expect(
+      taken
+        .slice(0, 9)
+        .map((a) => `${a.page}${a.word}${a.store ? 'w' : 'r'}`)
+        .join(' '),
+    ).toBe('00r 00w 01r 01w 10r 10w 11r 11w 00r')
+  })
+})
+
+describe('diabolical', () => {
+  it('is one program on one vCPU that writes to half of memory and nothing else', () => {
+    const vcpus = made('diabolical', 1000, 3)
+    expect(vcpus.map((w) => w !== null)).toEqual([true, false, false])
+    const pages = new Set(take(vcpus[0], 1).map((a) => a.page))
+    expect([pages.size, Math.max(...pages)]).toEqual([500, 499])
+    expect(take(vcpus[0], 1).every((a) => a.store)).toBe(true)
+  })
+})
+
 describe('uniform', () => {
+  it('makes half of the dirty pages of a first pass falsely dirty (facts T11)', () => {
+    // A pass sends pages 0 to 999 in order while n stores come in. A page is dirty at the end if it was written at all, and
+    // falsely so if its last store came before it was sent: of k stores all do with chance 1 / (k + 1). k is Poisson with mean
+    // m = n / 1000, so the share is ((e^m - 1) / m - 1) / (e^m - 1): 0.418 for a store a page, a half for ever fewer.
+    for (const [stores, expected] of [
+      [1000, 0.418],
+      [50, 0.4958],
+    ] as const) {
+      let [dirty, falsely] = [0, 0]
+      const workload = new UniformWorkload({ ...base, writes: 1 }, new Prng(stores))
+      const stream = take(workload, 200)
+      for (let at = 0; at + stores <= stream.length; at += stores) {
+        const last = new Map<number, number>()
+        for (let i = 0; i < stores; i++) last.set(stream[at + i]?.page ?? 0, ((i + 0.5) * 1000) / stores)
+        dirty += last.size
+        for (const [page, time] of last) if (time < page) falsely++
+      }
+      // Some 250,000 or more dirty pages: three standard deviations are below 0.004.
+      expect(Math.abs(falsely / dirty - expected)).toBeLessThan(0.004)
+    }
+  })
+
   it('touches all pages alike and writes in its share', () => {
     const taken = take(new UniformWorkload({ ...base, setPages: 100, writes: 0.1 }, new Prng(1)), 50)
     const count = new Array<number>(100).fill(0)
