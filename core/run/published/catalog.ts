@@ -3,7 +3,10 @@
  *
  * A new table is one file beside this one and one name here.
  */
+import { CLOSED_FORMS } from './closed_forms.ts'
+import { ITERATION_LOGS } from './iteration_logs.ts'
+import { POSTCOPY_LATENCY } from './postcopy_latency.ts'
 import type { PublishedTable } from './table.ts'
 import { UFFD_SCALABILITY } from './uffd_scalability.ts'
 
-export const PUBLISHED_TABLES: readonly PublishedTable[] = [UFFD_SCALABILITY]
+export const PUBLISHED_TABLES: readonly PublishedTable[] = [POSTCOPY_LATENCY, UFFD_SCALABILITY, ITERATION_LOGS, CLOSED_FORMS]

@@ -1,0 +1,47 @@
+/**
+ * One migration as a step of measuring a table: driven to its end, or to what the table wants to know, with its passes told.
+ *
+ * A pass is from one sync of the dirty bitmap to the next, as QEMU counts them and as Xen and Cloud Hypervisor log them.
+ */
+import { Recorder } from '../../trace/recorder.ts'
+import { MigrationRun } from '../migration_run.ts'
+import { DEFAULT_OPTIONS, type MigrateOptions } from '../options.ts'
+
+export interface Pass {
+  /** Pages that are to be sent in it. */
+  readonly pages: number
+  readonly ns: number
+}
+
+export interface Measured {
+  readonly run: MigrationRun
+  readonly passes: readonly Pass[]
+}
+
+const TURNS_A_SLICE = 64
+
+/** Runs until it is over, or until `enough` passes are. */
+export function* migrate(
+  label: string,
+  options: Partial<MigrateOptions>,
+  enough = Number.POSITIVE_INFINITY,
+): Generator<string, Measured, void> {
+  const run = new MigrationRun({ ...DEFAULT_OPTIONS, durationNs: 0, ...options }, new Recorder({ keep: false }))
+  const { state } = run
+  const passes: Pass[] = []
+  let [count, pages, startNs] = [0, 0, 0]
+  const look = () => {
+    const isOver = run.finished || (passes.length > 0 && state.downtimeStartNs > 0)
+    if (state.dirtySyncCount === count && !isOver) return
+    if (count > 0) passes.push({ pages, ns: state.syncedNs - startNs })
+    count = state.dirtySyncCount
+    pages = state.dirtyAtSync
+    startNs = state.syncedNs
+  }
+  for (;;) {
+    const result = run.advance(TURNS_A_SLICE)
+    look()
+    if (result === 'done' || passes.length >= enough) return { run, passes }
+    yield label
+  }
+}
