@@ -8,6 +8,7 @@
  * 3. Stop when asked, between two accesses. The same object goes on in a thread of the other machine: what moves is the
  *    workload and what was not yet done of its block, as a real vCPU's registers would.
  */
+import { atOnce } from '../engine/at_once.ts'
 import { touch } from '../engine/footprint.ts'
 import { AccessMode, BLOCK, INPUT, type Proc, QUANTUM, read, SLEEP, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
@@ -91,7 +92,10 @@ export class Vcpu {
       for (let word = 0; word < 2; word++) {
         if (k.stepping) clock.mmu.touchEntry(ramPage + page)
         let pfn = clock.mmu.translate(ramPage + page, true)
-        if (pfn < 0) pfn = yield* process.touch(k, ramPage + page, true)
+        if (pfn < 0) {
+          if (process.isCalm(k)) pfn = atOnce(process.touchAfterMiss(k, ramPage + page, true))
+          else pfn = yield* process.touchAfterMiss(k, ramPage + page, true)
+        }
         phys.words[pfn * 2 + word] = shadow.store(page, word)
         phys.version[pfn]++
       }
@@ -142,7 +146,7 @@ export class Vcpu {
         this.#perform(k, phys, from, this.#cursor)
         if (accesses.isFault) {
           const { page, isStore } = this.#next(ramPage)
-          const pfn = yield* process.touch(k, page, isStore)
+          const pfn = yield* process.touchAfterMiss(k, page, isStore)
           this.#performOne(k, phys, pfn, accesses.stepNs)
         }
       }

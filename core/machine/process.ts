@@ -11,6 +11,7 @@ import { touch } from '../engine/footprint.ts'
 import { AccessMode, NOTHING, type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Pfn } from '../hw/phys_mem.ts'
+import { isCalm } from '../mm/calm.ts'
 import { Mm } from '../mm/mm.ts'
 import { handlePageFault } from '../mm/page_fault.ts'
 import { FAULT_USER } from '../mm/vm_fault.ts'
@@ -49,14 +50,28 @@ export class Process {
     this.mm.runOn(k)
   }
 
+  /** Clock gear: nobody is in the way of what `k` does with this process's memory, so that it can be done at once. */
+  isCalm(k: Thread): boolean {
+    return isCalm(k, this.mm)
+  }
+
   /** The frame behind a page after whatever faults it takes. */
   *touch(k: Thread, page: number, store: boolean, offset = 0): Proc<Pfn> {
-    for (;;) {
+    if (!k.stepping) {
+      const pfn = k.cpu.mmu.translate(page, store)
+      if (pfn >= 0) return pfn
+    }
+    return yield* this.touchAfterMiss(k, page, store, offset)
+  }
+
+  /** The same, where the caller's own translation (clock gear) has just failed: hardware does not walk twice to fault once. */
+  *touchAfterMiss(k: Thread, page: number, store: boolean, offset = 0): Proc<Pfn> {
+    for (let missed = !k.stepping; ; missed = false) {
       if (k.stepping) {
         yield store ? write(page, 'tlb') : read(page, 'tlb')
         k.cpu.mmu.touchEntry(page)
       }
-      const pfn = k.cpu.mmu.translate(page, store)
+      const pfn = missed ? -1 : k.cpu.mmu.translate(page, store)
       if (pfn >= 0) return pfn
       const result = yield* handlePageFault(k, this.mm, page, store, FAULT_USER, offset)
       this.machine.onFaulted(k, page)
@@ -73,7 +88,7 @@ export class Process {
   }
 
   *#readAfterFault(k: Thread, page: number, out: PageContent): Proc<void> {
-    this.#copyOut(yield* this.touch(k, page, false), out)
+    this.#copyOut(yield* this.touchAfterMiss(k, page, false), out)
   }
 
   #copyOut(pfn: Pfn, out: PageContent): void {
@@ -93,7 +108,7 @@ export class Process {
   }
 
   *#writeAfterFault(k: Thread, page: number, content: PageContent): Proc<void> {
-    this.#copyIn(yield* this.touch(k, page, true), content)
+    this.#copyIn(yield* this.touchAfterMiss(k, page, true), content)
   }
 
   #copyIn(pfn: Pfn, content: PageContent): void {

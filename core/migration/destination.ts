@@ -19,6 +19,7 @@
  *
  * Source: QEMU, postcopy-ram.c (postcopy_ram_fault_thread, postcopy_ram_listen_thread) and its 2014 prototype.
  */
+import { atOnce } from '../engine/at_once.ts'
 import { touch } from '../engine/footprint.ts'
 import type { Proc } from '../engine/op.ts'
 import { AccessMode, BLOCK, QUANTUM, read, write } from '../engine/op.ts'
@@ -200,8 +201,11 @@ export class Destination {
           content.version = m.version
           k.cpu.nowNs += LOAD_PAGE_NS
           recorder.event(k.nowNs, EventKind.Receive, k.lane, page, m.bytes)
-          if (host === null) yield* this.#placePage(k, page, zero ? null : content, buffer)
-          else if (this.#isSettled(page)) this.duplicates++
+          if (host === null) {
+            // The temporary page is this thread's own, and a new one for each page that is placed: nobody else has locked it.
+            if (this.#isQuiet(k)) atOnce(this.#placePage(k, page, zero ? null : content, buffer))
+            else yield* this.#placePage(k, page, zero ? null : content, buffer)
+          } else if (this.#isSettled(page)) this.duplicates++
           else {
             const first = yield* host.add(k, page, zero ? null : content)
             if (first >= 0) yield* this.#placeHost(k, host, first, buffer)
@@ -210,6 +214,11 @@ export class Destination {
         }
       }
     }
+  }
+
+  /** Clock gear, the usual case: placing a page will find nobody in its way. */
+  #isQuiet(k: Thread): boolean {
+    return this.#o.resolver.removals === null && this.#o.process.isCalm(k)
   }
 
   /** Nothing that comes can change it any more. */

@@ -243,8 +243,10 @@ export class IoctlResolver implements Resolver, RemovalWatcher {
     }
     const temporary = this.#temporary[channel]
     yield* this.#process.writePage(k, temporary, content)
-    const call = this.name === 'move' ? sys.uffdioMove : sys.uffdioCopy
-    const placed = yield* call(k, this.#process, this.#uffd, addressOf(page), addressOf(temporary), 4096, 0)
+    const [dst, src] = [addressOf(page), addressOf(temporary)]
+    const placed = yield* this.name === 'move'
+      ? sys.uffdioMove(k, this.#process, this.#uffd, dst, src, 4096, 0)
+      : sys.uffdioCopy(k, this.#process, this.#uffd, dst, src, 4096, 0)
     return outcome(placed.ret, 0, this.name === 'move' ? 'UFFDIO_MOVE' : 'UFFDIO_COPY', page)
   }
 

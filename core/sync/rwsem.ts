@@ -70,6 +70,11 @@ export class Rwsem {
     return this.writer !== null || this.readers > 0
   }
 
+  /** Clock gear: nobody holds it, waits for it, or left it later than `nowNs`. */
+  isFreeAt(nowNs: number): boolean {
+    return !this.isHeld && this.#queue.length === 0 && this.#writerLeftNs <= nowNs && this.#readersLeftNs <= nowNs
+  }
+
   downRead(k: Task, subclass = 0): Proc<void> {
     if (k.lockdep !== null) k.lockdep.asks(k, this.label, this.id, 'read', subclass)
     if (!k.stepping && this.#readFree()) {

@@ -10,6 +10,7 @@
 import { resolve } from 'node:path'
 import { build as buildDesktop } from 'electron-vite'
 import { build } from 'vite'
+import { procsAtOnce } from './at_once.mjs'
 import { giveUp, ROOT, SetupError } from './project.mjs'
 import { screenConfig } from './screen_config.mjs'
 
@@ -52,6 +53,7 @@ function nodeConfig(entries, output) {
   return {
     root: ROOT,
     publicDir: false,
+    plugins: [procsAtOnce()],
     ssr: { noExternal: true, external: KEPT_OUTSIDE, target: 'node' },
     build: {
       ssr: true,

@@ -20,7 +20,13 @@ import { ROOT, run, SetupError, say } from './project.mjs'
  * @property {readonly string[]} sources  files and folders it is made of
  */
 
-const BUILD_RULES = ['main/start/bundle.mjs', 'main/start/screen_config.mjs', 'package.json', 'package-lock.json']
+const BUILD_RULES = [
+  'main/start/bundle.mjs',
+  'main/start/at_once.mjs',
+  'main/start/screen_config.mjs',
+  'package.json',
+  'package-lock.json',
+]
 
 /** @type {{ readonly cli: Target, readonly webHost: Target, readonly screen: Target, readonly desktop: Target }} */
 export const TARGETS = {
