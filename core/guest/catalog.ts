@@ -6,10 +6,11 @@
  * Each guest documents its keys in its own file; help, completion and errors all come from the list here.
  */
 import type { Prng } from '../base/prng.ts'
+import { parseSize } from '../base/units.ts'
 import { COMPILE } from './compile.ts'
 import { GC } from './gc.ts'
-import { checkValue } from './guest_key.ts'
-import { type GuestKind, GuestSetup } from './guest_kind.ts'
+import { checkValue, type GuestKey } from './guest_key.ts'
+import { GuestError, type GuestKind, GuestSetup } from './guest_kind.ts'
 import { KV } from './kv.ts'
 import { MEMCACHED } from './memcached.ts'
 import { MM_DIRTY } from './mm_dirty.ts'
@@ -25,13 +26,22 @@ import { IDLE, UNIFORM } from './uniform.ts'
 import { WEB } from './web.ts'
 import type { Workload } from './workload.ts'
 
-export const GUESTS: readonly GuestKind[] = [
+/** Of every guest that is made up: what a system that ran for a while has, and a fresh one has not. */
+const FREED: GuestKey = {
+  key: 'freed',
+  unit: 'size',
+  fallback: 'none',
+  meaning: 'memory behind the set that was used and is free again, full of what it held',
+}
+
+const MADE_UP: readonly GuestKind[] = [
   ...[KV, SWEEP, UNIFORM, IDLE],
   ...[MM_DIRTY, STRESS, DIABOLICAL, PHASES],
   ...[REDIS, MEMCACHED, OLTP, WEB, NETPERF],
   ...[COMPILE, QUICKSORT, STREAM, GC],
-  TRACE,
 ]
+
+export const GUESTS: readonly GuestKind[] = [...MADE_UP.map((kind) => ({ ...kind, keys: [...kind.keys, FREED] })), TRACE]
 
 export interface GuestChoice {
   readonly kind: string
@@ -91,6 +101,18 @@ export function parseGuest(text: string): GuestParse {
     keys[key] = value
   }
   return { ok: true, guest: { kind: kind.name, paths, keys } }
+}
+
+/** Pages behind the set that the guest used and gave back. Throws GuestError where they are more than its memory. */
+export function freedPages(guest: GuestChoice, setPages: number, ramPages: number): number {
+  const text = guest.keys.freed
+  const size = text === undefined ? null : parseSize(text)
+  const pages = size?.ok ? Math.floor(size.value / 4096) : 0
+  if (setPages + pages > ramPages)
+    throw new GuestError(
+      `guest ${guest.kind}: freed=${text} is more than the ${(ramPages - setPages) * 4}k that its set leaves; take less, or a smaller set`,
+    )
+  return pages
 }
 
 /** One workload a vCPU (null: that vCPU idles). `ramPages` is guest memory. Throws GuestError where keys and memory disagree. */

@@ -30,6 +30,13 @@ export class Shadow {
     return value
   }
 
+  /** The guest gave the page away: if it comes back, it is as if never written. */
+  forget(page: number): void {
+    this.version[page] = 0
+    this.words[page * 2] = 0
+    this.words[page * 2 + 1] = 0
+  }
+
   /** Pages ever written. */
   get written(): number {
     let n = 0

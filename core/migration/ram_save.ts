@@ -53,6 +53,12 @@ export interface RamOptions {
   readonly onSync?: (k: Thread, dirtied: number) => void
 }
 
+/** Guest pages [first, end). */
+export interface FreePages {
+  readonly first: number
+  readonly end: number
+}
+
 export class RamState {
   readonly dirty: DirtyBitmap
   readonly #o: RamOptions
@@ -94,6 +100,12 @@ export class RamState {
   *setup(k: Thread): Proc<void> {
     yield* this.dirty.start(k)
     yield* this.sync(k)
+  }
+
+  /** The guest says that these pages hold nothing: they are not sent, unless they are written from here on. @qemu qemu_guest_free_page_hint */
+  *hint(k: Thread, { first, end }: FreePages): Proc<void> {
+    for (let page = first; page < end; page++) if (!this.dirty.clearUnowed(k, page)) yield* this.dirty.clear(k, page)
+    this.#o.state.remaining = this.pending
   }
 
   /** What was written since: the end of a pass, and the beginning of the next. @qemu migration_bitmap_sync_precopy */

@@ -30,7 +30,7 @@ import { complete, type IterationEnd, iterate, type PrecopyOptions } from './pre
 import { ForwardPolicy } from './prepaging/forward.ts'
 import { unsentHostPages } from './prepaging/host_pages.ts'
 import type { PrepagingPolicy, Unsent } from './prepaging/policy.ts'
-import { type RamOptions, RamState } from './ram_save.ts'
+import { type FreePages, type RamOptions, RamState } from './ram_save.ts'
 import { ReturnMessage, StreamMessage } from './ram_stream.ts'
 import type { Rates } from './rates.ts'
 
@@ -40,6 +40,8 @@ const RUN_PAGES = 64
 export interface SourceOptions extends RamOptions {
   readonly vcpus: number
   readonly returnPath: Link
+  /** What the guest hints to be free, in pre-copy. @qemu free-page-hint */
+  readonly freePages?: FreePages | null
   /** Says which pages are sent though nobody asked for them. [forward] */
   readonly policy?: PrepagingPolicy
   /** Of the stream's socket buffer, what such pages may take; a requested one waits behind them. [Infinity] */
@@ -96,15 +98,17 @@ export class Source {
 
   /** The migration thread. */
   *migrate(k: Thread): Proc<void> {
-    const { state, process, precopy, precopied = false } = this.#o
+    const { state, process, precopy, precopied = false, freePages = null } = this.#o
     process.adopt(k)
     this.#thread = k
     // 1.
     state.startNs = k.nowNs
     state.set(k, 'setup')
     k.cpu.nowNs += SETUP_NS
-    if (precopy !== undefined) yield* this.ram.setup(k)
-    else if (!precopied) {
+    if (precopy !== undefined) {
+      yield* this.ram.setup(k)
+      if (freePages !== null) yield* this.ram.hint(k, freePages)
+    } else if (!precopied) {
       this.bitmap.fill()
       state.passed(k, k.nowNs, 0, this.#o.pages)
     }

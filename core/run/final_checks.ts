@@ -3,7 +3,7 @@
  * end every page against the shadow, and the page accounting of both machines.
  *
  * After a completed migration the destination answers for every page. After a failure it answers for the pages that it
- * says it received: the rest is on the source, and nothing is invented. Pairs with core/checkers.
+ * says it received: the rest is on the source, and nothing is invented. Pages that the guest hinted to be free answer for nothing. Pairs with core/checkers.
  */
 import { entriesLieInAreas } from '../checkers/areas.ts'
 import { mapcountEqualsPtes } from '../checkers/counts.ts'
@@ -28,7 +28,8 @@ export function checkSource(run: MigrationRun, k: Thread): void {
 export function checkAll(run: MigrationRun, k: Thread): void {
   const { check, incoming } = run
   const completed = run.state.status === 'completed'
-  const isHere = (page: number) => completed || incoming?.map.state(page) === PageMapState.received
+  const isHere = (page: number) =>
+    (completed || incoming?.map.state(page) === PageMapState.received) && !run.free.isUndefined(page)
   check.comparePages(run.destinationProcess, run.ramPage, isHere, k.nowNs, k.lane)
   for (const process of [run.sourceProcess, run.destinationProcess])
     account(run, k, process, completed, 'page accounting at the end')

@@ -16,7 +16,7 @@ import { Prng } from '../base/prng.ts'
 import { ConsistencyCheck } from '../checkers/consistency.ts'
 import { BLOCK, type Proc, SLEEP } from '../engine/op.ts'
 import { Timeline } from '../engine/timeline.ts'
-import { makeWorkloads, parseGuest } from '../guest/catalog.ts'
+import { freedPages, makeWorkloads, parseGuest } from '../guest/catalog.ts'
 import { GuestError } from '../guest/guest_kind.ts'
 import { LackeyWorkload } from '../guest/lackey.ts'
 import { Shadow } from '../guest/shadow.ts'
@@ -39,6 +39,7 @@ import { Channels } from './channels.ts'
 import { MigrationControl } from './control.ts'
 import { checkAll, checkSource } from './final_checks.ts'
 import { FirstTouches } from './first_touches.ts'
+import { FreeMemory } from './free_memory.ts'
 import type { MigrateOptions } from './options.ts'
 import { paintPages } from './page_states.ts'
 import { type RunPrepaging, runPrepaging } from './prepaging.ts'
@@ -84,6 +85,7 @@ export class MigrationRun {
   /** For whoever watches. */
   readonly control = new MigrationControl(this)
   readonly firstTouches: FirstTouches
+  readonly free: FreeMemory
   /** Of all vCPUs. @qemu auto-converge */
   readonly throttle = new CpuThrottle()
   readonly guestName: string
@@ -167,10 +169,13 @@ export class MigrationRun {
     let workloads: ReturnType<typeof makeWorkloads>
     try {
       workloads = makeWorkloads(parsed.guest, this.pages, options.vcpus, prng.fork('guest'))
+      this.free = new FreeMemory(workloads, this.pages, this.shadow)
+      this.vm = new VirtualMachine(workloads, guest, freedPages(parsed.guest, this.free.first, this.pages))
     } catch (e) {
       throw e instanceof GuestError ? new RunError(e.message) : e
     }
-    this.vm = new VirtualMachine(workloads, guest)
+    const refusal = this.free.refusal(options)
+    if (refusal !== null) throw new RunError(refusal)
     this.#traces = workloads.filter((w) => w instanceof LackeyWorkload)
     this.#main = this.source.makeThread('main')
     watch(this, this.source)
@@ -243,6 +248,8 @@ export class MigrationRun {
     // 2.
     this.#enter('before', k)
     yield* this.#sleep(k, BEFORE_NS)
+    if (options.balloonBytes > 0)
+      yield* this.free.inflate(k, this.sourceProcess, this.ramPage, this.hostPages, options.balloonBytes)
     checkSource(this, k)
     // 3.
     this.#enter('during', k)

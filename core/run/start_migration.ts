@@ -46,6 +46,7 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
     recorder,
     policy: run.prepaging.policy,
     pushQueueBytes: run.prepaging.queueBytes,
+    freePages: options.freePageHints ? run.free.hint() : null,
     ...(precopied ? { precopy: makeDrive(run, rates, converge !== null) } : {}),
     onSync: (k, dirtied) => {
       converge?.synced(k.nowNs, dirtied * 4096, channels.bytesSent)

@@ -22,6 +22,8 @@ export class VirtualMachine {
   constructor(
     workloads: readonly (Workload | null)[],
     readonly guest: GuestContext,
+    /** Pages behind the working set that booting writes, too. */
+    readonly freedPages = 0,
   ) {
     this.vcpus = workloads.map((w, i) => new Vcpu(i, w, guest))
     this.#booting = workloads.length
@@ -45,7 +47,7 @@ export class VirtualMachine {
 
   *#life(k: Thread, main: Thread, vcpu: Vcpu, process: Process, ramPage: number): Proc<void> {
     const { vcpus, guest } = this
-    const pages = Math.max(...vcpus.map((v) => v.workload?.bootPages ?? 0))
+    const pages = Math.max(...vcpus.map((v) => v.workload?.bootPages ?? 0)) + this.freedPages
     const edge = (n: number) => Math.floor((pages * n) / vcpus.length)
     process.adopt(k)
     yield* vcpu.boot(k, process, ramPage, edge(vcpu.index), edge(vcpu.index + 1))

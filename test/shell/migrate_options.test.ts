@@ -263,8 +263,6 @@ describe('what is not built', () => {
   const words: Record<string, string> = {
     'postcopy-after': '--postcopy-after 1passes',
     recover: '--recover',
-    'free-page-hints': '--free-page-hints',
-    balloon: '--balloon 4k',
     'parameter cpu-throttle-tailslow': '--parameter cpu-throttle-tailslow=on',
     'parameter multifd-compression': '--capability multifd=on --parameter multifd-compression=zlib',
     'parameter zero-page-detection': '--parameter zero-page-detection=none',

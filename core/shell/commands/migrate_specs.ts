@@ -165,15 +165,13 @@ export const MIGRATE_OPTIONS: readonly OptionSpec[] = [
   {
     name: 'free-page-hints',
     kind: 'flag',
-    meaning: 'the guest tells which pages are free, and they are not sent',
-    ...notBuilt('free-page-hints'),
+    meaning: 'the guest tells which pages are free, and pre-copy does not send them',
   },
   {
     name: 'balloon',
     kind: 'size',
     example: '64M',
     meaning: 'memory that a balloon takes from the guest before it is migrated',
-    ...notBuilt('balloon'),
   },
   {
     name: 'inject',

@@ -42,8 +42,6 @@ export const NOT_BUILT: Readonly<Record<string, string>> = {
   'inject pause': NO_FAULTS,
   recover: 'a link that never fails',
   'dirty-tracking ring': 'bitmap',
-  'free-page-hints': 'every page sent',
-  balloon: 'a guest that keeps its memory',
 }
 
 /** For a spec: `...notBuilt('recover')`. */
