@@ -3,7 +3,7 @@
  *
  * 1. L1 TLB hit with enough permission: the frame.
  * 2. L2 TLB hit: fill L1, charge the penalty.
- * 3. Walk: start at the lowest level a page-walk cache knows; each table read costs. A missing or forbidding entry is a
+ * 3. Walk: start at the lowest level a page-walk cache knows; each table read costs what table_lines.ts says. A missing or forbidding entry is a
  *    fault (-1); nothing is cached. Else hardware sets A, and D on a store, and fills both levels.
  *
  * A PMD entry with PS ends the walk one reference early and fills one entry for its 2 MiB: see tlb.ts for units.
@@ -15,11 +15,12 @@
 import { isRecording, touch } from '../engine/footprint.ts'
 import { AccessMode } from '../engine/op.ts'
 import type { Clock } from '../engine/task.ts'
-import { ENTRIES, type PageTable } from './page_table.ts'
+import { ENTRIES, type PageTable, type Slot } from './page_table.ts'
 import type { Pfn } from './phys_mem.ts'
 import type { CpuPreset } from './preset.ts'
 import { HUGE_PAGES, PTE_A, PTE_D, PTE_NONE, PTE_P, PTE_PS, PTE_W, pteFlags, ptePfn } from './pte.ts'
-import { entryPfn, TLB_D, TLB_STORE, TLB_W, Tlb, type TlbEntry, tlbEntry } from './tlb.ts'
+import { LINE_SHIFT, TableLines } from './table_lines.ts'
+import { entryPfn, TLB_D, TLB_STORE, TLB_W, Tlb, type TlbEntry, tlbEntry, tlbGeometry } from './tlb.ts'
 import { WalkCache } from './walk_cache.ts'
 
 export interface MmuCounters {
@@ -43,22 +44,12 @@ export class Mmu {
   #space: PageTable | null = null
   readonly clock: Clock
   readonly l2PenaltyNs: number
-  readonly walkRefNs: number
+  readonly lines: TableLines
   readonly #windowPages: number
 
   constructor(preset: CpuPreset, windowPages: number, clock: Clock) {
     const nsPerCycle = 1 / preset.clockGHz.value
-    this.tlb = new Tlb(
-      {
-        l1Entries: preset.l1Entries.value,
-        l1Ways: preset.l1Entries.value,
-        l1HugeEntries: 0,
-        l1HugeWays: 0,
-        l2Entries: preset.l2Entries.value,
-        l2Ways: preset.l2Ways.value,
-      },
-      windowPages,
-    )
+    this.tlb = new Tlb(tlbGeometry(preset), windowPages)
     this.walkCache = new WalkCache(
       [preset.pwcEntries[0].value, preset.pwcEntries[1].value, preset.pwcEntries[2].value],
       windowPages,
@@ -66,7 +57,7 @@ export class Mmu {
     this.clock = clock
     this.#windowPages = windowPages
     this.l2PenaltyNs = preset.l2PenaltyCycles.value * nsPerCycle
-    this.walkRefNs = preset.walkRefCycles.value * nsPerCycle
+    this.lines = new TableLines(preset, windowPages)
   }
 
   /** Loads CR3. Another address space: everything cached is dropped. @kernel switch_mm */
@@ -144,8 +135,8 @@ export class Mmu {
       return -1
     }
     const huge = leaf < 0
-    if (!huge) this.#reference()
     const slot = huge ? -leaf : leaf * ENTRIES + (page & (ENTRIES - 1))
+    if (!huge) this.#read(slot)
     const pte = space.pool.entries[slot]
     const flags = pteFlags(pte)
     if (isRecording()) touch(slot, 'pte', AccessMode.read)
@@ -180,9 +171,10 @@ export class Mmu {
     else this.onDirty(page, 1)
   }
 
-  #reference(): void {
+  /** A read of a page table entry by the walker. */
+  #read(slot: Slot): void {
     this.counters.walkRefs++
-    this.clock.nowNs += this.walkRefNs
+    this.clock.nowNs += this.lines.read(slot >>> LINE_SHIFT)
   }
 
   /** Walks the upper levels from the lowest that is cached: the leaf table; 0 if one is missing; -slot of a huge PMD. */
@@ -195,18 +187,18 @@ export class Mmu {
     if (pmd === 0) {
       let pud = cache.pud()
       if (pud === 0) {
-        this.#reference()
+        this.#read(space.pgd * ENTRIES)
         pud = ptePfn(entries[space.pgd * ENTRIES])
         if (pud === PTE_NONE) return 0
         cache.fillPud(pud)
       }
-      this.#reference()
+      this.#read(pud * ENTRIES + (page >>> 18))
       pmd = ptePfn(entries[pud * ENTRIES + (page >>> 18)])
       if (pmd === PTE_NONE) return 0
       cache.fillPmd(page, pmd)
     }
-    this.#reference()
     const slot = pmd * ENTRIES + ((page >>> 9) & 511)
+    this.#read(slot)
     if (isRecording()) touch(slot, 'pte', AccessMode.read)
     if ((entries[slot] & PTE_PS) !== 0) return -slot
     leaf = ptePfn(entries[slot])

@@ -15,6 +15,7 @@
 import type { Mmu } from './mmu.ts'
 import { ENTRIES } from './page_table.ts'
 import { PTE_A, PTE_D, PTE_P, PTE_W } from './pte.ts'
+import { LINE_SHIFT } from './table_lines.ts'
 import {
   ENTRY,
   L1_MASK,
@@ -74,9 +75,10 @@ export function translateBlock(mmu: Mmu, accesses: Accesses, from: number, to: n
 /** Steps 1 to 3 for as long as they do. No call stands in the loop: behind one every column would have to be looked up anew. */
 function translateUsual(mmu: Mmu, accesses: Accesses, from: number, to: number, untilNs: number): number {
   const { list, frames, firstPage, stepNs } = accesses
-  const { tlb, clock, counters, walked, l2PenaltyNs, walkRefNs } = mmu
+  const { tlb, clock, counters, walked, l2PenaltyNs } = mmu
   const { where, l1, newest, l1SetMask, l2, l2Sets, l2SetMask, l2Shift, l2WayMask, l2Full } = tlb
   const { leaves } = mmu.walkCache
+  const { near, nearMask, nearNs, far, farMask, farNs, memoryNs } = mmu.lines
   const entries = mmu.space?.pool.entries ?? NO_TABLES
   let { nowNs } = clock
   let l1Hits = 0
@@ -126,11 +128,18 @@ function translateUsual(mmu: Mmu, accesses: Accesses, from: number, to: number, 
       } else {
         // 3.
         const leaf = leaves[page >>> 9]
-        const pte = entries[leaf * ENTRIES + (page & (ENTRIES - 1))]
+        const slotOfPte = leaf * ENTRIES + (page & (ENTRIES - 1))
+        const pte = entries[slotOfPte]
         const required = PTE_P | PTE_A | ((needed & TLB_W) << 1) | ((needed & TLB_D) << 5)
         if (leaf === 0 || (pte & required) !== required) break
         walks++
-        nowNs += walkRefNs
+        const line = slotOfPte >>> LINE_SHIFT
+        if (near[line & nearMask] === line) nowNs += nearNs
+        else {
+          near[line & nearMask] = line
+          nowNs += far[line & farMask] === line ? farNs : memoryNs
+          far[line & farMask] = line
+        }
         if (walked !== null) walked[page] = 1
         const l2Set = page & l2SetMask
         const row = l2Set * SET_ROW

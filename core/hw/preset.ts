@@ -1,11 +1,13 @@
 /**
  * The shape of a CPU preset: TLB geometry and event costs, each field with where its value comes from.
  *
- * `source` of a field is 'vendor' (a manual or the vendor's own text), 'measured' (on the machine named), or 'memory'
- * (commonly stated, not yet checked). A preset may be read from a file later, so it is plain data.
+ * `kind` of a field is 'vendor' (a manual or the vendor's own text), 'measured' (on the machine named), 'memory' (commonly
+ * stated, not yet checked) or 'ours' (nobody states it). A preset may be read from a file (core/shell/cpu_file.ts), so it is
+ * plain data. The presets that have names: presets/catalog.ts.
  */
 
-export type Provenance = 'vendor' | 'measured' | 'memory' | 'ours'
+export const PROVENANCES = ['vendor', 'measured', 'memory', 'ours'] as const
+export type Provenance = (typeof PROVENANCES)[number]
 
 export interface Sourced {
   readonly value: number
@@ -13,25 +15,9 @@ export interface Sourced {
   readonly source: string
 }
 
-export interface CpuPreset {
-  readonly id: string
-  readonly name: string
-  readonly clockGHz: Sourced
-  /** L1 data TLB: fully associative, true LRU. */
-  readonly l1Entries: Sourced
-  /** L2 TLB: set associative. */
-  readonly l2Entries: Sourced
-  readonly l2Ways: Sourced
-  /** Cycles that an L1 miss costs when L2 has the entry. */
-  readonly l2PenaltyCycles: Sourced
-  /** Entries of the caches for upper levels: PML4E, PDPTE, PDE. */
-  readonly pwcEntries: readonly [Sourced, Sourced, Sourced]
-  /** Cycles a page-table read costs in a walk. */
-  readonly walkRefCycles: Sourced
-  /** Cycles of an access that hits L1 TLB and L1 cache. */
-  readonly accessCycles: Sourced
+/** What kernel code costs on this CPU. Sending is for one write to the interrupt controller, which reaches a cluster of CPUs. */
+export interface EventCosts {
   readonly invlpgCycles: Sourced
-  /** Event costs in ns. Sending is for one write to the interrupt controller, which reaches a cluster of CPUs. */
   readonly ipiSendNs: Sourced
   readonly ipiClusterCpus: Sourced
   readonly ipiHandleNs: Sourced
@@ -48,4 +34,35 @@ export interface CpuPreset {
   readonly wakerNs: Sourced
   /** A contended cache line from one CPU's cache to another's. */
   readonly lineTransferNs: Sourced
+}
+
+export interface CpuPreset extends EventCosts {
+  readonly id: string
+  readonly name: string
+  readonly clockGHz: Sourced
+  /** L1 data TLB, true LRU in each set; as many ways as entries: fully associative. */
+  readonly l1Entries: Sourced
+  readonly l1Ways: Sourced
+  /** Entries for 2 MiB alone; 0: they share those of 4 KiB. */
+  readonly l1HugeEntries: Sourced
+  readonly l1HugeWays: Sourced
+  /** L2 TLB: set associative, both page sizes. */
+  readonly l2Entries: Sourced
+  readonly l2Ways: Sourced
+  /** Cycles that an L1 miss costs when L2 has the entry. */
+  readonly l2PenaltyCycles: Sourced
+  /** Entries of the caches for upper levels: PML4E, PDPTE, PDE. */
+  readonly pwcEntries: readonly [Sourced, Sourced, Sourced]
+  /** Nested paging: entries of the cache that knows where the host has the guest's own page tables. */
+  readonly nestedTlbEntries: Sourced
+  /** Lines of page tables in the cache that walks read through, and cycles of a read that finds its line there. */
+  readonly nearTableLines: Sourced
+  readonly nearReadCycles: Sourced
+  /** The same of the last level of cache. */
+  readonly farTableLines: Sourced
+  readonly farReadCycles: Sourced
+  /** Cycles of a read that goes to memory. */
+  readonly memoryReadCycles: Sourced
+  /** Cycles of an access that hits L1 TLB and L1 cache. */
+  readonly accessCycles: Sourced
 }

@@ -21,6 +21,7 @@
  */
 import { assert } from '../base/assert.ts'
 import type { Pfn } from './phys_mem.ts'
+import type { CpuPreset } from './preset.ts'
 import { HUGE_PAGES } from './pte.ts'
 
 /** Permission bits of an entry: a store needs both. */
@@ -52,9 +53,39 @@ export interface TlbGeometry {
   readonly l2Ways: number
 }
 
+export function tlbGeometry(preset: CpuPreset): TlbGeometry {
+  return {
+    l1Entries: preset.l1Entries.value,
+    l1Ways: preset.l1Ways.value,
+    l1HugeEntries: preset.l1HugeEntries.value,
+    l1HugeWays: preset.l1HugeWays.value,
+    l2Entries: preset.l2Entries.value,
+    l2Ways: preset.l2Ways.value,
+  }
+}
+
+/** Why there can be no such TLB here, or null. */
+export function tlbProblem({ l1Entries, l1Ways, l1HugeEntries, l1HugeWays, l2Entries, l2Ways }: TlbGeometry): string | null {
+  const slots = l1Entries + l1HugeEntries
+  if (slots > L1_MASK) return `L1 TLB of ${slots} entries: 1 to ${L1_MASK}`
+  if (l2Entries > L2_MOST || l2Ways > 31) return `L2 TLB of ${l2Entries} entries, ${l2Ways} ways: at most ${L2_MOST} and 31`
+  return (
+    setsProblem('L1', l1Entries, l1Ways) ??
+    (l1HugeEntries === 0 ? null : setsProblem('L1', l1HugeEntries, l1HugeWays)) ??
+    setsProblem('L2', l2Entries, l2Ways)
+  )
+}
+
+function setsProblem(level: string, entries: number, ways: number): string | null {
+  const sets = entries / ways
+  if (entries >= 1 && sets >= 1 && Number.isInteger(sets) && Number.isInteger(ways) && (sets & (sets - 1)) === 0) return null
+  return `${level} TLB of ${entries} entries, ${ways} ways: the number of sets is no power of two`
+}
+
 /** Bits of `where` below the slot in L2. */
 export const L2_SHIFT = 8
 export const L1_MASK = (1 << L2_SHIFT) - 1
+const L2_MOST = 32_768
 /** Columns of a row of L1: unit (-1: free), entry, the next older slot of the ring and the next newer. */
 export const L1_ROW = 4
 /** Columns of a row of L2: unit (-1: free), entry. */
@@ -86,12 +117,12 @@ export class Tlb {
 
   constructor(geometry: TlbGeometry, windowPages: number) {
     const { l1Entries, l1Ways, l1HugeEntries, l1HugeWays, l2Entries, l2Ways } = geometry
-    const small = setsOf('L1', l1Entries, l1Ways)
-    const huge = l1HugeEntries === 0 ? 0 : setsOf('L1', l1HugeEntries, l1HugeWays)
-    const l2Sets = setsOf('L2', l2Entries, l2Ways)
+    const problem = tlbProblem(geometry)
+    assert(problem === null, problem ?? '')
+    const small = l1Entries / l1Ways
+    const huge = l1HugeEntries === 0 ? 0 : l1HugeEntries / l1HugeWays
+    const l2Sets = l2Entries / l2Ways
     const l1Slots = l1Entries + l1HugeEntries
-    assert(l1Slots <= L1_MASK, `L1 TLB of ${l1Slots} entries: 1 to ${L1_MASK}`)
-    assert(l2Entries <= 32_768 && l2Ways <= 31, `L2 TLB of ${l2Entries} entries, ${l2Ways} ways: at most 32768 and 31`)
     // A multiple of the numbers of sets, so that a unit's low bits choose its set.
     const align = Math.max(l2Sets, small, huge)
     this.hugeBase = (windowPages + align - 1) & -align
@@ -277,13 +308,4 @@ export class Tlb {
       if (this.l1[row] >= 0) visit(this.l1[row], this.l1[row + ENTRY], 1)
     }
   }
-}
-
-function setsOf(level: string, entries: number, ways: number): number {
-  const sets = entries / ways
-  assert(
-    entries >= 1 && sets >= 1 && Number.isInteger(sets) && (sets & (sets - 1)) === 0,
-    `${level} TLB of ${entries} entries, ${ways} ways: the number of sets is no power of two`,
-  )
-  return sets
 }

@@ -23,7 +23,8 @@ import { Shadow } from '../guest/shadow.ts'
 import type { GuestContext } from '../guest/vcpu.ts'
 import type { GuestPhase } from '../guest/workload.ts'
 import type { Thread } from '../hw/cpu.ts'
-import { CPU_PRESETS } from '../hw/presets/zen5.ts'
+import type { CpuPreset } from '../hw/preset.ts'
+import { CPU_PRESETS } from '../hw/presets/catalog.ts'
 import { Identity, Machine } from '../machine/machine.ts'
 import { Process } from '../machine/process.ts'
 import { Blocktime } from '../migration/blocktime.ts'
@@ -111,10 +112,12 @@ export class MigrationRun {
     checks: { readonly lockdep: boolean } = { lockdep: false },
     /** The user's own prepaging policy, where the options name a file: loaded by whoever can. */
     policy: ForeignPolicy | null = null,
+    /** The CPU, where options.cpu names a file: read by whoever can. */
+    cpu: CpuPreset | null = null,
   ) {
     const parsed = parseGuest(options.guest)
     if (!parsed.ok) throw new RunError(parsed.message)
-    const preset = CPU_PRESETS.find((p) => p.id === options.cpu)
+    const preset = cpu ?? CPU_PRESETS.find((p) => p.id === options.cpu)
     if (preset === undefined)
       throw new RunError(`unknown CPU "${options.cpu}"; known are ${CPU_PRESETS.map((p) => p.id).join(', ')}`)
     const without = new Set<ProtectionName>()

@@ -53,7 +53,7 @@ export interface MigrateOptions {
   balloonBytes: number
   resolver: Resolver
   faults: FaultPathOption
-  /** CPU preset of both machines. */
+  /** CPU of both machines: the name of a preset (core/hw/presets), or the path of a file with one. */
   cpu: string
   /** Of the pages that back the guest's RAM on both machines: the host page, 4096 or 2097152. */
   pageSizeBytes: number

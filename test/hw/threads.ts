@@ -18,6 +18,7 @@ export const SMALL: CpuPreset = {
   ...ZEN5,
   id: 'small',
   l1Entries: ours(4),
+  l1Ways: ours(4),
   l2Entries: ours(16),
   l2Ways: ours(4),
   pwcEntries: [ours(1), ours(2), ours(2)],

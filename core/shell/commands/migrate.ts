@@ -11,6 +11,7 @@ import { formatCount, formatTime, spellSize } from '../../base/units.ts'
 import { GUESTS, parseGuest } from '../../guest/catalog.ts'
 import { GuestError } from '../../guest/guest_kind.ts'
 import { TraceError } from '../../guest/lackey.ts'
+import type { CpuPreset } from '../../hw/preset.ts'
 import type { ForeignPolicy } from '../../migration/prepaging/checked.ts'
 import { PrepagingError } from '../../migration/prepaging/policy.ts'
 import { parsePrepaging } from '../../migration/prepaging/registry.ts'
@@ -23,6 +24,7 @@ import { Recorder } from '../../trace/recorder.ts'
 import { writeText } from '../../trace/text.ts'
 import { ArgumentError } from '../arguments.ts'
 import { type Command, type CommandContext, CommandError } from '../command.ts'
+import { ownCpu } from '../cpu_file.ts'
 import { ExitCode, type Host } from '../host.ts'
 import { sentence } from '../layout.ts'
 import { loadPolicyFile } from '../policy_file.ts'
@@ -76,10 +78,16 @@ async function migrate(context: CommandContext): Promise<number> {
   await checkFiles(files, paths, host)
   for (const path of paths) await checkReadable(path, host)
   const policy = await ownPolicy(options, host)
+  const cpu = await ownCpu(options.cpu, host)
 
   // 2.
   const recorder = new Recorder({ keep: context.keepEvents || files.trace !== null || files.perfetto !== null })
-  const newest: NewestRun = { run: makeRun(options, recorder, policy), recorder, command: commandOf(options), outcome: 'running' }
+  const newest: NewestRun = {
+    run: makeRun(options, recorder, policy, cpu),
+    recorder,
+    command: commandOf(options),
+    outcome: 'running',
+  }
   const work = (own: CommandContext) => migrateNow(own, newest, paths, files)
   if (given.has('detach')) detach(context, work)
   state.newest = newest
@@ -155,9 +163,9 @@ async function ownPolicy(options: MigrateOptions, host: Host): Promise<ForeignPo
   }
 }
 
-function makeRun(options: MigrateOptions, recorder: Recorder, policy: ForeignPolicy | null): MigrationRun {
+function makeRun(options: MigrateOptions, recorder: Recorder, policy: ForeignPolicy | null, cpu: CpuPreset | null): MigrationRun {
   try {
-    return new MigrationRun(options, recorder, { lockdep: false }, policy)
+    return new MigrationRun(options, recorder, { lockdep: false }, policy, cpu)
   } catch (error) {
     throw forUser(error, options)
   }

@@ -22,6 +22,7 @@ import {
 } from '../../run/options.ts'
 import { contradiction, settleCapabilities } from '../../run/settings.ts'
 import { ArgumentError, type Arguments } from '../arguments.ts'
+import { cpuOf } from '../cpu_file.ts'
 import { shown } from '../layout.ts'
 import { quoteWord } from '../line.ts'
 import { NO_SETTINGS, type Settings } from '../shell_state.ts'
@@ -71,7 +72,7 @@ export function readOptions(given: Arguments, settings: Settings = NO_SETTINGS):
     balloonBytes: given.number('balloon', usual.balloonBytes),
     resolver: RESOLVERS.find((word) => word === resolver) ?? usual.resolver,
     faults: faultPath(given, usual.faults),
-    cpu: given.text('cpu') ?? usual.cpu,
+    cpu: cpuOf(given.text('cpu') ?? usual.cpu),
     pageSizeBytes,
     bandwidthBitsPerSec: given.number('bandwidth', usual.bandwidthBitsPerSec),
     rttNs: given.number('rtt', usual.rttNs),
@@ -142,7 +143,7 @@ export function commandOf(options: MigrateOptions): string {
   if (options.recover) words.push('--recover')
   add('resolver', options.resolver, usual.resolver, options.resolver)
   add('faults', options.faults, usual.faults, options.faults)
-  add('cpu', options.cpu, usual.cpu, options.cpu)
+  add('cpu', options.cpu, usual.cpu, quoteWord(options.cpu))
   add('page-size', options.pageSizeBytes, usual.pageSizeBytes, spellSize(options.pageSizeBytes).toLowerCase())
   add('bandwidth', options.bandwidthBitsPerSec, usual.bandwidthBitsPerSec, spellRate(options.bandwidthBitsPerSec))
   add('rtt', options.rttNs, usual.rttNs, spellTime(options.rttNs))

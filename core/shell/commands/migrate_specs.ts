@@ -6,7 +6,7 @@
  */
 import { spellRate, spellSize, spellTime } from '../../base/units.ts'
 import { GUESTS } from '../../guest/catalog.ts'
-import { CPU_PRESETS } from '../../hw/presets/zen5.ts'
+import { CPU_PRESETS } from '../../hw/presets/catalog.ts'
 import { PROTECTIONS } from '../../mm/kconfig.ts'
 import {
   DEFAULT_OPTIONS,
@@ -199,7 +199,9 @@ export const MIGRATE_OPTIONS: readonly OptionSpec[] = [
   },
   {
     name: 'cpu',
-    kind: 'enum',
+    kind: 'text',
+    valueName: 'PRESET|FILE',
+    example: 'zen5 or ./mine.json',
     defaultText: DEFAULT_OPTIONS.cpu,
     meaning: 'the CPU of both machines: TLB geometry and costs',
     choices: CPU_PRESETS.map(({ id, name }) => ({ word: id, meaning: name })),
