@@ -5,6 +5,7 @@
  * it stands there and always shown again. Elsewhere nothing moves: after two seconds, one line for every tenth done.
  */
 import { formatCount } from '../base/units.ts'
+import { forecastText } from '../run/forecast.ts'
 import type { MigrationRun } from '../run/migration_run.ts'
 import type { Progress } from '../run/report.ts'
 import type { RunObserver, RunOutcome } from '../shell/shell_state.ts'
@@ -164,8 +165,9 @@ export class LiveView implements RunObserver {
     const tenths = Math.floor(shareDone(progress) * 10)
     if (tenths <= this.#tenths) return
     this.#tenths = tenths
+    const forecast = progress.forecast === null ? '' : `, ${forecastText(progress.forecast)}`
     this.#stream.write(
-      `${progress.status} ${tenths * 10} %, ${formatCount(progress.pagesReceived)} of ${formatCount(progress.pagesTotal)} pages\n`,
+      `${progress.status} ${tenths * 10} %, ${formatCount(progress.pagesReceived)} of ${formatCount(progress.pagesTotal)} pages${forecast}\n`,
     )
   }
 }

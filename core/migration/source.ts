@@ -59,6 +59,8 @@ export interface SourceOptions extends RamOptions {
 /** What drives a pre-copy, besides the pages: its speed and its end. */
 export interface PrecopyDrive {
   readonly rates: Rates
+  /** Called before each iteration. */
+  readonly onIteration: (k: Thread) => void
   /** What else was asked for meanwhile. */
   readonly asked: (k: Thread) => Exclude<IterationEnd, 'completion'> | null
   /** After so long without one, the bitmap is synced in the middle of a pass; Infinity: never. @qemu cpu_throttle_dirty_sync_timer */
@@ -137,7 +139,7 @@ export class Source {
     yield* this.#finish(k)
   }
 
-  #precopyOptions(k: Thread, { rates, asked, syncEveryNs }: PrecopyDrive): PrecopyOptions {
+  #precopyOptions(k: Thread, { rates, onIteration, asked, syncEveryNs }: PrecopyDrive): PrecopyOptions {
     const { state } = this.#o
     const { ram } = this
     rates.start(k.nowNs)
@@ -145,6 +147,7 @@ export class Source {
       ram,
       threshold: (thread) => {
         rates.update(thread.nowNs, state.dirtyAtSync * 4096)
+        onIteration(thread)
         return rates.threshold(thread.nowNs)
       },
       batch: () => Math.min(BATCH, Math.ceil(rates.allowance / this.#o.hostPages)),

@@ -34,6 +34,8 @@ const GET_WORD_NS = 1
 
 export class DirtyLog {
   readonly #bits: Bitmap
+  /** Pages ever marked that were not. */
+  marked = 0
 
   constructor(
     readonly start: number,
@@ -54,7 +56,7 @@ export class DirtyLog {
   mark(page: number): void {
     if (!this.covers(page)) return
     touch(page, 'dirty_log', AccessMode.write)
-    this.#bits.set(page - this.start)
+    if (this.#bits.set(page - this.start)) this.marked++
   }
 
   isMarked(page: number): boolean {

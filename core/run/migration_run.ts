@@ -32,6 +32,7 @@ import type { Destination } from '../migration/destination.ts'
 import { type Backing, mapHostPages, targetPages } from '../migration/host_page.ts'
 import { MigrationState } from '../migration/migration_state.ts'
 import type { ForeignPolicy } from '../migration/prepaging/checked.ts'
+import type { Rates } from '../migration/rates.ts'
 import type { Source } from '../migration/source.ts'
 import { CpuThrottle } from '../migration/throttle.ts'
 import { isProtection, type ProtectionName } from '../mm/kconfig.ts'
@@ -40,7 +41,9 @@ import { Channels } from './channels.ts'
 import { MigrationControl } from './control.ts'
 import { checkAll, checkSource } from './final_checks.ts'
 import { FirstTouches } from './first_touches.ts'
+import { Forecaster } from './forecast.ts'
 import { FreeMemory } from './free_memory.ts'
+
 import type { MigrateOptions } from './options.ts'
 import { paintPages } from './page_states.ts'
 import { type RunPrepaging, runPrepaging } from './prepaging.ts'
@@ -91,6 +94,8 @@ export class MigrationRun {
   readonly throttle = new CpuThrottle()
   readonly guestName: string
   readonly guestKind: string
+  readonly forecaster = new Forecaster()
+  rates: Rates | null = null
   outgoing: Source | null = null
   incoming: Destination | null = null
   ramPage = 0

@@ -4,6 +4,7 @@
  * It is asked for at every slice, and looked at far less often: the latencies are sorted only when somebody reads them.
  * Pairs with report_maker.ts, which makes the account at the end.
  */
+import type { Forecast } from './forecast.ts'
 import type { MigrationRun } from './migration_run.ts'
 import type { Progress } from './report.ts'
 
@@ -31,7 +32,21 @@ export function makeProgress(run: MigrationRun, phase: Progress['phase']): Progr
       return blocktime.quantiles(0.99)[0]
     },
     pagesPopulated: run.pagesPopulated,
+    get forecast() {
+      return forecastOf(run)
+    },
   }
+}
+
+/** Of a pre-copy under way, else null. */
+export function forecastOf(run: MigrationRun): Forecast | null {
+  const { state, rates, forecaster, channels } = run
+  if (state.status !== 'active' || rates === null) return null
+  return forecaster.forecast({
+    remainingBytes: state.remaining * 4096 + channels.bytesQueued(newestNs(run)),
+    thresholdBytes: rates.thresholdBytes,
+    sendingBytesPerSec: rates.bandwidth,
+  })
 }
 
 /** The clock of the CPU that is furthest. */

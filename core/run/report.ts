@@ -6,6 +6,7 @@
  */
 import type { MigrationStatus, ViolationCause } from '../trace/event.ts'
 import type { PrepagingReport } from './first_touches.ts'
+import type { Forecast } from './forecast.ts'
 
 export interface RamReport {
   transferred: number
@@ -55,6 +56,8 @@ export interface MigrationReport {
   'postcopy-latency-p99': number
   'postcopy-latency-p999': number
   'postcopy-latency-max': number
+  /** Of a pre-copy that was cut short by the time limit: whether it would ever have ended. */
+  forecast?: string
   /** ns, mean of each vCPU, and of all other threads, of which none touches the guest's memory: with postcopy-blocktime. */
   'postcopy-vcpu-latency'?: number[]
   'postcopy-non-vcpu-latency'?: number
@@ -174,4 +177,6 @@ export interface Progress {
   latencyP99Ns: number
   /** Pages populated while the guest boots, for a progress bar of that phase. */
   pagesPopulated: number
+  /** Of a pre-copy under way; null: there is none, or nothing is known yet. */
+  forecast: Forecast | null
 }

@@ -12,9 +12,11 @@ import { pteFlags, ptePfn } from '../hw/pte.ts'
 import type { Machine } from '../machine/machine.ts'
 import type { Process } from '../machine/process.ts'
 import type { Xbzrle } from '../migration/xbzrle_save.ts'
+import { forecastText } from './forecast.ts'
 import { spellInjection } from './injection.ts'
 import type { MigrationRun } from './migration_run.ts'
 import { spellPostcopyAfter } from './options.ts'
+import { forecastOf } from './progress.ts'
 import type {
   ConsistencyReport,
   FaultsReport,
@@ -81,6 +83,7 @@ function migrationReport(run: MigrationRun): MigrationReport {
   const total = Math.max(0, (state.endNs || run.progress().nowNs) - state.startNs)
   const pages = state.normal + state.duplicate
   const [p50, p99, p999, max] = blocktime.quantiles(0.5, 0.99, 0.999, 1)
+  const forecast = run.timedOut ? forecastOf(run) : null
   return {
     status: state.status,
     'total-time': state.startNs === 0 ? 0 : ms(total),
@@ -112,6 +115,7 @@ function migrationReport(run: MigrationRun): MigrationReport {
     'postcopy-latency-p99': Math.round(p99),
     'postcopy-latency-p999': Math.round(p999),
     'postcopy-latency-max': Math.round(max),
+    ...(forecast === null ? {} : { forecast: forecastText(forecast) }),
     ...(run.options.capabilities['postcopy-blocktime']
       ? { 'postcopy-vcpu-latency': blocktime.perVcpuMeanNs.map(Math.round), 'postcopy-non-vcpu-latency': 0 }
       : {}),

@@ -28,6 +28,7 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
   const { options, source, destination, channels, state, recorder, pages, ramPage, vm, hostPages } = run
   const { stream, returnPath, urgent, xbzrle } = channels
   const rates = makeRates(run)
+  run.rates = rates
   const converge = options.capabilities['auto-converge'] ? new AutoConverge(run.throttle, options.parameters) : null
   const precopied = options.mode !== 'postcopy'
   const outgoing = new Source({
@@ -49,6 +50,7 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
     freePages: options.freePageHints ? run.free.hint() : null,
     ...(precopied ? { precopy: makeDrive(run, rates, converge !== null) } : {}),
     onSync: (k, dirtied) => {
+      run.forecaster.passed(k.nowNs, dirtied * 4096)
       converge?.synced(k.nowNs, dirtied * 4096, channels.bytesSent)
       xbzrle?.synced(k.nowNs, state.normal + state.duplicate)
     },
@@ -117,6 +119,7 @@ function makeDrive(run: MigrationRun, rates: Rates, watches: boolean): PrecopyDr
   const isTime = (k: Thread) => ('passes' in after ? state.dirtySyncCount > after.passes : k.nowNs - state.startNs >= after.ns)
   return {
     rates,
+    onIteration: (k) => run.forecaster.look(k.nowNs, (run.sourceProcess.mm.dirtyLog?.marked ?? 0) * 4096),
     asked: (k) => (run.control.postcopyAsked || (options.mode === 'hybrid' && isTime(k)) ? 'postcopy' : null),
     syncEveryNs: watches ? SYNC_EVERY_NS : Number.POSITIVE_INFINITY,
   }

@@ -28,6 +28,7 @@ const PROGRESS: Progress = {
   latencyP50Ns: 310_000,
   latencyP99Ns: 1_900_000,
   pagesPopulated: 1000,
+  forecast: null,
 }
 
 function facts(more: Partial<Progress> = {}): LiveFacts {

@@ -209,9 +209,15 @@ function exitCodeOf(
 ): number {
   if (consistency.verdict === 'inconsistent') return ExitCode.broken
   if (outcome === 'time-limit') {
+    const { status, forecast = '' } = migration
+    const never = forecast.includes('never')
+    const remedy = never
+      ? 'try --mode hybrid, --capability auto-converge=on or a longer --downtime-limit'
+      : 'give a longer --time-limit or none'
+    const why = forecast === '' ? '' : `, a pre-copy that ${forecast}`
     terminal.err(
       sentence(
-        `${program}migrate: the time limit of ${formatTime(options.timeLimitNs)} was reached in status ${migration.status}; give a longer --time-limit or none`,
+        `${program}migrate: the time limit of ${formatTime(options.timeLimitNs)} was reached in status ${status}${why}; ${remedy}`,
       ),
     )
     return ExitCode.timeLimit
