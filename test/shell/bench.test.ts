@@ -25,6 +25,33 @@ it('published: stops when it is asked to, and says how far it was', async () => 
   expect(err).toContain('interrupted in T5, after 0 cells')
 })
 
+it('published: a row a cell as the contract has it, and the text says how many are inside', async () => {
+  const { code, out } = await bench(['published', '--table', 'T9', '--json'])
+  const { suite, inside, rows, tables } = JSON.parse(out)
+  expect([code, suite, rows.length, tables.length]).toEqual([0, 'published', 2, 1])
+  for (const { table, cell, expected, low, high, got, error } of rows) {
+    expect([table, typeof cell, low <= expected && expected <= high]).toEqual(['T9', 'string', true])
+    expect(error).toBeCloseTo((got - expected) / expected, 10)
+  }
+  expect(inside).toBe(
+    rows.filter((row: { got: number; low: number; high: number }) => row.low <= row.got && row.got <= row.high).length,
+  )
+  expect((await bench(['published', '--table', 'T9'])).out).toContain(`${inside} of 2 cells are inside their bands`)
+})
+
+it('resolvers: a row for each way to place a page', async () => {
+  const { code, out } = await bench(['resolvers', '--faults', 'classic', '--quick', '--json'])
+  const { rows } = JSON.parse(out)
+  expect([code, rows.map(({ name }: { name: string }) => name)]).toEqual([0, ['remap classic', 'move classic', 'copy classic']])
+  for (const { metric } of rows) expect(metric.median).toBeGreaterThan(0)
+})
+
+it('scale: stops when it is asked to', async () => {
+  const { code, err } = await bench(['scale', '--quick'], { aborted: true })
+  expect(code).toBe(130)
+  expect(err).toMatch(/interrupted after \d of 27 rows/)
+})
+
 it('an unknown suite or table is refused with what there is', async () => {
   expect(await bench(['nonsense'])).toMatchObject({ code: 2, out: '' })
   const { code, err } = await bench(['published', '--table', 'T99'])

@@ -4,9 +4,16 @@
  * A new table is one file beside this one and one name here.
  */
 import { CLOSED_FORMS } from './closed_forms.ts'
+import { COMPACTION_GAINS } from './compaction_gains.ts'
 import { ITERATION_LOGS } from './iteration_logs.ts'
 import { POSTCOPY_LATENCY } from './postcopy_latency.ts'
 import type { PublishedTable } from './table.ts'
 import { UFFD_SCALABILITY } from './uffd_scalability.ts'
 
-export const PUBLISHED_TABLES: readonly PublishedTable[] = [POSTCOPY_LATENCY, UFFD_SCALABILITY, ITERATION_LOGS, CLOSED_FORMS]
+export const PUBLISHED_TABLES: readonly PublishedTable[] = [
+  POSTCOPY_LATENCY,
+  UFFD_SCALABILITY,
+  COMPACTION_GAINS,
+  ITERATION_LOGS,
+  CLOSED_FORMS,
+]

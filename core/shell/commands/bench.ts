@@ -9,10 +9,12 @@ import type { Command, CommandContext } from '../command.ts'
 import { faultsSuite } from './bench_faults.ts'
 import { mmuSuite } from './bench_mmu.ts'
 import { publishedSuite } from './bench_published.ts'
+import { resolversSuite } from './bench_resolvers.ts'
+import { scaleSuite } from './bench_scale.ts'
 import type { Suite } from './bench_suite.ts'
 import { FAULT_CHOICES } from './migrate_specs.ts'
 
-const SUITES: readonly Suite[] = [publishedSuite, faultsSuite, mmuSuite]
+const SUITES: readonly Suite[] = [publishedSuite, scaleSuite, resolversSuite, faultsSuite, mmuSuite]
 
 export const benchCommand: Command = {
   name: 'bench',
@@ -20,6 +22,8 @@ export const benchCommand: Command = {
   summary: 'measures a load over several seeds, or holds the simulator against published tables',
   description:
     'published: tables that others measured, cell by cell, each with the band that we allow ourselves and its reason. ' +
+    'scale: demand paging with 1 to 256 vCPUs through one userfaultfd, one for each, or none. ' +
+    'resolvers: three ways to place a page, over three ways of page faults. ' +
     'faults: how much it is worth that page faults do not wait for mmap_lock. ebizzy: 24 threads of one process map, touch and unmap; ' +
     'compile: 24 processes of one thread each. Simulated time: the same on every host. ' +
     'mmu: how many accesses a second of host time the model of the MMU translates. Exits 0, or 130 when interrupted.',
@@ -32,7 +36,12 @@ export const benchCommand: Command = {
     },
   ],
   options: [
-    { name: 'faults', kind: 'enum', meaning: 'faults: one way only; without it, all', choices: FAULT_CHOICES },
+    {
+      name: 'faults',
+      kind: 'enum',
+      meaning: 'faults and resolvers: one way of page faults only; without it, all',
+      choices: FAULT_CHOICES,
+    },
     {
       name: 'table',
       kind: 'enum',
@@ -44,6 +53,7 @@ export const benchCommand: Command = {
   ],
   examples: [
     { line: 'bench published --table T5', meaning: 'userfaultfd with 1 to 256 vCPUs, beside what was published' },
+    { line: 'bench scale --quick', meaning: 'how one userfaultfd gets slower with more vCPUs' },
     { line: 'bench faults --faults vma-lock --json', meaning: 'one path, as JSON' },
     { line: 'bench mmu --quick', meaning: 'the speed of the MMU model on this host' },
   ],
