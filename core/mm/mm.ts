@@ -15,6 +15,7 @@ import { Spinlock } from '../sync/spinlock.ts'
 import type { DirtyLog } from './dirty_log.ts'
 import type { Kernel } from './kernel.ts'
 import { MmapLock } from './mmap_lock.ts'
+import type { Userfaultfd } from './userfaultfd.ts'
 import { VmaTree } from './vma_tree.ts'
 
 export const WINDOW_BASE = 0x7f0000000000
@@ -39,6 +40,8 @@ export class Mm {
   dataVm = 0
   /** Swap entries in the page tables. @kernel MM_SWAPENTS */
   swapEntries = 0
+  /** Every descriptor that was opened for it. */
+  readonly userfaultfds: Userfaultfd[] = []
   /** Set with mmap_lock held for writing. */
   dirtyLog: DirtyLog | null = null
 

@@ -83,7 +83,7 @@ export class Userfaultfd {
   readonly fault: WaitQueue<UserfaultWaiter>
   readonly event: WaitQueue<EventWaiter>
   readonly fd: WaitQueue<FdWaiter>
-  readonly pendingLock: Spinlock
+  readonly pendingLock: QueuedSpinlock
   readonly faultLock: Spinlock
   readonly eventLock: Spinlock
   readonly fdLock: Spinlock
@@ -129,6 +129,7 @@ export class Userfaultfd {
     this.event = new WaitQueue(id, 'uffd.event')
     this.fd = new WaitQueue(id, 'uffd.fd', transferNs)
     this.mapChangingLock = new Rwsem(id, 'uffd.map_changing_lock', lockNs)
+    mm.userfaultfds.push(this)
   }
 
   /** The layout changes, and nobody has read how. */

@@ -33,7 +33,7 @@ export class QueuedSpinlock extends Spinlock {
 
   override lock(k: Task, subclass = 0): Proc<void> {
     if (k.stepping) return super.lock(k, subclass)
-    if (this.#isFree(k) && this.#waiters.length === 0) {
+    if (this.isFreeAt(k.clock.nowNs)) {
       // 1.
       this.line.touch(k.clock)
       return super.lock(k, subclass)
@@ -42,13 +42,18 @@ export class QueuedSpinlock extends Spinlock {
     return this.#spin(k, subclass)
   }
 
-  #isFree(k: Task): boolean {
-    return this.holder === null && this.#leftNs <= k.clock.nowNs
+  /** Who asks at this time need not wait. */
+  isFreeAt(nowNs: number): boolean {
+    return this.#isFree(nowNs) && this.#waiters.length === 0
+  }
+
+  #isFree(nowNs: number): boolean {
+    return this.holder === null && this.#leftNs <= nowNs
   }
 
   *#spin(k: Task, subclass: number): Proc<void> {
     // 2. Who waits may be woken for what it waited for before it came here: it looks again.
-    while (this.#waiters[0] !== k || !this.#isFree(k)) {
+    while (this.#waiters[0] !== k || !this.#isFree(k.clock.nowNs)) {
       k.spin(`${this.label} ${this.id}`, () => this.holder)
       if (this.#waiters[0] === k && this.holder === null) {
         k.wakeAtNs = this.#leftNs

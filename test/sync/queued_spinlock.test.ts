@@ -67,6 +67,8 @@ describe('in the clock gear', () => {
       [1, 1400],
     ])
     const b = tasks[1] as Task
+    // B held it until 2,400 of its time.
+    expect([lock.isFreeAt(2399), lock.isFreeAt(2400)]).toEqual([false, true])
     lock.lock(b)
     expect(b.nowNs).toBe(1400 + HOLD_NS)
   })
