@@ -218,7 +218,8 @@ export class Destination {
 
   /** Clock gear, the usual case: placing a page will find nobody in its way. */
   #isQuiet(k: Thread): boolean {
-    return this.#o.resolver.removals === null && this.#o.process.isCalm(k)
+    const { resolver, process } = this.#o
+    return resolver.removals === null && resolver.isQuietAt(k.nowNs) && process.isCalm(k)
   }
 
   /** Nothing that comes can change it any more. */

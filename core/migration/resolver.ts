@@ -86,6 +86,8 @@ export interface Resolver {
   wake(k: Thread, page: number): Proc<void>
   /** Wakes those who wait for a page that somebody else has placed, whatever he did about waking. */
   wakeExisting(k: Thread, page: number): Proc<void>
+  /** Clock gear: placing a page will not have to wait for anybody at the descriptor. */
+  isQuietAt(nowNs: number): boolean
   disarm(k: Thread): Proc<void>
 }
 
@@ -175,6 +177,11 @@ export class RemapResolver implements Resolver {
 
   wakeExisting(k: Thread, page: number): Proc<void> {
     return this.wake(k, page)
+  }
+
+  /** An acknowledgement takes no lock that could be another's. */
+  isQuietAt(): boolean {
+    return true
   }
 
   *disarm(k: Thread): Proc<void> {
@@ -284,6 +291,11 @@ export class IoctlResolver implements Resolver, RemovalWatcher {
 
   *wakeExisting(k: Thread, page: number): Proc<void> {
     check((yield* sys.uffdioWake(k, this.#uffd, addressOf(page), this.hostPages * 4096)).ret, 0, 'UFFDIO_WAKE')
+  }
+
+  /** The locks of the queues are waited for where somebody is on them. */
+  isQuietAt(nowNs: number): boolean {
+    return this.#uffd.isIdleAt(nowNs)
   }
 
   *disarm(k: Thread): Proc<void> {

@@ -138,6 +138,11 @@ export class Userfaultfd {
     return this.mmapChanging > 0
   }
 
+  /** Clock gear: nobody waits for a page, and the layout stands still: who places a page has nobody to wake and to wait for. */
+  isIdleAt(nowNs: number): boolean {
+    return this.pending.length === 0 && this.fault.length === 0 && this.mapChangingLock.isFreeAt(nowNs)
+  }
+
   /** True if the user asked for the feature (of UFFD_FEATURE). */
   wants(feature: number): boolean {
     return (this.features & feature) !== 0

@@ -45,6 +45,8 @@ describe('procs run at once', () => {
     { guest: 'sweep', resolver: 'remap' },
     { guest: 'uniform', resolver: 'move' },
     { guest: 'kv', resolver: 'copy', memBytes: 4 * 2 ** 20 },
+    { guest: 'sweep', resolver: 'copy', memBytes: 32 * 2 ** 20, bandwidthBitsPerSec: 1e11 },
+    { guest: 'sweep', resolver: 'move', memBytes: 32 * 2 ** 20, bandwidthBitsPerSec: 1e11, vcpus: 2 },
     { guest: 'uniform', resolver: 'remap', faults: 'classic', vcpus: 3 },
     { guest: 'uniform', resolver: 'remap', faults: 'vma-lock', vcpus: 2 },
   ]
