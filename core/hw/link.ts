@@ -14,10 +14,10 @@
  * Messages are rows in ring columns, so a page costs no object. In the step gear a sent message has arrived, and each message
  * is an object of its own: sending the next one does not depend on receiving this one.
  *
- * Trouble: packets that are lost, doubled or reordered cost time (link_weather.ts). The rate and the delay may change: what has not left yet
- * follows them. A connection that is broken (`disconnect`) loses what was not received; both ends learn it at once, as from a reset (RST), and
- * not after the quarter of an hour that TCP would try for: so do QEMU's own tests, which shut the socket down. Whoever sends is then
- * answered at once, and whoever receives gets LINK_BROKEN, until `reconnect`. @qemu qemu_file_get_error, migrate_pause
+ * Trouble: packets that are lost, doubled or reordered cost time (link_weather.ts). Rate and delay may change: what has not left yet follows.
+ * A connection that breaks (`disconnect`) loses what was not received; both ends learn it at once, as from a reset, not after the quarter
+ * of an hour that TCP would try for: so do QEMU's tests, which shut the socket down. Whoever sends is then answered at once, and whoever
+ * receives gets LINK_BROKEN, until `reconnect`. @qemu qemu_file_get_error, migrate_pause
  */
 import { assert } from '../base/assert.ts'
 import { touch } from '../engine/footprint.ts'
@@ -58,7 +58,6 @@ export class Link {
   #bytesPerNs: number
   /** From one end to the other. */
   #flightNs: number
-  #weather: LinkWeather | null = null
   /** Its messages on a wire that it shares. */
   readonly #flow: Flow | null
   /** Time at which everything sent so far has left the socket buffer. */
@@ -76,8 +75,11 @@ export class Link {
   #arrivalNs: Float64Array
   readonly #receivers: Thread[] = []
   readonly #senders: Thread[] = []
+  readonly #disconnected: Thread[] = []
   /** Those that sleep until the next message has arrived, or until the socket buffer has room. */
   readonly #sleepers: Thread[] = []
+  /** What happens to its packets on the way; null: nothing. */
+  weather: LinkWeather | null = null
   /** Nothing passes, until `reconnect`. */
   broken = false
   /** The numbers of the next message to be sent and to be received; those that were lost do not count. */
@@ -85,6 +87,7 @@ export class Link {
   #received = 0
   readonly #label: string
   readonly #send: AccessOp
+  readonly #connection: AccessOp
   readonly #arrival: Gate
   /** Payload bytes ever sent. */
   bytesSent = 0
@@ -104,6 +107,8 @@ export class Link {
     })
     const room = gate(() => this.#windowOpen(), 'room in the window of')
     this.#send = { kind: 'access', mode: AccessMode.write, object: 0, label: `${this.#label}.tail`, gate: room }
+    const connected = gate(() => !this.broken, 'a new connection for')
+    this.#connection = { kind: 'access', mode: AccessMode.read, object: 0, label: `${this.#label}.tail`, gate: connected }
     this.#arrival = gate(() => this.#count > 0 || this.broken, 'a message on')
     const rows = options.rows ?? 1024
     assert(rows > 0 && (rows & (rows - 1)) === 0, `link ${options.name}: room for ${rows} messages, no power of two`)
@@ -144,7 +149,9 @@ export class Link {
 
   /** Payload bytes that still wait in the socket buffer. @kernel SIOCOUTQ */
   bytesQueued(nowNs: number): number {
-    return this.#flow?.queued(nowNs) ?? Math.max(0, this.#wireFreeNs - nowNs) * this.#bytesPerNs
+    if (this.#flow !== null) return this.#flow.queued(nowNs)
+    // In weather the rate may have grown since: no more than what is not received.
+    return Math.min(this.#unreadBytes, Math.max(0, this.#wireFreeNs - nowNs) * this.#bytesPerNs)
   }
 
   /** Half a round trip. */
@@ -155,15 +162,6 @@ export class Link {
   /** Payload bytes a second that the wire can carry. */
   get goodputBytesPerSec(): number {
     return this.#wireBytesPerNs * 1e9
-  }
-
-  /** From now on packets are lost, doubled and reordered. */
-  set weather(weather: LinkWeather) {
-    this.#weather = weather
-  }
-
-  get weather(): LinkWeather | null {
-    return this.#weather
   }
 
   /** From now on the wire carries so much, and takes so much longer from one end to the other than at the start. */
@@ -242,7 +240,7 @@ export class Link {
     if (this.#flow !== null) start = this.#flow.put(nowNs, bytes)
     this.#wireFreeNs = start + bytes / this.#bytesPerNs
     let arrivalNs = this.#wireFreeNs + this.#flightNs
-    if (this.#weather !== null) arrivalNs = this.#underWeather(this.#weather, number, start, bytes)
+    if (this.weather !== null) arrivalNs = this.#underWeather(this.weather, number, start, bytes)
     this.#type[i] = type
     this.#page[i] = page
     this.#word0[i] = word0
@@ -262,8 +260,7 @@ export class Link {
     this.#wireFreeNs = weather.leftNs
     this.#bytesPerNs = weather.rate(this.#wireBytesPerNs, rttNs)
     if (weather.filledFrom >= 0) {
-      const first = this.#count - 1 - (number - weather.filledFrom)
-      for (let n = Math.max(0, first); n < this.#count; n++)
+      for (let n = Math.max(0, this.#count - 1 - (number - weather.filledFrom)); n < this.#count; n++)
         this.#arrivalNs[(this.#head + n) & (this.#capacity - 1)] = weather.arrivalNs
       this.#wakeSleepers(weather.arrivalNs)
     }
@@ -279,15 +276,13 @@ export class Link {
   }
 
   #isAwake(k: Thread): void {
-    const { length } = this.#sleepers
-    if (this.#sleepers[length - 1] === k) this.#sleepers.pop()
+    if (this.#sleepers.at(-1) === k) this.#sleepers.pop()
     else this.#sleepers.splice(this.#sleepers.indexOf(k), 1)
   }
 
   /** The connection breaks: what was sent and not received is lost, and both ends learn that it broke. */
   *disconnect(k: Thread): Proc<void> {
     yield* this.breakOff(k)
-    // Whoever waits for the next message, too.
     touch(this.#received, this.#label, AccessMode.write)
     this.broken = true
     this.#wireFreeNs = k.nowNs
@@ -296,10 +291,22 @@ export class Link {
   }
 
   /** A new connection. Both ends have learned that the old one broke. */
-  reconnect(): void {
+  *reconnect(k: Thread): Proc<void> {
+    if (k.stepping) yield this.#send
     touch(this.#received, this.#label, AccessMode.write)
     this.broken = false
-    this.#weather?.reset()
+    this.weather?.reset()
+    for (const waiter of this.#disconnected.splice(0)) waiter.wake(k.nowNs)
+  }
+
+  /** Sleeps while the connection is broken. */
+  *untilConnected(k: Thread): Proc<void> {
+    if (k.stepping) yield this.#connection
+    while (this.broken) {
+      this.#disconnected.push(k)
+      k.park(`${this.#options.name} to be connected again`)
+      if (this.broken) yield BLOCK
+    }
   }
 
   /** The connection breaks, and is made again: what was sent and not received is lost, and nobody is told which. */
@@ -354,7 +361,7 @@ export class Link {
   /** When the next message arrives. On a shared wire: as things stand, and later if others send meanwhile; in weather that is left out. */
   #arrives(nowNs: number): number {
     const i = this.#head
-    if (this.#flow !== null && this.#weather === null) this.#arrivalNs[i] = this.#flow.nextNs(nowNs) + this.#flightNs
+    if (this.#flow !== null && this.weather === null) this.#arrivalNs[i] = this.#flow.nextNs(nowNs) + this.#flightNs
     return this.#arrivalNs[i]
   }
 

@@ -22,9 +22,9 @@
 import { atOnce } from '../engine/at_once.ts'
 import { touch } from '../engine/footprint.ts'
 import type { Proc } from '../engine/op.ts'
-import { AccessMode, BLOCK, QUANTUM, read, write } from '../engine/op.ts'
+import { AccessMode, BLOCK, QUANTUM, read, SLEEP, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
-import type { Link } from '../hw/link.ts'
+import { LINK_BROKEN, type Link } from '../hw/link.ts'
 import { type PageContent, type Process, SignalError } from '../machine/process.ts'
 import { EventKind } from '../trace/event.ts'
 import type { Recorder } from '../trace/recorder.ts'
@@ -33,6 +33,7 @@ import { PageMap, PageMapState } from './page_map.ts'
 import { DEVICE_LOAD_NS, LOAD_PAGE_NS, REQUEST_BYTES, SHUT_BYTES } from './parameters.ts'
 import { type MultifdReceiver, ramLoadPrecopy } from './ram_load.ts'
 import { ReturnMessage, StreamMessage } from './ram_stream.ts'
+import { resendRequests, sendReceivedBitmap } from './recovery.ts'
 import { nextFaultOrRemoval, placeZeros } from './removals.ts'
 import type { Placing, Resolver } from './resolver.ts'
 
@@ -60,6 +61,12 @@ export class Destination {
   duplicates = 0
   requestsSent = 0
   error = ''
+  /** What of the guest is here: whoever asks, when the connection broke, must know. */
+  has: 'no guest' | 'the guest' | 'everything' = 'no guest'
+  /** The listen thread waits for a new connection, or for the source to resume on it. */
+  isPaused = false
+  /** The fault thread does nothing before this time. */
+  faultsStallUntilNs = 0
   readonly #o: DestinationOptions
   #mainThread: Thread | null = null
   #packaged = false
@@ -79,10 +86,15 @@ export class Destination {
     const { process, precopied = false } = this.#o
     process.adopt(k)
     // 1.
-    if (precopied && (yield* this.loadPrecopy(k)) === 'devices') {
-      this.#goOn(k)
-      yield* this.#o.returnPath.send(k, ReturnMessage.Shut, 0, SHUT_BYTES)
-      return
+    if (precopied) {
+      const end = yield* this.loadPrecopy(k)
+      if (end === 'broken') return
+      if (end === 'devices') {
+        this.has = 'everything'
+        this.#goOn(k)
+        yield* this.#o.returnPath.send(k, ReturnMessage.Shut, 0, SHUT_BYTES)
+        return
+      }
     }
     // 2.
     yield* this.arm(k)
@@ -110,7 +122,7 @@ export class Destination {
   }
 
   /** What a pre-copy brought, until LISTEN, or the device state where there is no post-copy. */
-  loadPrecopy(k: Thread): Proc<'listen' | 'devices'> {
+  loadPrecopy(k: Thread): ReturnType<typeof ramLoadPrecopy> {
     return ramLoadPrecopy(k, { ...this.#o, map: this.map })
   }
 
@@ -136,14 +148,17 @@ export class Destination {
   *listen(k: Thread): Proc<void> {
     yield* this.#untilArmed(k)
     const { stream, returnPath, resolver, urgent } = this.#o
-    yield* this.#tryLoad(k, stream)
-    // A page may still be on its way there: memory stays armed until then.
-    if (urgent !== undefined) yield* this.#untilUrgentIsOver(k)
+    // A page may still be on its way by the urgent channel: memory stays armed until then. If it breaks meanwhile, on with the new stream.
+    do yield* this.#tryLoad(k, stream)
+    while (urgent !== undefined && !(yield* this.#untilUrgentIsOver(k)))
     if (this.error !== '') this.#wakeMain(k)
-    else yield* resolver.disarm(k)
+    else {
+      this.has = 'everything'
+      yield* resolver.disarm(k)
+    }
     yield* returnPath.send(k, ReturnMessage.Shut, this.error === '' ? 0 : 1, SHUT_BYTES)
     // Whatever the source still sends is read and dropped, so that it never waits for room.
-    while (this.error !== '') yield* stream.receive(k)
+    while (this.error !== '' && !stream.broken) yield* stream.receive(k)
   }
 
   /** The thread of the urgent channel. @qemu postcopy_preempt_thread */
@@ -153,18 +168,21 @@ export class Destination {
     touch(0, 'incoming.urgent', AccessMode.write)
     this.#urgentIsOver = true
     this.#listener?.wake(k.nowNs)
-    while (this.error !== '') yield* urgent.receive(k)
+    while (this.error !== '' && !urgent.broken) yield* urgent.receive(k)
   }
 
-  *#untilUrgentIsOver(k: Thread): Proc<void> {
+  /** False: it broke before. */
+  *#untilUrgentIsOver(k: Thread): Proc<boolean> {
+    const { stream } = this.#o
     this.#listener = k
     for (;;) {
       k.park('the end of the urgent channel')
       if (k.stepping) yield read(0, 'incoming.urgent')
-      if (this.#urgentIsOver || this.error !== '') break
+      if (this.#urgentIsOver || this.error !== '' || stream.broken) break
       yield* k.block()
     }
     k.unpark()
+    return this.#urgentIsOver || this.error !== ''
   }
 
   /** `load`; where a page cannot be placed, its reason is the error. */
@@ -188,7 +206,20 @@ export class Destination {
     for (;;) {
       yield* channel.receive(k)
       switch (m.type) {
+        case LINK_BROKEN:
+          if (this.has === 'no guest') throw new PlaceError('the connection broke before the guest was handed over')
+          // Of a host page that has come in part, all will come again.
+          host?.startOver()
+          yield* this.#pause(k, channel)
+          break
+        case StreamMessage.RecvBitmap:
+          yield* sendReceivedBitmap(k, this.map, this.#o.returnPath)
+          break
+        case StreamMessage.Resume:
+          yield* this.#resume(k)
+          break
         case StreamMessage.Packaged:
+          this.has = 'the guest'
           this.#wakeMain(k)
           break
         case StreamMessage.End:
@@ -220,6 +251,21 @@ export class Destination {
   #isQuiet(k: Thread): boolean {
     const { resolver, process } = this.#o
     return resolver.removals === null && resolver.isQuietAt(k.nowNs) && process.isCalm(k)
+  }
+
+  /** Until there is a new connection. @qemu postcopy_pause_incoming */
+  *#pause(k: Thread, channel: Link): Proc<void> {
+    if (channel === this.#o.stream) this.isPaused = true
+    else this.#listener?.wake(k.nowNs)
+    yield* channel.untilConnected(k)
+  }
+
+  /** @qemu loadvm_postcopy_handle_resume */
+  *#resume(k: Thread): Proc<void> {
+    const { process, returnPath } = this.#o
+    this.isPaused = false
+    yield* returnPath.send(k, ReturnMessage.ResumeAck, -1, SHUT_BYTES)
+    yield* resendRequests(k, process, this.map, returnPath)
   }
 
   /** Nothing that comes can change it any more. */
@@ -301,6 +347,10 @@ export class Destination {
     for (;;) {
       const at = watched === null ? yield* resolver.nextFault(k) : yield* nextFaultOrRemoval(k, watched)
       if (at === null) return
+      if (k.nowNs < this.faultsStallUntilNs) {
+        k.wakeAtNs = this.faultsStallUntilNs
+        yield SLEEP
+      }
       const touched = at - ramPage
       if (touched < 0 || touched >= pages) continue
       // A request names the host page, and so does a wake-up.
@@ -310,6 +360,8 @@ export class Destination {
         this.requestsSent++
         recorder.event(k.nowNs, EventKind.Request, k.lane, page, 0)
         yield* returnPath.send(k, ReturnMessage.RequestPages, page, REQUEST_BYTES)
+        // It will be sent again, with the others. @qemu postcopy_pause_fault_thread
+        if (returnPath.broken) yield* returnPath.untilConnected(k)
       } else if (map.state(page) === PageMapState.received) {
         if (acknowledges) yield* resolver.wake(k, ramPage + page)
       } else if (watched !== null && map.state(page) === PageMapState.removed) yield* placeZeros(k, watched, ramPage + page)

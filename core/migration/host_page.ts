@@ -87,6 +87,11 @@ export class HostPage {
     this.zero = new Uint8Array(pages)
   }
 
+  /** What has come of a host page is forgotten. */
+  startOver(): void {
+    this.#received = 0
+  }
+
   /** Takes the next target page; answers the first page of the host page if that is complete, else -1. */
   *add(k: Thread, page: number, content: PageContent | null): Proc<number> {
     if (this.#received === 0) this.#first = page - (page % this.pages)

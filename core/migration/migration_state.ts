@@ -69,7 +69,7 @@ export class MigrationState {
   requests = 0
   /** One sentence, when failed. */
   error = ''
-  onChange: (status: MigrationStatus) => void = () => {}
+  onChange: (status: MigrationStatus, nowNs: number) => void = () => {}
 
   constructor(readonly recorder: Recorder) {}
 
@@ -78,7 +78,7 @@ export class MigrationState {
     if (!NEXT[this.status].includes(status)) fail(`migration goes from ${this.status} to ${status}`)
     this.status = status
     this.recorder.event(k.nowNs, EventKind.State, k.lane, -1, MIGRATION_STATUS.indexOf(status))
-    this.onChange(status)
+    this.onChange(status, k.nowNs)
   }
 
   /** A sync, begun at `startNs`, found `dirtied` pages more: a pass is over, and `pages` are dirty for the next. The event MIGRATION_PASS of QMP. */

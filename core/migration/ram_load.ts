@@ -12,7 +12,7 @@
 import { touch } from '../engine/footprint.ts'
 import { AccessMode, BLOCK, type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
-import type { Link, Message } from '../hw/link.ts'
+import { LINK_BROKEN, type Link, type Message } from '../hw/link.ts'
 import type { PageContent, Process } from '../machine/process.ts'
 import { ramDiscardRange } from './discard.ts'
 import { PlaceError } from './host_page.ts'
@@ -29,12 +29,14 @@ export interface RamLoadOptions {
   readonly multifd?: MultifdReceiver
 }
 
-/** The main channel, until LISTEN or the device state: post-copy, or the guest goes on at once. */
-export function* ramLoadPrecopy(k: Thread, o: RamLoadOptions): Proc<'listen' | 'devices'> {
+/** The main channel, until LISTEN or the device state: post-copy, or the guest goes on at once; or until the connection breaks. */
+export function* ramLoadPrecopy(k: Thread, o: RamLoadOptions): Proc<'listen' | 'devices' | 'broken'> {
   const m = o.stream.message
   for (;;) {
     yield* o.stream.receive(k)
     switch (m.type) {
+      case LINK_BROKEN:
+        return 'broken'
       case StreamMessage.Listen:
         return 'listen'
       case StreamMessage.Devices:
@@ -93,7 +95,7 @@ export class MultifdReceiver {
     const m = this.#channel.message
     for (;;) {
       yield* this.#channel.receive(k)
-      if (m.type === StreamMessage.End) return
+      if (m.type === StreamMessage.End || m.type === LINK_BROKEN) return
       if (m.type === StreamMessage.MultifdSync) {
         touch(0, 'multifd.synced', AccessMode.write)
         this.#synced++

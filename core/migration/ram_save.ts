@@ -119,7 +119,11 @@ export class RamState {
 
   /** Sends up to `most` host pages of those known to be dirty, or until `untilNs`. @qemu ram_save_iterate */
   *iterate(k: Thread, most: number, untilNs = Number.POSITIVE_INFINITY): Proc<void> {
-    for (let n = 0; n < most && this.pending > 0 && k.nowNs < untilNs; n++) yield* this.saveHostPage(k, this.nextDirty())
+    for (let n = 0; n < most && this.#goesOn && k.nowNs < untilNs; n++) yield* this.saveHostPage(k, this.nextDirty())
+  }
+
+  get #goesOn(): boolean {
+    return this.pending > 0 && !this.#channel.broken
   }
 
   /** Pre-copy, the vCPUs stopped: all that is left, and nothing can follow. @qemu ram_save_complete */
@@ -247,6 +251,11 @@ export class RamState {
     if (releases === undefined) return
     const released = yield* sys.madvise(k, process, addressOf(ramPage + page), 4096, MADV_DONTNEED)
     check(released, 0, 'madvise(MADV_DONTNEED)')
+  }
+
+  /** Pre-copy has come to nothing: stores are logged no longer. @qemu ram_save_cleanup */
+  cleanUp(k: Thread): Proc<void> {
+    return sys.dirtyLogStop(k, this.#o.process)
   }
 
   /** After a break: what the destination does not have is sent again; what it has may go. @qemu ram_dirty_bitmap_reload */

@@ -1,5 +1,6 @@
 /**
- * The messages of a migration, both ways. A message is a row of a Link: type, page, bytes, and a page's content.
+ * The messages of a migration, both ways. A message is a row of a Link: type, page, bytes, and a page's content. A type of 0 is none:
+ * the connection is broken (LINK_BROKEN).
  *
  * Pairs with source.ts and destination.ts. Source: QEMU's stream, migration/ram.c and savevm.c.
  */
@@ -25,6 +26,10 @@ export const StreamMessage = {
   Devices: 9,
   /** RAM_SAVE_FLAG_XBZRLE: a page by its difference. Words: what to exclusive-or with those that are there; version: what to add. */
   Xbzrle: 10,
+  /** CMD_RECV_BITMAP: which pages have come? */
+  RecvBitmap: 11,
+  /** CMD_POSTCOPY_RESUME: what had not come will be sent again from here on. */
+  Resume: 12,
 } as const
 
 export const ReturnMessage = {
@@ -32,8 +37,10 @@ export const ReturnMessage = {
   RequestPages: 1,
   /** MIG_RP_MSG_SHUT: the destination has everything. `page` is 0, or 1 after an error. */
   Shut: 2,
-  /** MIG_RP_MSG_RECV_BITMAP, one page of it: `word0` is 1 if the destination has received `page`. */
-  ReceivedBit: 3,
+  /** MIG_RP_MSG_RECV_BITMAP, the words of it for 64 pages from `page` on: a bit is 1 if the destination has received its page. */
+  ReceivedBits: 3,
   /** Its end. */
   ReceivedEnd: 4,
+  /** MIG_RP_MSG_RESUME_ACK */
+  ResumeAck: 5,
 } as const

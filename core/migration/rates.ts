@@ -102,8 +102,9 @@ export class Rates {
   /** Nothing is left to be sent now: sleeps until what waits in the sockets is little enough to stop the guest. */
   *drain(k: Thread): Proc<void> {
     const excess = this.#o.queued(k.nowNs) - this.thresholdBytes
-    if (excess <= 0 || this.bandwidth <= 0) return
-    k.wakeAtNs = k.nowNs + Math.max(DRAIN_LEAST_NS, (excess * 1e9) / this.bandwidth)
+    if (excess <= 0) return
+    const ns = this.bandwidth > 0 ? (excess * 1e9) / this.bandwidth : 0
+    k.wakeAtNs = k.nowNs + Math.max(DRAIN_LEAST_NS, ns)
     yield SLEEP
   }
 }

@@ -12,8 +12,12 @@
  *     a requested page goes first; else a page that the prepaging policy pushes (prepaging/policy.ts). A page's bit is cleared
  *     when it is sent, so nothing is sent twice (ram_save.ts).
  *  6. end: tell the destination, wait for its word (SHUT): completed, or failed with its reason.
+ *  7. The connection broke. In post-copy: paused, until there is a new one; then recover (recovery.ts), and on with 5. Before the hand-over:
+ *     the guest goes on here, the log ends, and the migration has failed; or it was cancelled, which is to break it on purpose. In 3., and at
+ *     the first break of 5., whether the destination has the guest is asked of it another way, as libvirt does when it finishes.
  *
- * return path thread: takes requests off the wire into a queue; with an urgent channel, sends the page itself (ram_save.ts).
+ * return path thread: takes requests off the wire into a queue; with an urgent channel, sends the page itself (ram_save.ts); and hears
+ *  what the destination says when post-copy is recovered.
  *
  * Source: QEMU, migration/ram.c (get_queued_page, ram_find_and_save_block, ram_save_queue_pages) and migration.c.
  */
@@ -22,7 +26,7 @@ import type { Bitmap } from '../base/bitmap.ts'
 import { touch } from '../engine/footprint.ts'
 import { AccessMode, BLOCK, type Proc, read, SLEEP, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
-import type { Link } from '../hw/link.ts'
+import { LINK_BROKEN, type Link } from '../hw/link.ts'
 import { EventKind } from '../trace/event.ts'
 import { postcopySendDiscardBitmap } from './discard.ts'
 import { DEVICE_SAVE_NS, DEVICE_STATE_BYTES, END_BYTES, SETUP_NS, SYNC_BYTES, VCPU_STATE_BYTES } from './parameters.ts'
@@ -33,6 +37,7 @@ import type { PrepagingPolicy, Unsent } from './prepaging/policy.ts'
 import { type FreePages, type RamOptions, RamState } from './ram_save.ts'
 import { ReturnMessage, StreamMessage } from './ram_stream.ts'
 import type { Rates } from './rates.ts'
+import { SourceRecovery } from './recovery.ts'
 
 /** Pages that a policy is asked for at a time. Ours: as many as a word or two of the bitmap. */
 const RUN_PAGES = 64
@@ -54,6 +59,8 @@ export interface SourceOptions extends RamOptions {
   readonly stopVcpus: (k: Thread) => Proc<void>
   /** Lets them go on, on this machine. @qemu vm_start */
   readonly startVcpus?: (k: Thread) => void
+  /** What the destination has, asked of it when the connection broke. @libvirt virDomainMigrateFinish3 */
+  readonly destinationHas?: () => 'no guest' | 'the guest' | 'everything'
 }
 
 /** What drives a pre-copy, besides the pages: its speed and its end. */
@@ -74,6 +81,7 @@ const MAX_WAIT_NS = 50_000_000
 
 export class Source {
   readonly ram: RamState
+  readonly recovery: SourceRecovery
   readonly #o: SourceOptions
   readonly #policy: PrepagingPolicy
   readonly #unsent: Unsent
@@ -83,12 +91,12 @@ export class Source {
   #runLeft = 0
   #shut = -1
   #lost = false
-  #reloaded = false
   #thread: Thread | null = null
 
   constructor(options: SourceOptions) {
     this.#o = options
     this.ram = new RamState(options)
+    this.recovery = new SourceRecovery(this.ram, options.stream)
     this.#policy = options.policy ?? new ForwardPolicy()
     this.#unsent = unsentHostPages(this.bitmap, options.hostPages)
   }
@@ -100,7 +108,7 @@ export class Source {
 
   /** The migration thread. */
   *migrate(k: Thread): Proc<void> {
-    const { state, process, precopy, precopied = false, freePages = null } = this.#o
+    const { state, process, stream, precopy, precopied = false, freePages = null } = this.#o
     process.adopt(k)
     this.#thread = k
     // 1.
@@ -115,6 +123,10 @@ export class Source {
       state.passed(k, k.nowNs, 0, this.#o.pages)
     }
     state.setupNs = k.nowNs - state.startNs
+    if (stream.broken) {
+      yield* this.#abandon(k)
+      return
+    }
     state.set(k, 'active')
     // 2.
     const beforeBytes = this.ram.bytesSent
@@ -126,17 +138,17 @@ export class Source {
       return
     }
     // 4.
-    if (!(yield* this.switchOver(k))) {
-      state.endNs = k.nowNs
-      state.set(k, 'failed')
+    if (end === 'broken' || !(yield* this.switchOver(k))) {
+      yield* this.#abandon(k)
       return
     }
-    // 5.
     const switchedBytes = this.ram.bytesSent
-    yield* this.pushAll(k)
-    state.postcopyBytes = this.ram.bytesSent - switchedBytes
-    // 6.
-    yield* this.#finish(k)
+    do {
+      // 5.
+      yield* this.pushAll(k)
+      state.postcopyBytes = this.ram.bytesSent - switchedBytes
+      // 6. and 7.
+    } while (!(yield* this.#finish(k)) && (yield* this.#postcopyPause(k)))
   }
 
   #precopyOptions(k: Thread, { rates, onIteration, asked, syncEveryNs }: PrecopyDrive): PrecopyOptions {
@@ -152,7 +164,7 @@ export class Source {
       },
       batch: () => Math.min(BATCH, Math.ceil(rates.allowance / this.#o.hostPages)),
       batchNs: MAX_WAIT_NS,
-      asked,
+      asked: (thread) => (this.#o.stream.broken ? 'broken' : asked(thread)),
       pace: (thread) => this.#pace(thread, rates, syncEveryNs),
       stopVcpus: this.#o.stopVcpus,
     }
@@ -175,23 +187,67 @@ export class Source {
     k.cpu.nowNs += DEVICE_SAVE_NS
     yield* stream.send(k, StreamMessage.Devices, -1, DEVICE_STATE_BYTES + vcpus * VCPU_STATE_BYTES)
     state.downtimeBytes = this.ram.bytesSent - before
-    yield* this.#finish(k)
+    if (yield* this.#finish(k)) return
+    // 7. A cancel that came too late does not make the guest run here, too, as it would in QEMU (R69).
+    if (this.#o.destinationHas?.() === 'everything') this.#end(k, state.status === 'cancelling' ? 'cancelled' : 'completed')
+    else {
+      this.#o.startVcpus?.(k)
+      yield* this.#abandon(k)
+    }
   }
 
-  /** 6. */
-  *#finish(k: Thread): Proc<void> {
-    const { state, stream, urgent } = this.#o
+  /** 6.; false: the connection broke. */
+  *#finish(k: Thread): Proc<boolean> {
+    const { stream, urgent } = this.#o
     // What a channel is told to be its end must come behind all pages.
     yield* this.ram.urgentSent(k)
     for (const channel of urgent === undefined ? [stream] : [stream, urgent]) {
       if (!this.#isShut) yield* channel.send(k, StreamMessage.End, -1, END_BYTES)
     }
     while (!this.#isShut) {
+      if (stream.broken) return false
       k.park('the destination to shut the return path')
       if (!this.#isShut) yield BLOCK
     }
+    this.#end(k, this.#shut === 0 ? 'completed' : 'failed')
+    return true
+  }
+
+  #end(k: Thread, status: 'completed' | 'failed' | 'cancelled'): void {
+    const { state } = this.#o
     state.endNs = k.nowNs
-    state.set(k, this.#shut === 0 ? 'completed' : 'failed')
+    state.set(k, status)
+  }
+
+  /** 7., before the hand-over: the guest runs here, and goes on. @qemu migrate_fd_cleanup */
+  *#abandon(k: Thread): Proc<void> {
+    const { state, precopy } = this.#o
+    if (precopy !== undefined) yield* this.ram.cleanUp(k)
+    const cancelled = state.status === 'cancelling'
+    if (!cancelled) state.error = 'the connection broke before the guest was handed over: it goes on at the source'
+    this.#end(k, cancelled ? 'cancelled' : 'failed')
+  }
+
+  /** 7., after the hand-over; false: the migration is over. @qemu postcopy_pause */
+  *#postcopyPause(k: Thread): Proc<boolean> {
+    const { state, stream, startVcpus, destinationHas } = this.#o
+    const has = destinationHas?.() ?? 'the guest'
+    if (has === 'everything') {
+      this.#end(k, 'completed')
+      return false
+    }
+    if (has === 'no guest') {
+      startVcpus?.(k)
+      yield* this.#abandon(k)
+      return false
+    }
+    do {
+      state.set(k, 'postcopy-paused')
+      yield* stream.untilConnected(k)
+      state.set(k, 'postcopy-recover')
+    } while (!(yield* this.recovery.resume(k)))
+    state.set(k, 'postcopy-active')
+    return true
   }
 
   /** 4.; false if the guest goes on here, since the connection broke in time. @qemu postcopy_start */
@@ -214,7 +270,8 @@ export class Source {
     }
     // The hand-over. It may have arrived whatever happens next: from here on the source only serves pages.
     yield* stream.send(k, StreamMessage.Packaged, -1, DEVICE_STATE_BYTES + vcpus * VCPU_STATE_BYTES)
-    if (!kernel.has('one-handover') && (yield* this.#isLost(k))) {
+    // It broke while the message waited for room: that was no hand-over.
+    if (stream.broken || (!kernel.has('one-handover') && (yield* this.#isLost(k)))) {
       this.#o.startVcpus?.(k)
       return false
     }
@@ -237,7 +294,7 @@ export class Source {
 
   *#isLost(k: Thread): Proc<boolean> {
     if (k.stepping) yield read(0, 'source.lost')
-    return this.#lost
+    return this.#lost || this.#o.stream.broken
   }
 
   /** Until no page is left. @qemu ram_save_iterate, in post-copy */
@@ -245,8 +302,9 @@ export class Source {
     const { hostPages, stream, pushQueueBytes = Number.POSITIVE_INFINITY } = this.#o
     const policy = this.#policy
     this.#thread = k
+    this.#runLeft = 0
     let first = -1
-    while (this.ram.pending > 0 && !this.#isShut) {
+    while (this.ram.pending > 0 && !this.#isShut && !stream.broken) {
       if (policy.waits) k.park('a request')
       if (k.stepping) yield write(0, 'source.requests')
       const requested = this.#nextRequest()
@@ -261,7 +319,7 @@ export class Source {
         first = policy.next(this.#unsent, RUN_PAGES)
         if (first < 0) {
           assert(policy.waits, `prepaging ${policy.name} pushes none of ${this.ram.pending} unsent pages`)
-          if (!this.#isShut) yield* k.block()
+          if (!this.#isShut && !stream.broken) yield* k.block()
           continue
         }
         this.#runLeft = policy.count
@@ -276,19 +334,6 @@ export class Source {
       this.#runLeft--
       yield* this.ram.saveHostPage(k, first++ * hostPages)
     }
-  }
-
-  /** After a break: once the destination has said what it has received, sends the rest. @qemu postcopy_do_resume */
-  *resume(k: Thread): Proc<void> {
-    this.#thread = k
-    for (;;) {
-      k.park('the bitmap of received pages')
-      if (k.stepping) yield read(0, 'source.reloaded')
-      if (this.#reloaded) break
-      yield* k.block()
-    }
-    k.unpark()
-    yield* this.pushAll(k)
   }
 
   /** The next requested page that was not sent yet, or -1. */
@@ -324,20 +369,19 @@ export class Source {
     for (;;) {
       yield* returnPath.receive(k)
       const m = returnPath.message
+      if (m.type === LINK_BROKEN) {
+        this.#thread?.wake(k.nowNs)
+        yield* returnPath.untilConnected(k)
+        continue
+      }
       if (m.type === ReturnMessage.Shut) {
         touch(0, 'source.shut', AccessMode.write)
         this.#shut = m.page
         this.#thread?.wake(k.nowNs)
         return
       }
-      if (m.type === ReturnMessage.ReceivedBit) {
-        yield* this.ram.reload(k, m.page, m.word0 === 1)
-        continue
-      }
-      if (m.type === ReturnMessage.ReceivedEnd) {
-        touch(0, 'source.reloaded', AccessMode.write)
-        this.#reloaded = true
-        this.#thread?.wake(k.nowNs)
+      if (m.type !== ReturnMessage.RequestPages) {
+        yield* this.recovery.heard(k, m)
         continue
       }
       state.requests++

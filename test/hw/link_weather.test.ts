@@ -213,7 +213,7 @@ describe('a connection that broke', () => {
       yield* link.disconnect(k)
       k.wakeAtNs = 3000
       yield SLEEP
-      link.reconnect()
+      yield* link.reconnect(k)
       yield* link.send(k, 1, 9, 1000)
     })
     const came: [number, number][] = []

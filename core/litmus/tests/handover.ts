@@ -131,7 +131,8 @@ function pageIsLost(world: World): Scene {
 
 function* pushAndResume(k: Thread, source: Source, stream: Link): Proc<void> {
   yield* source.pushAll(k)
-  yield* source.resume(k)
+  yield* source.recovery.bitmapReloaded(k)
+  yield* source.pushAll(k)
   yield* stream.send(k, StreamMessage.End, -1, 0)
 }
 
