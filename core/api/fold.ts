@@ -151,6 +151,7 @@ export class Fold {
     switch (r.kind(row)) {
       case EventKind.State:
         p.status = MIGRATION_STATUS[arg]
+        if (p.status === 'postcopy-paused' || p.status === 'failed' || p.status === 'cancelled') loseInFlight(p)
         break
       case EventKind.Populate:
         if (page < 0) break
@@ -210,7 +211,18 @@ export class Fold {
       case EventKind.RequestReceived:
       case EventKind.VcpuRun:
       case EventKind.Pass:
+      case EventKind.Incident:
         break
     }
+  }
+}
+
+/** The connection broke: what was on its way is back where it was. */
+function loseInFlight({ source, destination, counters }: Picture): void {
+  counters.pagesInFlight = 0
+  counters.bytesInFlight = 0
+  for (let page = 0; page < source.length; page++) {
+    if (source[page] === PageState.inflight) source[page] = PageState.dirty
+    if (destination[page] === PageState.inflight) destination[page] = PageState.missing
   }
 }

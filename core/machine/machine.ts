@@ -4,7 +4,7 @@
  * CPU numbers and thread ids are unique over the whole simulation, because one engine runs both machines. In the step
  * gear each CPU gets an interrupt task, so that an IPI is taken when the scheduler says so.
  */
-import type { Proc } from '../engine/op.ts'
+import { NOTHING, type Proc } from '../engine/op.ts'
 import { Cpu, Thread } from '../hw/cpu.ts'
 import { irqTask } from '../hw/ipi.ts'
 import type { CpuPreset } from '../hw/preset.ts'
@@ -84,6 +84,15 @@ export class Machine {
     this.threads.push(thread)
     cpu.mmu.onDirty = (page, pages) => this.onDirty(thread, page, pages)
     return thread
+  }
+
+  /** Its threads stop where they are, but for those that are not its own, and none of them ever ends what it was doing. */
+  crash(observers: ReadonlySet<Thread>): void {
+    for (const thread of this.threads) {
+      if (observers.has(thread)) continue
+      thread.lockdep = null
+      thread.proc = NOTHING
+    }
   }
 
   /** Starts a thread at time `atNs` of its CPU, or now if that is later. */

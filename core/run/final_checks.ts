@@ -2,8 +2,8 @@
  * What is checked at the quiet points of a run: the source's page accounting when the guest is about to migrate; and at the
  * end every page against the shadow, and the page accounting of both machines.
  *
- * After a completed migration the destination answers for every page. After a failure it answers for the pages that it
- * says it received: the rest is on the source, and nothing is invented. Pages that the guest hinted to be free answer for nothing. Pairs with core/checkers.
+ * Each machine that is left answers for the pages that it says it has (aftermath.ts); nothing is invented. Pages that the guest hinted
+ * to be free answer for nothing. Pairs with core/checkers.
  */
 import { entriesLieInAreas } from '../checkers/areas.ts'
 import { mapcountEqualsPtes } from '../checkers/counts.ts'
@@ -14,9 +14,9 @@ import { sequencesAreEven } from '../checkers/sequence.ts'
 import { tlbsMatchPageTables } from '../checkers/tlb.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Process } from '../machine/process.ts'
-import { PageMapState } from '../migration/page_map.ts'
 import type { Kernel } from '../mm/kernel.ts'
 import { CHECK_NAME, EventKind } from '../trace/event.ts'
+import { aftermath, guestOf } from './aftermath.ts'
 import type { MigrationRun } from './migration_run.ts'
 
 /** Before the switch: the guest runs, but nothing of the kernel is under way between two turns. */
@@ -26,13 +26,19 @@ export function checkSource(run: MigrationRun, k: Thread): void {
 
 /** At the end. */
 export function checkAll(run: MigrationRun, k: Thread): void {
-  const { check, incoming } = run
   const completed = run.state.status === 'completed'
-  const isHere = (page: number) =>
-    (completed || incoming?.map.state(page) === PageMapState.received) && !run.free.isUndefined(page)
-  check.comparePages(run.destinationProcess, run.ramPage, isHere, k.nowNs, k.lane)
+  const after = aftermath(run)
+  run.aftermath = after
+  for (const process of [run.sourceProcess, run.destinationProcess]) {
+    const { machine } = process
+    if (run.incidents.crashed.has(machine)) continue
+    const answers = (page: number) => after.of(page) === machine.name && !run.free.isUndefined(page)
+    // Where the guest has everything in one place, the other machine answers for nothing.
+    if (machine.name === after.guest || (guestOf(run) === 'destination' && !completed))
+      run.check.comparePages(process, run.ramPage, answers, k.nowNs, k.lane)
+  }
   for (const process of [run.sourceProcess, run.destinationProcess])
-    account(run, k, process, completed, 'page accounting at the end')
+    if (!run.incidents.crashed.has(process.machine)) account(run, k, process, completed, 'page accounting at the end')
 }
 
 const ACCOUNTING = [

@@ -2,10 +2,11 @@
  * A fault that a run is told to inject, and how it is spelled: `loss=1%`, `link-down@postcopy+10ms:2s`,
  * `latency@active+10ms:1s=50ms`, `rate@postcopy+5ms:1s=100Mbps`.
  *
- * A share is of all messages of the link, for the whole run. The others happen once: so long after the migration first entered
+ * A share is of all packets of the links, for the whole run. The others happen once: so long after the migration first entered
  * a state, for so long. Reading the words is the shell's work (inject_option.ts); these are the checked values.
  */
 import { spellRate, spellTime } from '../base/units.ts'
+import type { IncidentName } from '../trace/event.ts'
 
 export const LINK_SHARES = ['loss', 'duplicate', 'reorder'] as const
 export type LinkShare = (typeof LINK_SHARES)[number]
@@ -27,8 +28,8 @@ export const INCIDENTS = {
   cancel: { meaning: 'somebody says migrate_cancel', duration: 'none' },
   poison: { meaning: 'the memory of a page not yet sent is found broken', duration: 'none' },
   pause: { meaning: 'somebody says migrate_pause', duration: 'none' },
-} as const satisfies Readonly<Record<string, IncidentSpec>>
-export type Incident = keyof typeof INCIDENTS
+} as const satisfies Readonly<Record<IncidentName, IncidentSpec>>
+export type Incident = IncidentName
 
 /** `precopy` is active, `postcopy` is postcopy-active. */
 export const INJECTION_STATES = [
@@ -46,22 +47,24 @@ export const INJECTION_STATES = [
 ] as const
 export type InjectionState = (typeof INJECTION_STATES)[number]
 
-export type Injection =
-  | {
-      readonly what: LinkShare
-      /** Of messages, 0 to 1. */
-      readonly share: number
-    }
-  | {
-      readonly what: Incident
-      readonly state: InjectionState
-      /** After the state was first entered. */
-      readonly afterNs: number
-      /** null: for good. */
-      readonly durationNs: number | null
-      /** Of latency: ns each way on top; of rate: bits a second. Absent for the others. */
-      readonly value?: number
-    }
+export interface WeatherInjection {
+  readonly what: LinkShare
+  /** Of packets, 0 to 1. */
+  readonly share: number
+}
+
+export interface TimedInjection {
+  readonly what: Incident
+  readonly state: InjectionState
+  /** After the state was first entered. */
+  readonly afterNs: number
+  /** null: for good. */
+  readonly durationNs: number | null
+  /** Of latency: ns each way on top; of rate: bits a second. Absent for the others. */
+  readonly value?: number
+}
+
+export type Injection = WeatherInjection | TimedInjection
 
 /** As it is written behind --inject. */
 export function spellInjection(injection: Injection): string {

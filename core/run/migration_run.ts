@@ -4,8 +4,8 @@
  * The story, told by the main thread (`#story`):
  *  1. RAM is mapped at the source; each vCPU boots: it writes its share of the working set.
  *  2. The guest runs for a while (before); accounting is checked at the source.
- *  3. The migration starts (during): source and destination threads do the rest, until completed or failed.
- *  4. The guest runs on at the destination (after).
+ *  3. The migration starts (during): source and destination threads do the rest, until it is over, or stuck (incidents.ts).
+ *  4. The guest runs on (after): at the destination, or at the source if nothing came of it.
  *  5. The vCPUs stop; every page is compared, accounting is checked, the state is hashed.
  *
  * The host calls `advance` until 'done'. Nothing here knows of host time. Pairs with drive.ts, the host's loop.
@@ -23,6 +23,7 @@ import { Shadow } from '../guest/shadow.ts'
 import type { GuestContext } from '../guest/vcpu.ts'
 import type { GuestPhase } from '../guest/workload.ts'
 import type { Thread } from '../hw/cpu.ts'
+import type { Link } from '../hw/link.ts'
 import type { CpuPreset } from '../hw/preset.ts'
 import { CPU_PRESETS } from '../hw/presets/catalog.ts'
 import { Identity, Machine } from '../machine/machine.ts'
@@ -37,17 +38,19 @@ import type { Source } from '../migration/source.ts'
 import { CpuThrottle } from '../migration/throttle.ts'
 import { isProtection, type ProtectionName } from '../mm/kconfig.ts'
 import type { Recorder } from '../trace/recorder.ts'
+import { type Aftermath, guestOf } from './aftermath.ts'
 import { Channels } from './channels.ts'
 import { MigrationControl } from './control.ts'
 import { checkAll, checkSource } from './final_checks.ts'
 import { FirstTouches } from './first_touches.ts'
 import { Forecaster } from './forecast.ts'
 import { FreeMemory } from './free_memory.ts'
-
+import { Incidents } from './incidents.ts'
+import type { TimedInjection } from './injection.ts'
 import type { MigrateOptions } from './options.ts'
 import { paintPages } from './page_states.ts'
 import { type RunPrepaging, runPrepaging } from './prepaging.ts'
-import { makeProgress } from './progress.ts'
+import { makeProgress, newestNs } from './progress.ts'
 import type { Progress, RunReport } from './report.ts'
 import { makeReport } from './report_maker.ts'
 import { startMigration } from './start_migration.ts'
@@ -102,6 +105,9 @@ export class MigrationRun {
   pagesPopulated = 0
   /** Simulated times at which the guest's phases began. */
   readonly phaseNs: Record<GuestPhase | 'end', number> = { boot: 0, before: 0, during: 0, after: 0, end: 0 }
+  readonly incidents: Incidents
+  /** What is left, at the end. */
+  aftermath: Aftermath | null = null
   timedOut = false
   finished = false
   readonly #timeline = new Timeline(QUANTUM_NS)
@@ -189,10 +195,13 @@ export class MigrationRun {
     watch(this, this.source)
     watch(this, this.destination)
     this.source.start(this.#main, this.#story(this.#main))
+    const observers = [this.#main]
     if (Number.isFinite(options.timeLimitNs)) {
       const limit = this.source.makeThread('time limit')
+      observers.push(limit)
       this.source.start(limit, this.#limit(limit))
     }
+    this.incidents = new Incidents(this, observers, prng)
   }
 
   /** Runs at most `turns` turns of tasks; 'input': feed the next block of the trace that is dry. */
@@ -264,14 +273,11 @@ export class MigrationRun {
     const { outgoing, incoming } = startMigration(this, k)
     this.outgoing = outgoing
     this.incoming = incoming
-    while (!this.state.isOver) {
-      k.park('the migration to end')
-      if (!this.state.isOver) yield BLOCK
-    }
+    yield* this.#untilOver(k)
     // 4.
     if (this.state.endNs > k.cpu.nowNs) k.cpu.nowNs = this.state.endNs
     this.#enter('after', k)
-    if (this.state.status === 'completed') {
+    if (this.state.status === 'completed' || (this.state.isOver && guestOf(this) === 'source')) {
       yield* this.#sleep(k, options.durationNs)
       yield* this.vm.stop(k)
     }
@@ -281,6 +287,20 @@ export class MigrationRun {
     this.#phase = 'done'
     this.finished = true
     this.#timeline.stop()
+  }
+
+  /** Until the migration is over; or stuck, and still so after what would be the time after. */
+  *#untilOver(k: Thread): Proc<void> {
+    const { state, incidents } = this
+    for (;;) {
+      while (!state.isOver && !incidents.isStuck) {
+        k.park('the migration to end')
+        if (!state.isOver && !incidents.isStuck) yield BLOCK
+      }
+      if (state.isOver) return
+      yield* this.#sleep(k, this.options.durationNs)
+      if (incidents.isStuck) return
+    }
   }
 
   #enter(phase: GuestPhase, k: Thread): void {
@@ -302,7 +322,28 @@ export class MigrationRun {
     this.#timeline.stop()
   }
 
+  // What may be asked while it runs.
+
+  /** Makes something happen, as --inject does. */
+  inject(injection: TimedInjection): void {
+    this.incidents.inject(injection)
+  }
+
+  /** A paused post-copy is to go on as soon as the link is up. @qemu migrate_recover */
+  recover(): void {
+    this.incidents.recover()
+  }
+
   // What is told.
+
+  get nowNs(): number {
+    return newestNs(this)
+  }
+
+  /** Every channel between the machines, both ways. */
+  get links(): readonly Link[] {
+    return [...this.channels.outgoing, this.channels.returnPath]
+  }
 
   progress(): Progress {
     return makeProgress(this, this.#phase)

@@ -50,7 +50,7 @@ export function forecastOf(run: MigrationRun): Forecast | null {
 }
 
 /** The clock of the CPU that is furthest. */
-function newestNs(run: MigrationRun): number {
+export function newestNs(run: MigrationRun): number {
   let ns = 0
   for (const { kernel } of [run.source, run.destination]) for (const cpu of kernel.cpus) ns = Math.max(ns, cpu.nowNs)
   return ns

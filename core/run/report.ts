@@ -4,7 +4,9 @@
  * Everything outside `host` is a function of options and seed alone. Names and units of `migration` are those of QMP's
  * MigrationInfo (milliseconds for times unless a name says otherwise).
  */
-import type { MigrationStatus, ViolationCause } from '../trace/event.ts'
+
+import type { PacketCounts } from '../hw/link_weather.ts'
+import type { IncidentName, MigrationStatus, ViolationCause } from '../trace/event.ts'
 import type { PrepagingReport } from './first_touches.ts'
 import type { Forecast } from './forecast.ts'
 
@@ -38,8 +40,21 @@ export interface XbzrleReport {
   overflow: number
 }
 
+export interface IncidentReport {
+  what: IncidentName
+  /** ms of simulated time. */
+  at: number
+  /** Why nothing came of it. */
+  refused?: string
+}
+
 export interface MigrationReport {
   status: MigrationStatus
+  /** One sentence, when it did not complete. */
+  'error-desc'?: string
+  /** Of all channels, both ways, in weather that was injected. */
+  packets?: PacketCounts
+  incidents?: IncidentReport[]
   'total-time': number
   'setup-time': number
   downtime: number
@@ -81,7 +96,10 @@ export interface ConsistencyReport {
   loadsChecked: number
   mismatches: number
   pagesCompared: number
+  /** Written pages that no machine shows any longer, where one should or the one that had them crashed. */
   lost: number
+  /** Written pages that the guest cannot reach, though a machine has them: a post-copy that is paused. */
+  missing: number
   stale: number
   duplicated: number
   torn: number

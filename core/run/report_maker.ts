@@ -13,6 +13,7 @@ import type { Machine } from '../machine/machine.ts'
 import type { Process } from '../machine/process.ts'
 import type { Xbzrle } from '../migration/xbzrle_save.ts'
 import { forecastText } from './forecast.ts'
+import type { HappenedIncident } from './incidents.ts'
 import { spellInjection } from './injection.ts'
 import type { MigrationRun } from './migration_run.ts'
 import { spellPostcopyAfter } from './options.ts'
@@ -86,6 +87,7 @@ function migrationReport(run: MigrationRun): MigrationReport {
   const forecast = run.timedOut ? forecastOf(run) : null
   return {
     status: state.status,
+    ...whatHappened(run),
     'total-time': state.startNs === 0 ? 0 : ms(total),
     'setup-time': ms(state.setupNs),
     downtime: ms(Math.max(0, state.downtimeEndNs - state.downtimeStartNs)),
@@ -134,6 +136,17 @@ function xbzrleReport(xbzrle: Xbzrle): XbzrleReport {
   }
 }
 
+function whatHappened({ incidents, aftermath, state }: MigrationRun): Partial<MigrationReport> {
+  const { packets, happened } = incidents
+  const error = aftermath?.sentence ?? state.error
+  const told = ({ what, atNs, refused }: HappenedIncident) => ({ what, at: ms(atNs), ...(refused === '' ? {} : { refused }) })
+  return {
+    ...(error === '' ? {} : { 'error-desc': error }),
+    ...(packets === null ? {} : { packets }),
+    ...(happened.length === 0 ? {} : { incidents: happened.map(told) }),
+  }
+}
+
 function consistencyReport(run: MigrationRun): ConsistencyReport {
   const { check } = run
   return {
@@ -142,6 +155,8 @@ function consistencyReport(run: MigrationRun): ConsistencyReport {
     mismatches: check.mismatches,
     pagesCompared: check.pagesCompared,
     ...check.counts,
+    lost: check.counts.lost + (run.aftermath?.lost ?? 0),
+    missing: run.aftermath?.missing ?? 0,
     firstViolation: check.first,
   }
 }

@@ -55,10 +55,15 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
       xbzrle?.synced(k.nowNs, state.normal + state.duplicate)
     },
     stopVcpus: (k) => vm.stop(k),
+    startVcpus: (k) => {
+      state.downtimeEndNs = k.nowNs
+      vm.start(k, run.sourceProcess, ramPage)
+    },
+    destinationHas: () => incoming.has,
   })
   // Each channel that brings pages in post-copy has a temporary page of its own.
   const buffers = urgent === null ? 1 : 2
-  const incoming = new Destination({
+  const incoming: Destination = new Destination({
     process: run.destinationProcess,
     ramPage,
     pages,
@@ -78,11 +83,14 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
       vm.start(k, run.destinationProcess, ramPage)
     },
   })
-  state.onChange = () => {
+  state.onChange = (status, nowNs) => {
     if (state.isOver) {
-      state.error = incoming.error
+      run.throttle.percentage = 0
+      state.error ||= incoming.error
       main.wake(state.endNs)
     }
+    run.incidents.entered(status, nowNs)
+    if (run.incidents.isStuck) main.wake(nowNs)
   }
   const incomingMain = destination.makeThread('main')
   const start = (machine: Machine, name: string, life: (k: Thread) => Proc<void>) => {

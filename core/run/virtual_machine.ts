@@ -8,6 +8,7 @@ import { BLOCK, type Proc } from '../engine/op.ts'
 import { type GuestContext, Vcpu } from '../guest/vcpu.ts'
 import type { Workload } from '../guest/workload.ts'
 import type { Thread } from '../hw/cpu.ts'
+import type { Machine } from '../machine/machine.ts'
 import type { Process } from '../machine/process.ts'
 
 export class VirtualMachine {
@@ -74,6 +75,15 @@ export class VirtualMachine {
     while (this.isRunning) {
       k.park('the vCPUs to stop')
       if (this.isRunning) yield BLOCK
+    }
+  }
+
+  /** The machine where it ran is gone, and those vCPUs with it. */
+  crashed(k: Thread, machine: Machine): void {
+    for (const vcpu of this.vcpus) {
+      if (!machine.threads.includes(this.threads[vcpu.index])) continue
+      vcpu.running = false
+      vcpu.onStopped(k)
     }
   }
 

@@ -41,6 +41,8 @@ export const EventKind = {
   GuestOps: 14,
   /** The source synced its dirty bitmap: a pass is over. arg: pages that are dirty now. */
   Pass: 15,
+  /** Something that was injected happened: arg is an index into INCIDENT_NAME. It is over: its complement (negative). */
+  Incident: 16,
 } as const
 export type EventKind = (typeof EventKind)[keyof typeof EventKind]
 
@@ -70,6 +72,20 @@ export const MIGRATION_STATUS = [
   'wait-unplug',
 ] as const
 export type MigrationStatus = (typeof MIGRATION_STATUS)[number]
+
+/** What can be made to happen to a migration, once and at a time. */
+export const INCIDENT_NAME = [
+  'link-down',
+  'latency',
+  'rate',
+  'handler-stall',
+  'source-crash',
+  'destination-crash',
+  'cancel',
+  'poison',
+  'pause',
+] as const
+export type IncidentName = (typeof INCIDENT_NAME)[number]
 
 export const VIOLATION_CAUSE = ['lost', 'stale', 'torn', 'duplicated', 'misplaced', 'accounting'] as const
 export type ViolationCause = (typeof VIOLATION_CAUSE)[number]

@@ -97,6 +97,7 @@ export function* writePerfetto(r: Recorder): Generator<string> {
       case EventKind.VcpuRun:
       case EventKind.CheckPassed:
       case EventKind.Pass:
+      case EventKind.Incident:
         put(`{"ph":"i","s":"p","name":${JSON.stringify(describeRow(r, row))},${at},"ts":${us(ns)}}`)
         break
       default:

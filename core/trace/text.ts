@@ -6,7 +6,15 @@
  *
  * Pairs with recorder.ts. The sentence of a row (describeRow) is also the screen's narration.
  */
-import { CHECK_NAME, EVENT_KIND_NAME, EventKind, isZeroRecord, MIGRATION_STATUS, VIOLATION_CAUSE } from './event.ts'
+import {
+  CHECK_NAME,
+  EVENT_KIND_NAME,
+  EventKind,
+  INCIDENT_NAME,
+  isZeroRecord,
+  MIGRATION_STATUS,
+  VIOLATION_CAUSE,
+} from './event.ts'
 import type { Recorder } from './recorder.ts'
 
 export const TRACE_TEXT_HEADER = '# pageferry trace 1\n'
@@ -58,6 +66,8 @@ export function describeRow(r: Recorder, row: number): string {
       return `${lane.name} did ${arg} operations`
     case EventKind.Pass:
       return `the dirty bitmap is synced; ${arg} page${arg === 1 ? ' is' : 's are'} dirty`
+    case EventKind.Incident:
+      return arg >= 0 ? `injected: ${INCIDENT_NAME[arg]}` : `over: ${INCIDENT_NAME[~arg]}`
   }
 }
 

@@ -49,6 +49,7 @@ export function sampleReport(): Report {
       mismatches: 0,
       pagesCompared: 65_536,
       lost: 0,
+      missing: 0,
       stale: 0,
       duplicated: 0,
       torn: 0,

@@ -223,7 +223,10 @@ function exitCodeOf(
     return ExitCode.timeLimit
   }
   if (migration.status === 'completed') return ExitCode.good
-  terminal.err(sentence(`${program}migrate: the migration ended with status ${migration.status}`))
+  const { 'error-desc': error } = migration
+  terminal.err(
+    sentence(`${program}migrate: the migration ended with status ${migration.status}${error === undefined ? '' : `: ${error}`}`),
+  )
   return ExitCode.failed
 }
 

@@ -10,7 +10,6 @@ import { DEFAULT_OPTIONS, type MigrateOptions } from '../../run/options.ts'
 import { ArgumentError } from '../arguments.ts'
 
 const ONE_CHANNEL = 'post-copy over one channel'
-const NO_FAULTS = 'a link and machines that never fail'
 const NO_THROTTLE = 'no throttle'
 
 /** Keys are an option's name and, where it takes words, the word. */
@@ -28,19 +27,7 @@ export const NOT_BUILT: Readonly<Record<string, string>> = {
   'parameter multifd-zlib-level': ONE_CHANNEL,
   'parameter multifd-zstd-level': ONE_CHANNEL,
   'parameter zero-page-detection': 'zero pages that the migration thread finds',
-  'inject loss': NO_FAULTS,
-  'inject duplicate': NO_FAULTS,
-  'inject reorder': NO_FAULTS,
-  'inject link-down': NO_FAULTS,
-  'inject latency': NO_FAULTS,
-  'inject rate': NO_FAULTS,
-  'inject handler-stall': NO_FAULTS,
-  'inject source-crash': NO_FAULTS,
-  'inject destination-crash': NO_FAULTS,
-  'inject cancel': NO_FAULTS,
-  'inject poison': NO_FAULTS,
-  'inject pause': NO_FAULTS,
-  recover: 'a link that never fails',
+  'inject poison': 'memory that never fails',
   'dirty-tracking ring': 'bitmap',
 }
 

@@ -1,0 +1,83 @@
+/**
+ * What is left when a run ends: where the guest is, and which machine has the newest content of each of its pages.
+ *
+ *  completed                          the destination has everything.
+ *  failed or cancelled before the     the source has everything: it is as if nothing had happened.
+ *    hand-over
+ *  paused after it                    the destination has what it received; the rest is on the source, safe and out of the guest's reach: missing.
+ *  a machine crashed                  what only it had is lost, and so is the guest, where it had run there or cannot go on.
+ *
+ * Lost are pages that the guest had written; of a page that it never wrote there is nothing to lose. Nothing is invented: a machine answers for
+ * what it says it has (final_checks.ts compares it), and no other machine is asked to stand in for it.
+ */
+import type { Machine } from '../machine/machine.ts'
+import { PageMapState } from '../migration/page_map.ts'
+import type { MigrationRun } from './migration_run.ts'
+
+export type Whereabouts = 'source' | 'destination' | 'nowhere'
+
+export interface Aftermath {
+  /** The machine whose vCPUs are the guest, running or able to. */
+  readonly guest: Whereabouts
+  /** Who has the newest content of a page. */
+  readonly of: (page: number) => Whereabouts
+  /** Written pages that no machine has any longer. */
+  readonly lost: number
+  /** Written pages that the guest cannot reach, though a machine has them. */
+  readonly missing: number
+  /** What went wrong, what is left, and the remedy; empty: nothing went wrong. */
+  readonly sentence: string
+}
+
+export function aftermath(run: MigrationRun): Aftermath {
+  if (run.state.status === 'completed' && run.incidents.crashed.size === 0)
+    return { guest: 'destination', of: () => 'destination', lost: 0, missing: 0, sentence: '' }
+  const isAlive = (machine: Machine) => !run.incidents.crashed.has(machine)
+  const [source, destination] = [isAlive(run.source), isAlive(run.destination)]
+  const where = guestOf(run)
+  const guest = (where === 'source' ? source : destination) ? where : 'nowhere'
+  const of = (page: number): Whereabouts => {
+    const has = where === 'source' || (run.state.status !== 'completed' && !isReceived(run, page)) ? 'source' : where
+    return (has === 'source' ? source : destination) ? has : 'nowhere'
+  }
+  let lost = 0
+  let missing = 0
+  for (let page = 0; page < run.pages; page++) {
+    if (run.shadow.version[page] === 0) continue
+    const has = of(page)
+    if (has === 'nowhere') lost++
+    else if (has !== guest) missing++
+  }
+  return { guest, of, lost, missing, sentence: sentenceOf(run, guest, lost, missing) }
+}
+
+/** Where the guest runs, or would if that machine had not crashed. */
+export function guestOf({ state, incoming }: MigrationRun): 'source' | 'destination' {
+  if (state.status === 'completed') return 'destination'
+  return incoming === null || incoming.has === 'no guest' ? 'source' : 'destination'
+}
+
+function isReceived({ incoming }: MigrationRun, page: number): boolean {
+  const state = incoming?.map.state(page)
+  return state === PageMapState.received || state === PageMapState.removed
+}
+
+function sentenceOf(run: MigrationRun, guest: Whereabouts, lost: number, missing: number): string {
+  const { state, incidents } = run
+  const count = (n: number) => `${n.toLocaleString('en')} page${n === 1 ? '' : 's'}`
+  if (incidents.crashed.has(run.source) && incidents.crashed.has(run.destination))
+    return `both machines crashed: the guest and the ${count(lost)} that it had written are lost`
+  if (incidents.crashed.has(run.source) && state.status !== 'completed')
+    return guest === 'nowhere'
+      ? `the source crashed before the hand-over: the guest and the ${count(lost)} that it had written are lost`
+      : `the source crashed: ${count(lost)} that only it had are lost, and the guest stops when it touches one of them`
+  if (incidents.crashed.has(run.destination) && guest === 'nowhere')
+    return `the destination crashed with the guest, which is lost; so are the ${count(lost)} that had come there`
+  if (state.status === 'cancelled' && guest === 'destination') return 'it was cancelled too late: the guest is at the destination'
+  if (state.status === 'cancelled') return 'it was cancelled: the guest goes on at the source, and nothing is lost'
+  if (state.status === 'postcopy-paused')
+    return incidents.isDownForGood
+      ? `the link is down for good: ${count(missing)} are on the source, out of the guest's reach; nothing is lost if it ever works again`
+      : `the connection broke, and nobody has recovered it: ${count(missing)} are on the source, out of the guest's reach; give --recover`
+  return state.error
+}
