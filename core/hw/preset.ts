@@ -53,8 +53,6 @@ export interface CpuPreset extends EventCosts {
   readonly l2PenaltyCycles: Sourced
   /** Entries of the caches for upper levels: PML4E, PDPTE, PDE. */
   readonly pwcEntries: readonly [Sourced, Sourced, Sourced]
-  /** Nested paging: entries of the cache that knows where the host has the guest's own page tables. */
-  readonly nestedTlbEntries: Sourced
   /** Lines of page tables in the cache that walks read through, and cycles of a read that finds its line there. */
   readonly nearTableLines: Sourced
   readonly nearReadCycles: Sourced

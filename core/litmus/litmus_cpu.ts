@@ -19,7 +19,6 @@ export const LITMUS_CPU: CpuPreset = {
   l2Ways: small(2),
   l2PenaltyCycles: nought,
   pwcEntries: [small(1), small(1), small(2)],
-  nestedTlbEntries: small(1),
   nearTableLines: small(1),
   nearReadCycles: nought,
   farTableLines: small(1),

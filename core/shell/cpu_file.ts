@@ -42,7 +42,6 @@ const FIELDS = {
   l2Ways: sourced(1, 31),
   l2PenaltyCycles: cost,
   pwcEntries: z.tuple([walkCache, walkCache, walkCache]),
-  nestedTlbEntries: walkCache,
   nearTableLines: entries,
   nearReadCycles: cost,
   farTableLines: entries,

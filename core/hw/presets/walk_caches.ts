@@ -21,8 +21,6 @@ export const ZEN_WALK_CACHES: WalkCaches = [
   { value: 64, kind: 'ours', source: 'unpublished; Zen keeps PDEs in its L2 TLB, modelled as caches of their own' },
 ]
 
-export const NESTED_TLB: Sourced = { value: 32, kind: 'ours', source: 'unpublished; Virtuoso has 32 entries for the host side' }
-
 /** Lines of 64 bytes of a cache that hold page tables. */
 export function tableLines(cacheBytes: number, of: string): Sourced {
   return { value: cacheBytes / 64 / 4, kind: 'ours', source: `a quarter of ${of}` }
