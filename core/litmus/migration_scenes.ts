@@ -16,7 +16,7 @@ import { Destination } from '../migration/destination.ts'
 import { MigrationState } from '../migration/migration_state.ts'
 import type { PrepagingPolicy } from '../migration/prepaging/policy.ts'
 import type { MultifdReceiver } from '../migration/ram_load.ts'
-import { RamState } from '../migration/ram_save.ts'
+import { type PageChannels, RamState } from '../migration/ram_save.ts'
 import { StreamMessage } from '../migration/ram_stream.ts'
 import type { Resolver } from '../migration/resolver.ts'
 import { Source } from '../migration/source.ts'
@@ -86,10 +86,11 @@ export function outgoingPage(world: World, n: number, options: OutgoingOptions):
   const page = pageOfAddress(world.call((k) => mmapAnonymous(k, process.mm, P, RW, 1), n, process))
   const { recorder } = process.machine
   const state = new MigrationState(recorder)
-  const { precopied = true } = options
+  const { precopied = true, multifd, ...rest } = options
   const source = new Source({
     stopVcpus: () => NOTHING,
-    ...options,
+    ...rest,
+    ...(multifd === undefined ? {} : { multifd: new OneChannel(multifd, process, page) }),
     process,
     ramPage: page,
     pages: 1,
@@ -107,6 +108,37 @@ export function outgoingPage(world: World, n: number, options: OutgoingOptions):
     call((k) => source.ram.iterate(k, 1))
   } else source.bitmap.fill()
   return { process, page, source }
+}
+
+/** Another channel than the stream, to which the migration thread itself gives the pages. */
+class OneChannel implements PageChannels {
+  readonly #link: Link
+  readonly #process: Process
+  readonly #ramPage: number
+
+  constructor(link: Link, process: Process, ramPage: number) {
+    this.#link = link
+    this.#process = process
+    this.#ramPage = ramPage
+  }
+
+  get bytesSent(): number {
+    return this.#link.bytesSent
+  }
+
+  *queue(k: Thread, page: number): Proc<void> {
+    const content = contentOf(0)
+    yield* this.#process.readPage(k, this.#ramPage + page, content)
+    yield* this.#link.send(k, StreamMessage.Page, page, 0, content.word0, content.word1, content.version)
+  }
+
+  sync(k: Thread): Proc<void> {
+    return this.#link.send(k, StreamMessage.MultifdSync, -1, 0)
+  }
+
+  end(): void {
+    // The scene says when.
+  }
 }
 
 function setActive(k: Thread, state: MigrationState): Proc<void> {

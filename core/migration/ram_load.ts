@@ -2,15 +2,16 @@
  * What the destination does with the pages of a pre-copy: it writes them where they belong, over what came before.
  *
  * main channel: pages, until LISTEN. DISCARD: a page goes again (discard.ts). FLUSH: wait until the other channel has said SYNC.
- * other channel (multifd): pages and SYNCs, as a thread of its own.
+ * other channels (multifd): pages and SYNCs, each with a thread of its own.
  *
  * The two channels are two streams: what left first may arrive last. A page that pre-copy gave to the other channel would come
  * after the post-copy page that replaced it, and take its place (R82). Hence the barrier before LISTEN: the source says SYNC on the
- * channel and FLUSH on the stream, and the stream goes on only when the channel has been read up to there.
+ * channel and FLUSH on the stream, and the stream goes on only when the channel has been read up to there. Several channels, and several
+ * passes: the same after each pass, and each channel waits at its SYNC for the others and for the stream.
  * @qemu ram_load_precopy, multifd_recv_thread, multifd_recv_sync_main
  */
 import { touch } from '../engine/footprint.ts'
-import { AccessMode, BLOCK, type Proc, read, write } from '../engine/op.ts'
+import { AccessMode, BLOCK, type Proc, QUANTUM, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { LINK_BROKEN, type Link, type Message } from '../hw/link.ts'
 import type { PageContent, Process } from '../machine/process.ts'
@@ -78,43 +79,66 @@ function addDifference(k: Thread, old: PageContent, difference: PageContent): vo
   difference.version += old.version
 }
 
-/** The other channel's thread and how far it has come. */
+/** The threads of the other channels, and how far each has come. */
 export class MultifdReceiver {
-  readonly #channel: Link
-  /** SYNCs read, and FLUSHes that waited for one. */
-  #synced = 0
+  readonly #channels: readonly Link[]
+  /** SYNCs read, by channel, and FLUSHes that waited for one. */
+  readonly #synced: number[]
   #flushed = 0
   #waiter: Thread | null = null
+  readonly #held: Thread[] = []
 
-  constructor(channel: Link) {
-    this.#channel = channel
+  constructor(
+    channels: readonly Link[],
+    /** Pages are sent more than once: a channel waits at its SYNC until all of them and the stream have come as far. */
+    readonly holds = true,
+    /** What it costs to unpack a page. */
+    readonly unpackNs = 0,
+  ) {
+    this.#channels = channels
+    this.#synced = channels.map(() => 0)
   }
 
-  /** The thread, until the channel ends. @qemu multifd_recv_thread */
-  *receive(k: Thread, o: RamLoadOptions): Proc<void> {
-    const m = this.#channel.message
+  /** The thread of channel `n`, until that ends. @qemu multifd_recv_thread */
+  *receive(k: Thread, o: RamLoadOptions, n: number): Proc<void> {
+    const channel = this.#channels[n]
+    const m = channel.message
     for (;;) {
-      yield* this.#channel.receive(k)
+      yield* channel.receive(k)
       if (m.type === StreamMessage.End || m.type === LINK_BROKEN) return
       if (m.type === StreamMessage.MultifdSync) {
         touch(0, 'multifd.synced', AccessMode.write)
-        this.#synced++
+        this.#synced[n]++
         this.#waiter?.wake(k.nowNs)
-      } else if (m.type === StreamMessage.Page || m.type === StreamMessage.Zero) yield* loadPage(k, o, m)
-      else throw new PlaceError(`message ${m.type} on a channel of pages`)
+        if (this.holds) yield* this.#hold(k, this.#synced[n])
+      } else if (m.type === StreamMessage.Page || m.type === StreamMessage.Zero) {
+        if (m.type === StreamMessage.Page) k.cpu.nowNs += this.unpackNs
+        yield* loadPage(k, o, m)
+        if (k.expired) yield QUANTUM
+      } else throw new PlaceError(`message ${m.type} on a channel of pages`)
     }
   }
 
-  /** Until the channel was read up to the SYNC that belongs to this FLUSH. @qemu multifd_recv_sync_main */
+  *#hold(k: Thread, synced: number): Proc<void> {
+    while (this.#flushed < synced) {
+      this.#held.push(k)
+      k.park('the stream to be read up to the FLUSH')
+      if (this.#flushed < synced) yield BLOCK
+    }
+  }
+
+  /** Until the channels were read up to the SYNC that belongs to this FLUSH; then they go on. @qemu multifd_recv_sync_main */
   *waitForSync(k: Thread): Proc<void> {
-    this.#flushed++
+    const flush = this.#flushed + 1
     this.#waiter = k
     for (;;) {
-      k.park('the other channel to be read')
+      k.park('the other channels to be read')
       if (k.stepping) yield read(0, 'multifd.synced')
-      if (this.#synced >= this.#flushed) break
+      if (this.#synced.every((synced) => synced >= flush)) break
       yield BLOCK
     }
     k.unpark()
+    this.#flushed = flush
+    for (const held of this.#held.splice(0)) held.wake(k.nowNs)
   }
 }

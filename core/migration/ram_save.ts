@@ -23,9 +23,20 @@ import type { Recorder } from '../trace/recorder.ts'
 import { DirtyBitmap } from './dirty_bitmap.ts'
 import { check } from './host_page.ts'
 import type { MigrationState } from './migration_state.ts'
-import { HEADER_BYTES, PAGE_RECORD_BYTES, SAVE_PAGE_NS, SYNC_BYTES, ZERO_RECORD_BYTES } from './parameters.ts'
+import { HEADER_BYTES, PAGE_RECORD_BYTES, SAVE_PAGE_NS, SYNC_BYTES, ZERO_RECORD_BYTES, ZERO_TEST_NS } from './parameters.ts'
 import { StreamMessage } from './ram_stream.ts'
 import { Encoded, type Xbzrle } from './xbzrle_save.ts'
+
+/** What takes pre-copy's pages instead of the stream. @qemu multifd */
+export interface PageChannels {
+  readonly bytesSent: number
+  /** Takes a page whose bit was cleared; its content is read and sent later. */
+  queue(k: Thread, page: number): Proc<void>
+  /** All that was queued is sent, and behind it a SYNC by each channel. */
+  sync(k: Thread): Proc<void>
+  /** Nothing follows. */
+  end(k: Thread): void
+}
 
 export interface RamOptions {
   readonly process: Process
@@ -35,7 +46,9 @@ export interface RamOptions {
   readonly hostPages: number
   readonly stream: Link
   /** What pre-copy sends its pages by, where that is not the stream. @qemu multifd */
-  readonly multifd?: Link
+  readonly multifd?: PageChannels
+  /** The migration thread looks for zero pages before it queues them; they go by the stream. @qemu zero-page-detection legacy */
+  readonly findsZerosFirst?: boolean
   /** Sends pages as differences in pre-copy. @qemu xbzrle */
   readonly xbzrle?: Xbzrle
   /** Nobody looks whether a page is zeros: all go with their content. @qemu zero-page-detection none */
@@ -69,15 +82,17 @@ export class RamState {
   /** One goes by the urgent channel just now, and who waits until it has. @qemu bitmap_mutex */
   #sendsUrgent = false
   #waiter: Thread | null = null
-  /** Takes the pages: in pre-copy it may be another channel than the stream. */
-  #channel: Link
+  /** Take the pages of pre-copy; null: the stream does. */
+  #channels: PageChannels | null
+  /** The search has gone over the end since the last barrier. */
+  #isNewPass = false
   #isLastPass = false
   /** Where the search for the next dirty page goes on. */
   #cursor = 0
 
   constructor(options: RamOptions) {
     this.#o = options
-    this.#channel = options.multifd ?? options.stream
+    this.#channels = options.multifd ?? null
     this.dirty = new DirtyBitmap(options.process, options.ramPage, options.pages)
   }
 
@@ -119,11 +134,23 @@ export class RamState {
 
   /** Sends up to `most` host pages of those known to be dirty, or until `untilNs`. @qemu ram_save_iterate */
   *iterate(k: Thread, most: number, untilNs = Number.POSITIVE_INFINITY): Proc<void> {
-    for (let n = 0; n < most && this.#goesOn && k.nowNs < untilNs; n++) yield* this.saveHostPage(k, this.nextDirty())
+    for (let n = 0; n < most && this.#goesOn && k.nowNs < untilNs; n++) {
+      const first = this.nextDirty()
+      if (this.#isNewPass) yield* this.#syncChannels(k)
+      yield* this.saveHostPage(k, first)
+    }
   }
 
   get #goesOn(): boolean {
-    return this.pending > 0 && !this.#channel.broken
+    return this.pending > 0 && !this.#o.stream.broken
+  }
+
+  /** What is sent from here on must not be overtaken by what was sent before, by whatever channel. @qemu multifd_ram_flush_and_sync */
+  *#syncChannels(k: Thread): Proc<void> {
+    this.#isNewPass = false
+    if (this.#channels === null) return
+    yield* this.#channels.sync(k)
+    yield* this.#o.stream.send(k, StreamMessage.MultifdFlush, -1, SYNC_BYTES)
   }
 
   /** Pre-copy, the vCPUs stopped: all that is left, and nothing can follow. @qemu ram_save_complete */
@@ -135,21 +162,22 @@ export class RamState {
 
   /**
    * The end of pre-copy's channel: pages go by the stream from here on, and the destination will not read what follows in the
-   * stream before it has read all of the channel. @qemu multifd_ram_flush_and_sync
+   * stream before it has read all of the channel.
    */
   *leaveChannel(k: Thread): Proc<void> {
-    const { stream, multifd } = this.#o
-    if (multifd === undefined) return
-    yield* multifd.send(k, StreamMessage.MultifdSync, -1, SYNC_BYTES)
-    yield* stream.send(k, StreamMessage.MultifdFlush, -1, SYNC_BYTES)
-    this.#channel = stream
+    yield* this.#syncChannels(k)
+    this.#channels?.end(k)
+    this.#channels = null
   }
 
   /** The first page of the next dirty host page behind the last one, starting over at the end; one must be dirty. */
   nextDirty(): number {
     const { bits } = this.dirty
     const page = bits.nextSet(this.#cursor)
-    if (page < 0) this.#o.xbzrle?.start()
+    if (page < 0) {
+      this.#isNewPass = true
+      this.#o.xbzrle?.start()
+    }
     const found = page >= 0 ? page : bits.nextSet(0)
     return found - (found % this.#o.hostPages)
   }
@@ -159,16 +187,38 @@ export class RamState {
     const end = first + this.#o.hostPages
     this.#cursor = end
     if (this.#sendsUrgent) return this.#saveBehindUrgent(k, first)
-    return end === first + 1 ? this.#savePage(k, first, this.#channel, this.#content) : this.#savePages(k, first, end)
+    return end === first + 1 ? this.#saveOne(k, first) : this.#savePages(k, first, end)
   }
 
   *#savePages(k: Thread, first: number, end: number): Proc<void> {
     this.#sending = first
     for (let page = first; page < end; page++) {
       if (this.#sendsUrgent) yield* this.urgentSent(k)
-      yield* this.#savePage(k, page, this.#channel, this.#content)
+      yield* this.#saveOne(k, page)
     }
     this.#sending = -1
+  }
+
+  #saveOne(k: Thread, page: number): Proc<void> {
+    if (this.#channels !== null) return this.#queuePage(k, page, this.#channels)
+    return this.#savePage(k, page, this.#o.stream, this.#content)
+  }
+
+  /** @qemu ram_save_multifd_page */
+  *#queuePage(k: Thread, page: number, channels: PageChannels): Proc<void> {
+    if (this.#o.findsZerosFirst === true) {
+      const { process, ramPage } = this.#o
+      yield* process.readPage(k, ramPage + page, this.#content)
+      k.cpu.nowNs += ZERO_TEST_NS
+      if (this.#content.word0 === 0 && this.#content.word1 === 0) {
+        yield* this.#savePage(k, page, this.#o.stream, this.#content)
+        return
+      }
+    }
+    if (!this.dirty.clearUnowed(k, page) && !(yield* this.dirty.clear(k, page))) return
+    this.#o.state.remaining = this.pending
+    yield* channels.queue(k, page)
+    if (k.expired) yield QUANTUM
   }
 
   *#saveBehindUrgent(k: Thread, first: number): Proc<void> {

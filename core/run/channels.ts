@@ -15,6 +15,8 @@ export class Channels {
   readonly returnPath: Link
   /** For requested pages. @qemu postcopy-preempt */
   readonly urgent: Link | null
+  /** For the pages of pre-copy. @qemu multifd */
+  readonly multifd: readonly Link[]
   /** Pages as differences, on the stream. @qemu xbzrle */
   readonly xbzrle: Xbzrle | null
   /** All that the source sends by. */
@@ -23,7 +25,7 @@ export class Channels {
   constructor(options: MigrateOptions, content: ContentKind) {
     const { bandwidthBitsPerSec, rttNs, capabilities, parameters } = options
     this.xbzrle = capabilities.xbzrle ? new Xbzrle(parameters['xbzrle-cache-size'], content) : null
-    const isShared = capabilities['postcopy-preempt']
+    const isShared = capabilities['postcopy-preempt'] || capabilities.multifd
     const wire = isShared ? new Wire(payloadBytesPerNs(bandwidthBitsPerSec)) : null
     const link = (name: string, onWire: Wire | null) =>
       new Link({
@@ -37,7 +39,13 @@ export class Channels {
     this.stream = link('the stream', wire)
     this.returnPath = link('the return path', null)
     this.urgent = capabilities['postcopy-preempt'] ? link('the urgent channel', wire) : null
-    this.outgoing = [this.stream, this.urgent].filter((channel) => channel !== null)
+    const channels = capabilities.multifd ? parameters['multifd-channels'] : 0
+    this.multifd = Array.from({ length: channels }, (_, n) => link(`multifd channel ${n}`, wire))
+    this.outgoing = [this.stream, ...(this.urgent === null ? [] : [this.urgent]), ...this.multifd]
+  }
+
+  get multifdBytesSent(): number {
+    return this.multifd.reduce((n, channel) => n + channel.bytesSent, 0)
   }
 
   get bytesSent(): number {

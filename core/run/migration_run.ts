@@ -24,11 +24,13 @@ import type { GuestContext } from '../guest/vcpu.ts'
 import type { GuestPhase } from '../guest/workload.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Link } from '../hw/link.ts'
+import type { ContentKind } from '../hw/page_bytes.ts'
 import type { CpuPreset } from '../hw/preset.ts'
 import { CPU_PRESETS } from '../hw/presets/catalog.ts'
 import { Identity, Machine } from '../machine/machine.ts'
 import { Process } from '../machine/process.ts'
 import { Blocktime } from '../migration/blocktime.ts'
+import type { Compressor } from '../migration/compression.ts'
 import type { Destination } from '../migration/destination.ts'
 import { type Backing, mapHostPages, targetPages } from '../migration/host_page.ts'
 import { MigrationState } from '../migration/migration_state.ts'
@@ -79,6 +81,8 @@ export class MigrationRun {
   /** What RAM is made of, and how many of its pages make a host page. */
   readonly backing: Backing
   readonly hostPages: number
+  /** What the guest's memory holds. */
+  readonly content: ContentKind = 'heap'
   readonly source: Machine
   readonly destination: Machine
   readonly sourceProcess: Process
@@ -125,6 +129,8 @@ export class MigrationRun {
     policy: ForeignPolicy | null = null,
     /** The CPU, where options.cpu names a file: read by whoever can. */
     cpu: CpuPreset | null = null,
+    /** Makes the compressor of a channel, where the options name one: its library, too, has to be loaded before. */
+    readonly compressor: (() => Compressor) | null = null,
   ) {
     const parsed = parseGuest(options.guest)
     if (!parsed.ok) throw new RunError(parsed.message)
@@ -167,7 +173,7 @@ export class MigrationRun {
     for (const { kernel } of [this.source, this.destination]) kernel.faultPath = options.faults
     this.sourceProcess = new Process(this.source)
     this.destinationProcess = new Process(this.destination)
-    this.channels = new Channels(options, 'heap')
+    this.channels = new Channels(options, this.content)
     this.state = new MigrationState(recorder)
     this.shadow = new Shadow(this.pages)
     this.check = new ConsistencyCheck(this.shadow, recorder)

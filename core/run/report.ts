@@ -24,6 +24,8 @@ export interface RamReport {
   /** Bytes of a host page; normal and duplicate count target pages of 4 KiB, as QEMU's do. */
   'page-size': number
   'pages-per-second': number
+  /** Of the bytes transferred, those by the channels of multifd. */
+  'multifd-bytes': number
   'precopy-bytes': number
   'downtime-bytes': number
   'postcopy-bytes': number

@@ -104,6 +104,7 @@ function migrationReport(run: MigrationRun): MigrationReport {
       'postcopy-requests': state.requests,
       'page-size': run.options.pageSizeBytes,
       'pages-per-second': total === 0 ? 0 : Math.round((pages * 1e9) / total),
+      'multifd-bytes': channels.multifdBytesSent,
       'precopy-bytes': state.precopyBytes,
       'downtime-bytes': state.downtimeBytes,
       'postcopy-bytes': state.postcopyBytes,

@@ -14,6 +14,7 @@ import { IoctlResolver, RemapResolver } from '../migration/resolver.ts'
 import { type PrecopyDrive, Source } from '../migration/source.ts'
 import { AutoConverge } from '../migration/throttle.ts'
 import type { MigrationRun } from './migration_run.ts'
+import { makeMultifd, startMultifd } from './start_multifd.ts'
 
 /** While auto-converge watches, a pass is not longer than this without a look at the bitmap. @qemu CPU_THROTTLE_DIRTY_SYNC_TIMER */
 const SYNC_EVERY_NS = 5_000_000_000
@@ -31,6 +32,7 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
   run.rates = rates
   const converge = options.capabilities['auto-converge'] ? new AutoConverge(run.throttle, options.parameters) : null
   const precopied = options.mode !== 'postcopy'
+  const multifd = precopied ? makeMultifd(run) : null
   const outgoing = new Source({
     process: run.sourceProcess,
     ramPage,
@@ -41,6 +43,8 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
     returnPath,
     ...(urgent === null ? {} : { urgent }),
     ...(xbzrle === null ? {} : { xbzrle }),
+    ...(multifd === null ? {} : { multifd: multifd.send }),
+    findsZerosFirst: options.parameters['zero-page-detection'] === 'legacy',
     sendsZeroPages: options.parameters['zero-page-detection'] === 'none',
     ...(options.capabilities['release-ram'] ? { releases: 'when sent' } : {}),
     state,
@@ -70,6 +74,7 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
     stream,
     returnPath,
     ...(urgent === null ? {} : { urgent }),
+    ...(multifd === null ? {} : { multifd: multifd.receiver }),
     precopied,
     resolver:
       options.resolver === 'remap'
@@ -98,6 +103,7 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
     machine.start(k, life(k), main.nowNs)
   }
   destination.start(incomingMain, mapAndRun(incomingMain, run, incoming), main.nowNs)
+  if (multifd !== null) startMultifd(run, multifd, incoming, main.nowNs)
   if (options.capabilities['postcopy-ram']) {
     start(destination, 'listen', (k) => incoming.listen(k))
     start(destination, 'fault', (k) => incoming.fault(k))

@@ -105,7 +105,7 @@ describe('the other channel', () => {
   it('is read as far as its SYNC before the stream goes on behind FLUSH', () => {
     const world = newWorld()
     const channel = litmusLink('channel')
-    const multifd = new MultifdReceiver(channel)
+    const multifd = new MultifdReceiver([channel], false)
     const resolver = new IoctlResolver(world.process, 'copy')
     const { page, incoming, stream } = incomingRam(world, resolver, { precopied: true, multifd })
     world.call((k) => stream.send(k, StreamMessage.MultifdFlush, -1, 0))
@@ -115,7 +115,7 @@ describe('the other channel', () => {
     inFlight(world, channel, 0, 9)
     world.call((k) => channel.send(k, StreamMessage.MultifdSync, -1, 0))
     theEnd(world, channel)
-    world.actor('multifd', 1, (k) => multifd.receive(k, { process: world.process, ramPage: page, map: incoming.map, stream }))
+    world.actor('multifd', 1, (k) => multifd.receive(k, { process: world.process, ramPage: page, map: incoming.map, stream }, 0))
     run(world)
     expect([main.done, world.word(page), incoming.map.state(0)]).toEqual([true, 9, PageMapState.received])
   })
@@ -126,7 +126,7 @@ describe('the other channel', () => {
     const stream = litmusLink('stream')
     const o = { process: world.process, ramPage: world.map(1), map: new PageMap(1), stream }
     world.call((k) => channel.send(k, StreamMessage.Listen, -1, 0))
-    world.actor('multifd', 1, (k) => new MultifdReceiver(channel).receive(k, o))
+    world.actor('multifd', 1, (k) => new MultifdReceiver([channel], false).receive(k, o, 0))
     expect(() => world.execution.run(50)).toThrow(PlaceError)
   })
 })

@@ -30,6 +30,7 @@ export function sampleReport(): Report {
         'postcopy-requests': 1652,
         'page-size': 4096,
         'pages-per-second': 167_581,
+        'multifd-bytes': 0,
         'precopy-bytes': 111 * 2 ** 20,
         'downtime-bytes': 0,
         'postcopy-bytes': 592 * 2 ** 20,

@@ -50,7 +50,7 @@ function* loadBoth(k: Thread, incoming: Destination, stream: Link): Proc<void> {
 /** Pre-copy gave the page, as 1, to a channel that nobody has read yet; the guest has stored 2, and post-copy has sent that. */
 function remnantOfPrecopy(world: World): Scene {
   const channel = litmusLink('the channel')
-  const multifd = new MultifdReceiver(channel)
+  const multifd = new MultifdReceiver([channel], false)
   const { page, incoming, stream, returnPath } = incomingRam(world, new IoctlResolver(world.process, 'copy'), {
     precopied: true,
     multifd,
@@ -64,7 +64,7 @@ function remnantOfPrecopy(world: World): Scene {
   theEnd(world, channel)
   world.actor('incoming', 0, (k) => loadBoth(k, incoming, stream))
   const ram = { process: world.process, ramPage: page, map: incoming.map, stream }
-  world.actor('multifd', 1, (k) => multifd.receive(k, ram))
+  world.actor('multifd', 1, (k) => multifd.receive(k, ram, 0))
   return {
     judge: () => expectEqual('I-DATA', 'the page at the destination', 2, world.word(page)),
     outcome: () => `page=${world.word(page)} duplicates=${incoming.duplicates}`,

@@ -12,6 +12,7 @@ import { GUESTS, parseGuest } from '../../guest/catalog.ts'
 import { GuestError } from '../../guest/guest_kind.ts'
 import { TraceError } from '../../guest/lackey.ts'
 import type { CpuPreset } from '../../hw/preset.ts'
+import { type Compressor, loadCompression } from '../../migration/compression.ts'
 import type { ForeignPolicy } from '../../migration/prepaging/checked.ts'
 import { PrepagingError } from '../../migration/prepaging/policy.ts'
 import { parsePrepaging } from '../../migration/prepaging/registry.ts'
@@ -79,11 +80,12 @@ async function migrate(context: CommandContext): Promise<number> {
   for (const path of paths) await checkReadable(path, host)
   const policy = await ownPolicy(options, host)
   const cpu = await ownCpu(options.cpu, host)
+  const compressor = await compressorOf(options)
 
   // 2.
   const recorder = new Recorder({ keep: context.keepEvents || files.trace !== null || files.perfetto !== null })
   const newest: NewestRun = {
-    run: makeRun(options, recorder, policy, cpu),
+    run: makeRun(options, recorder, policy, cpu, compressor),
     recorder,
     command: commandOf(options),
     outcome: 'running',
@@ -163,9 +165,22 @@ async function ownPolicy(options: MigrateOptions, host: Host): Promise<ForeignPo
   }
 }
 
-function makeRun(options: MigrateOptions, recorder: Recorder, policy: ForeignPolicy | null, cpu: CpuPreset | null): MigrationRun {
+/** The library that compresses pages, loaded, where multifd is told to. */
+async function compressorOf({ capabilities, parameters }: MigrateOptions): Promise<(() => Compressor) | null> {
+  const method = parameters['multifd-compression']
+  if (!capabilities.multifd || method === 'none') return null
+  return loadCompression(method, parameters[`multifd-${method}-level`])
+}
+
+function makeRun(
+  options: MigrateOptions,
+  recorder: Recorder,
+  policy: ForeignPolicy | null,
+  cpu: CpuPreset | null,
+  compressor: (() => Compressor) | null,
+): MigrationRun {
   try {
-    return new MigrationRun(options, recorder, { lockdep: false }, policy, cpu)
+    return new MigrationRun(options, recorder, { lockdep: false }, policy, cpu, compressor)
   } catch (error) {
     throw forUser(error, options)
   }

@@ -9,24 +9,16 @@ import { DEFAULT_PARAMETERS, type MigrationParameters, PARAMETER_NAMES } from '.
 import { DEFAULT_OPTIONS, type MigrateOptions } from '../../run/options.ts'
 import { ArgumentError } from '../arguments.ts'
 
-const ONE_CHANNEL = 'post-copy over one channel'
 const NO_THROTTLE = 'no throttle'
 
 /** Keys are an option's name and, where it takes words, the word. */
 export const NOT_BUILT: Readonly<Record<string, string>> = {
   'capability pause-before-switchover': 'a switch that waits for nobody',
-  'capability multifd': ONE_CHANNEL,
   'capability background-snapshot': 'migration of a guest that moves',
-  'capability zero-copy-send': ONE_CHANNEL,
   'capability dirty-limit': NO_THROTTLE,
   'parameter x-vcpu-dirty-limit-period': NO_THROTTLE,
   'parameter vcpu-dirty-limit': NO_THROTTLE,
   'parameter max-postcopy-bandwidth': '--bandwidth',
-  'parameter multifd-channels': ONE_CHANNEL,
-  'parameter multifd-compression': ONE_CHANNEL,
-  'parameter multifd-zlib-level': ONE_CHANNEL,
-  'parameter multifd-zstd-level': ONE_CHANNEL,
-  'parameter zero-page-detection': 'zero pages that the migration thread finds',
   'inject poison': 'memory that never fails',
   'dirty-tracking ring': 'bitmap',
 }

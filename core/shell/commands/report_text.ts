@@ -54,12 +54,16 @@ export function reportText(report: Report, command: string, columns: number, col
 }
 
 /** What went by other ways than as whole pages on the stream, where it did. */
-function channelEntries({ 'xbzrle-cache': xbzrle }: Report['migration']): Entry[] {
-  if (xbzrle === undefined) return []
-  const meaning =
-    `${formatCount(xbzrle.pages)} pages found in a cache of ${formatSize(xbzrle['cache-size'])} went as ${formatSize(xbzrle.bytes)}; ` +
-    `${formatCount(xbzrle['cache-miss'])} misses, ${formatCount(xbzrle.overflow)} overflows`
-  return [{ term: 'xbzrle', meaning }]
+function channelEntries({ ram, 'xbzrle-cache': xbzrle }: Report['migration']): Entry[] {
+  const entries: Entry[] = []
+  if (ram['multifd-bytes'] > 0) entries.push({ term: 'multifd', meaning: `${formatSize(ram['multifd-bytes'])} by its channels` })
+  if (xbzrle !== undefined) {
+    const meaning =
+      `${formatCount(xbzrle.pages)} pages found in a cache of ${formatSize(xbzrle['cache-size'])} went as ${formatSize(xbzrle.bytes)}; ` +
+      `${formatCount(xbzrle['cache-miss'])} misses, ${formatCount(xbzrle.overflow)} overflows`
+    entries.push({ term: 'xbzrle', meaning })
+  }
+  return entries
 }
 
 /** How many faults needed mmap_lock, and why those that could have done without fell back. */
