@@ -16,7 +16,7 @@ import { Prng } from '../base/prng.ts'
 import { ConsistencyCheck } from '../checkers/consistency.ts'
 import { BLOCK, type Proc, SLEEP } from '../engine/op.ts'
 import { Timeline } from '../engine/timeline.ts'
-import { freedPages, makeWorkloads, parseGuest } from '../guest/catalog.ts'
+import { freedPages, GUESTS, makeWorkloads, parseGuest } from '../guest/catalog.ts'
 import { GuestError } from '../guest/guest_kind.ts'
 import { LackeyWorkload } from '../guest/lackey.ts'
 import { Shadow } from '../guest/shadow.ts'
@@ -82,7 +82,7 @@ export class MigrationRun {
   readonly backing: Backing
   readonly hostPages: number
   /** What the guest's memory holds. */
-  readonly content: ContentKind = 'heap'
+  readonly content: ContentKind
   readonly source: Machine
   readonly destination: Machine
   readonly sourceProcess: Process
@@ -144,6 +144,7 @@ export class MigrationRun {
     }
     this.guestName = options.guest
     this.guestKind = parsed.guest.kind
+    this.content = GUESTS.find((kind) => kind.name === this.guestKind)?.content ?? 'heap'
     this.pages = options.memBytes / 4096
     this.backing = options.pageSizeBytes === 4096 ? 'small' : options.resolver === 'copy' ? 'hugetlb' : 'thp'
     this.hostPages = targetPages(this.backing)
