@@ -5,6 +5,7 @@
  *  failed or cancelled before the     the source has everything: it is as if nothing had happened.
  *    hand-over
  *  paused after it                    the destination has what it received; the rest is on the source, safe and out of the guest's reach: missing.
+ *    with release-ram                 what was on its way is lost.
  *  a machine crashed                  what only it had is lost, and so is the guest, where it had run there or cannot go on.
  *
  * Lost are pages that the guest had written; of a page that it never wrote there is nothing to lose. Nothing is invented: a machine answers for
@@ -38,6 +39,7 @@ export function aftermath(run: MigrationRun): Aftermath {
   const guest = (where === 'source' ? source : destination) ? where : 'nowhere'
   const of = (page: number): Whereabouts => {
     const has = where === 'source' || (run.state.status !== 'completed' && !isReceived(run, page)) ? 'source' : where
+    if (has === 'source' && where !== has && isGivenUp(run, page)) return 'nowhere'
     return (has === 'source' ? source : destination) ? has : 'nowhere'
   }
   let lost = 0
@@ -62,6 +64,11 @@ function isReceived({ incoming }: MigrationRun, page: number): boolean {
   return state === PageMapState.received || state === PageMapState.removed
 }
 
+/** With release-ram the source drops a page as soon as it was sent. */
+function isGivenUp({ incidents, outgoing }: MigrationRun, page: number): boolean {
+  return !incidents.canRecover && outgoing?.bitmap.has(page) === false
+}
+
 function sentenceOf(run: MigrationRun, guest: Whereabouts, lost: number, missing: number): string {
   const { state, incidents } = run
   const count = (n: number) => `${n.toLocaleString('en')} page${n === 1 ? '' : 's'}`
@@ -75,6 +82,8 @@ function sentenceOf(run: MigrationRun, guest: Whereabouts, lost: number, missing
     return `the destination crashed with the guest, which is lost; so are the ${count(lost)} that had come there`
   if (state.status === 'cancelled' && guest === 'destination') return 'it was cancelled too late: the guest is at the destination'
   if (state.status === 'cancelled') return 'it was cancelled: the guest goes on at the source, and nothing is lost'
+  if (state.status === 'postcopy-paused' && !incidents.canRecover)
+    return `the connection broke, and release-ram rules out a recovery: ${count(lost)} were on their way and are lost; migrate without it`
   if (state.status === 'postcopy-paused')
     return incidents.isDownForGood
       ? `the link is down for good: ${count(missing)} are on the source, out of the guest's reach; nothing is lost if it ever works again`

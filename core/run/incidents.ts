@@ -6,7 +6,8 @@
  *  2. A link that goes down breaks the connection, every channel of it, and no new one can be made until it is up.
  *  3. Recovery: a post-copy that is paused gets a new connection when the link is up, if the run is told to recover, or somebody asks.
  *  4. A machine that crashes: its threads stop where they are, and its sockets are reset.
- *  5. What cannot be done in a state is refused, as QEMU does, and said so: a cancel once the guest was handed over, a pause before.
+ *  5. What cannot be done in a state is refused, as QEMU does, and said so: a cancel once the guest was handed over, a pause before, a
+ *     recovery where the source has given up what it sent.
  *
  * isStuck: the migration is paused, and nothing that is known will let it go on. The run then ends as it is.
  */
@@ -84,7 +85,12 @@ export class Incidents {
 
   get isStuck(): boolean {
     if (this.#run.state.status !== 'postcopy-paused') return false
-    return this.crashed.size > 0 || !this.#recovers || this.#upAtNs === Number.POSITIVE_INFINITY
+    return this.crashed.size > 0 || !this.#recovers || this.isDownForGood || !this.canRecover
+  }
+
+  /** What was on its way is on the source still. @qemu migrate_prepare: "Postcopy recovery cannot work when release-ram capability is set" */
+  get canRecover(): boolean {
+    return !this.#run.options.capabilities['release-ram']
   }
 
   /** The link never comes back. */
@@ -171,6 +177,7 @@ export class Incidents {
   #refusal(what: IncidentName): string {
     const { status } = this.#run.state
     if (what === 'cancel' && !CANCELLABLE.includes(status)) return `a migration that is ${status} cannot be cancelled`
+    if (what === 'poison') return 'memory that fails is not modelled'
     if (what === 'pause' && !PAUSABLE.includes(status)) return `a migration that is ${status} cannot be paused`
     return ''
   }

@@ -7,7 +7,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Injection, TimedInjection } from '../../core/run/injection.ts'
 import { MigrationRun } from '../../core/run/migration_run.ts'
-import { type MigrateOptions, MODES, RESOLVERS } from '../../core/run/options.ts'
+import { DEFAULT_OPTIONS, type MigrateOptions, MODES, RESOLVERS } from '../../core/run/options.ts'
 import { EventKind, INCIDENT_NAME, MIGRATION_STATUS } from '../../core/trace/event.ts'
 import { Recorder } from '../../core/trace/recorder.ts'
 import { finish, small } from './small.ts'
@@ -98,6 +98,17 @@ describe('a link that goes down in post-copy', () => {
     expect(states(run).slice(-2)).toEqual(['postcopy-active', 'failed'])
     expect(report.consistency).toMatchObject({ ...CLEAN, lost: 0, missing: 0, pagesCompared: 256 })
     expect(report.guest.opsAfter).toBeGreaterThan(0)
+  })
+
+  it('of a source that gives up what it sent loses what was on its way, and says so', () => {
+    const capabilities = { ...DEFAULT_OPTIONS.capabilities, 'release-ram': true }
+    const { run, report } = inject([down], { recover: true, capabilities, guest: 'sweep' })
+    const left = run.outgoing?.bitmap.count ?? 0
+    const received = run.incoming?.map.received ?? 0
+    expect(report.migration.status).toBe('postcopy-paused')
+    expect(report.consistency).toMatchObject({ ...CLEAN, lost: 256 - received - left, missing: left })
+    expect(report.consistency.lost).toBeGreaterThan(0)
+    expect(report.migration['error-desc']).toMatch(/release-ram rules out a recovery/)
   })
 
   it('in huge pages starts the page over that had come in part', () => {
