@@ -230,13 +230,14 @@ export class Source {
 
   /** 7., after the hand-over; false: the migration is over. @qemu postcopy_pause */
   *#postcopyPause(k: Thread): Proc<boolean> {
-    const { state, stream, startVcpus, destinationHas } = this.#o
+    const { state, stream, startVcpus, destinationHas, releases } = this.#o
     const has = destinationHas?.() ?? 'the guest'
     if (has === 'everything') {
       this.#end(k, 'completed')
       return false
     }
-    if (has === 'no guest') {
+    // Unless it has given up pages, and nobody has them.
+    if (has === 'no guest' && releases !== 'when sent') {
       startVcpus?.(k)
       yield* this.#abandon(k)
       return false

@@ -36,10 +36,11 @@ export function aftermath(run: MigrationRun): Aftermath {
   const isAlive = (machine: Machine) => !run.incidents.crashed.has(machine)
   const [source, destination] = [isAlive(run.source), isAlive(run.destination)]
   const where = guestOf(run)
-  const guest = (where === 'source' ? source : destination) ? where : 'nowhere'
+  const goesOn = where === 'destination' || run.state.status !== 'postcopy-paused'
+  const guest = goesOn && (where === 'source' ? source : destination) ? where : 'nowhere'
   const of = (page: number): Whereabouts => {
     const has = where === 'source' || (run.state.status !== 'completed' && !isReceived(run, page)) ? 'source' : where
-    if (has === 'source' && where !== has && isGivenUp(run, page)) return 'nowhere'
+    if (has === 'source' && isGivenUp(run, page)) return 'nowhere'
     return (has === 'source' ? source : destination) ? has : 'nowhere'
   }
   let lost = 0
@@ -64,9 +65,9 @@ function isReceived({ incoming }: MigrationRun, page: number): boolean {
   return state === PageMapState.received || state === PageMapState.removed
 }
 
-/** With release-ram the source drops a page as soon as it was sent. */
+/** With release-ram the source drops a page as soon as post-copy has sent it. */
 function isGivenUp({ incidents, outgoing }: MigrationRun, page: number): boolean {
-  return !incidents.canRecover && outgoing?.bitmap.has(page) === false
+  return !incidents.canRecover && incidents.wasIn('postcopy-active') && outgoing?.bitmap.has(page) === false
 }
 
 function sentenceOf(run: MigrationRun, guest: Whereabouts, lost: number, missing: number): string {

@@ -93,6 +93,11 @@ export class Incidents {
     return !this.#run.options.capabilities['release-ram']
   }
 
+  /** Whether the migration has ever been in that state. */
+  wasIn(status: MigrationStatus): boolean {
+    return this.#enteredNs.has(status)
+  }
+
   /** The link never comes back. */
   get isDownForGood(): boolean {
     return this.#upAtNs === Number.POSITIVE_INFINITY

@@ -111,6 +111,17 @@ describe('a link that goes down in post-copy', () => {
     expect(report.migration['error-desc']).toMatch(/release-ram rules out a recovery/)
   })
 
+  it('of such a source, before the guest has come there, stops the guest: it never runs on pages that were given up', () => {
+    const capabilities = { ...DEFAULT_OPTIONS.capabilities, 'release-ram': true }
+    const { run, report } = inject([timed('link-down', 'postcopy', 1 * MS)], { capabilities, guest: 'sweep' })
+    const left = run.outgoing?.bitmap.count ?? 0
+    expect(run.incoming?.has).toBe('no guest')
+    expect(report.migration.status).toBe('postcopy-paused')
+    expect(report.consistency).toMatchObject({ ...CLEAN, lost: 256 - left, missing: left })
+    expect(report.consistency.lost).toBeGreaterThan(0)
+    expect(report.guest.opsAfter).toBe(0)
+  })
+
   it('in huge pages starts the page over that had come in part', () => {
     const huge = { pageSizeBytes: 2 ** 21, memBytes: 2 ** 23, recover: true, guest: 'sweep' }
     const { report } = inject([timed('link-down', 'postcopy', 10 * MS, 5 * MS)], huge)
