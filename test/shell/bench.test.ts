@@ -3,6 +3,7 @@
  */
 import { expect, it } from 'vitest'
 import { callProgram } from '../../core/api/command_line.ts'
+import { SCENARIOS } from '../../core/run/guestperf.ts'
 import { MemoryHost, MemoryTerminal } from './memory_host.ts'
 
 async function bench(words: string[], stop = { aborted: false }) {
@@ -44,6 +45,16 @@ it('resolvers: a row for each way to place a page', async () => {
   const { rows } = JSON.parse(out)
   expect([code, rows.map(({ name }: { name: string }) => name)]).toEqual([0, ['remap classic', 'move classic', 'copy classic']])
   for (const { metric } of rows) expect(metric.median).toBeGreaterThan(0)
+})
+
+it('guestperf: upstream names, an outcome each, and a reason where there is none', async () => {
+  const { code, out } = await bench(['guestperf', '--quick', '--json'])
+  const { rows } = JSON.parse(out)
+  const of = (name: string) => rows.find((row: { name: string }) => row.name === name)
+  expect([code, rows.length]).toEqual([0, SCENARIOS.length])
+  expect(of('post-copy-bw-1gbs')).toMatchObject({ comparison: 'post-copy-bandwidth', outcome: 'completed' })
+  expect(of('auto-converge-bw-100mbs').outcome).toBe('gave up after 30 passes')
+  expect(of('compr-mt-threads-2')).toMatchObject({ metric: null, outcome: expect.stringContaining('refused: ') })
 })
 
 it('scale: stops when it is asked to', async () => {

@@ -29,14 +29,18 @@ export function* migrate(
   const run = new MigrationRun({ ...DEFAULT_OPTIONS, durationNs: 0, ...options }, new Recorder({ keep: false }))
   const { state } = run
   const passes: Pass[] = []
-  let [count, pages, startNs] = [0, 0, 0]
+  let [count, pages, startNs, isOver] = [0, 0, 0, false]
   const look = () => {
-    const isOver = run.finished || (passes.length > 0 && state.downtimeStartNs > 0)
-    if (state.dirtySyncCount === count && !isOver) return
-    if (count > 0) passes.push({ pages, ns: state.syncedNs - startNs })
+    const synced = state.dirtySyncCount > count
+    const stops = run.finished || state.downtimeStartNs > 0
+    if (isOver || !(synced || stops)) return
+    // The last pass is over when the guest is stopped, not when the bitmap is synced once more.
+    const endNs = synced ? state.syncedNs : state.downtimeStartNs
+    if (count > 0) passes.push({ pages, ns: endNs - startNs })
     count = state.dirtySyncCount
     pages = state.dirtyAtSync
     startNs = state.syncedNs
+    isOver = stops
   }
   for (;;) {
     const result = run.advance(TURNS_A_SLICE)

@@ -7,6 +7,7 @@
 import { PUBLISHED_TABLES } from '../../run/published/catalog.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { faultsSuite } from './bench_faults.ts'
+import { guestperfSuite } from './bench_guestperf.ts'
 import { mmuSuite } from './bench_mmu.ts'
 import { publishedSuite } from './bench_published.ts'
 import { resolversSuite } from './bench_resolvers.ts'
@@ -14,7 +15,7 @@ import { scaleSuite } from './bench_scale.ts'
 import type { Suite } from './bench_suite.ts'
 import { FAULT_CHOICES } from './migrate_specs.ts'
 
-const SUITES: readonly Suite[] = [publishedSuite, scaleSuite, resolversSuite, faultsSuite, mmuSuite]
+const SUITES: readonly Suite[] = [publishedSuite, guestperfSuite, scaleSuite, resolversSuite, faultsSuite, mmuSuite]
 
 export const benchCommand: Command = {
   name: 'bench',
@@ -22,6 +23,7 @@ export const benchCommand: Command = {
   summary: 'measures a load over several seeds, or holds the simulator against published tables',
   description:
     'published: tables that others measured, cell by cell, each with the band that we allow ourselves and its reason. ' +
+    "guestperf: QEMU's own matrix, on a guest that never stops writing. " +
     'scale: demand paging with 1 to 256 vCPUs through one userfaultfd, one for each, or none. ' +
     'resolvers: three ways to place a page, over three ways of page faults. ' +
     'faults: how much it is worth that page faults do not wait for mmap_lock. ebizzy: 24 threads of one process map, touch and unmap; ' +
@@ -53,6 +55,7 @@ export const benchCommand: Command = {
   ],
   examples: [
     { line: 'bench published --table T5', meaning: 'userfaultfd with 1 to 256 vCPUs, beside what was published' },
+    { line: 'bench guestperf --quick', meaning: 'pause, post-copy, auto-converge, xbzrle, multifd' },
     { line: 'bench scale --quick', meaning: 'how one userfaultfd gets slower with more vCPUs' },
     { line: 'bench faults --faults vma-lock --json', meaning: 'one path, as JSON' },
     { line: 'bench mmu --quick', meaning: 'the speed of the MMU model on this host' },

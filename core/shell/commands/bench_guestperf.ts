@@ -1,0 +1,117 @@
+/**
+ * `bench guestperf`: QEMU's own comparison of ways to make a migration end, with its names, on a guest that never stops writing.
+ *
+ * Each scenario ends as upstream ends it: completed, or given up after 30 passes or 300 s of simulated time. A scenario that asks for
+ * what is not there is a row with the reason. Scenarios: core/run/guestperf.ts.
+ */
+import { formatCount } from '../../base/units.ts'
+import { MAX_ITERS, optionsOf, SCENARIOS, type Scenario } from '../../run/guestperf.ts'
+import type { MigrateOptions } from '../../run/options.ts'
+import { migrate } from '../../run/published/migration.ts'
+import { type Metric, summary } from '../../run/statistics.ts'
+import { type CommandContext, CommandError } from '../command.ts'
+import { ExitCode } from '../host.ts'
+import { columnsOf } from '../layout.ts'
+import { drive, type Job, type Suite } from './bench_suite.ts'
+import { refuseNotBuilt } from './not_built.ts'
+
+const LINK = 10e9
+const VCPUS = 2
+const QUICK = { seeds: 1, memBytes: 32 * 2 ** 20 }
+const FULL = { seeds: 3, memBytes: 128 * 2 ** 20 }
+
+interface Ended {
+  readonly outcome: string
+  readonly totalMs: number
+  readonly downtimeMs: number
+  readonly passes: number
+}
+
+interface GuestperfRow {
+  readonly name: string
+  readonly comparison: string
+  readonly options: { readonly 'mem-bytes': number; readonly vcpus: number }
+  readonly seeds: readonly number[]
+  /** completed, or given up by passes or time; or that it was refused, with the reason. */
+  readonly outcome: string
+  /** ms; null where it was refused. */
+  readonly metric: Metric | null
+  readonly downtime: Metric | null
+  readonly passes: Metric | null
+}
+
+export const guestperfSuite: Suite = {
+  word: 'guestperf',
+  meaning: "QEMU's comparison of ways to make a migration end",
+  run: benchGuestperf,
+}
+
+async function benchGuestperf(context: CommandContext): Promise<number> {
+  const { arguments: given, terminal, program } = context
+  const rows: GuestperfRow[] = []
+  for (const scenario of SCENARIOS) {
+    const row = await measure(context, scenario)
+    if (row === null) {
+      terminal.err(`${program}bench: interrupted after ${rows.length} of ${SCENARIOS.length} rows.\n`)
+      return ExitCode.interrupted
+    }
+    rows.push(row)
+  }
+  if (given.has('json')) terminal.out(`${JSON.stringify({ schema: 'pageferry.bench/1', suite: 'guestperf', rows }, null, 2)}\n`)
+  else terminal.out(columnsOf(rows.map(entry), terminal.columns))
+  return ExitCode.good
+}
+
+/** Null: interrupted. */
+async function measure(context: CommandContext, scenario: Scenario): Promise<GuestperfRow | null> {
+  const { seeds: count, memBytes } = context.arguments.has('quick') ? QUICK : FULL
+  const seeds = Array.from({ length: count }, (_, i) => i + 1)
+  const { name, comparison } = scenario
+  const row = { name, comparison, options: { 'mem-bytes': memBytes, vcpus: VCPUS }, seeds }
+  const [totals, downtimes, passes]: number[][] = [[], [], []]
+  let outcome = ''
+  for (const seed of seeds) {
+    const options = optionsOf(scenario, memBytes, VCPUS, LINK, seed)
+    const refusal = typeof options === 'string' ? options : notBuiltYet(options)
+    if (typeof options === 'string' || refusal !== null) {
+      return { ...row, seeds: [], outcome: `refused: ${refusal}`, metric: null, downtime: null, passes: null }
+    }
+    const ended = await drive(context, run(options, name))
+    if (ended === null) return null
+    outcome = ended.outcome
+    totals.push(ended.totalMs)
+    downtimes.push(ended.downtimeMs)
+    passes.push(ended.passes)
+  }
+  return { ...row, outcome, metric: summary(totals), downtime: summary(downtimes), passes: summary(passes) }
+}
+
+function notBuiltYet(options: MigrateOptions): string | null {
+  try {
+    refuseNotBuilt(options)
+    return null
+  } catch (error) {
+    if (error instanceof CommandError) return error.message
+    throw error
+  }
+}
+
+function* run(options: MigrateOptions, name: string): Job<Ended> {
+  const { run } = yield* migrate(name, options, MAX_ITERS)
+  const { state } = run
+  const gaveUp = run.timedOut ? 'gave up after 300 s' : run.finished ? null : `gave up after ${MAX_ITERS} passes`
+  return {
+    outcome: gaveUp ?? state.status,
+    totalMs: ((gaveUp === null ? state.endNs : state.syncedNs) - state.startNs) / 1e6,
+    downtimeMs: gaveUp === null ? (state.downtimeEndNs - state.downtimeStartNs) / 1e6 : 0,
+    passes: state.dirtySyncCount,
+  }
+}
+
+function entry({ name, outcome, metric, downtime, passes }: GuestperfRow) {
+  if (metric === null || downtime === null || passes === null) return { term: name, meaning: outcome }
+  return {
+    term: name,
+    meaning: `${outcome} in ${formatCount(Math.round(metric.median))} ms, ${formatCount(passes.median)} passes, down ${downtime.median.toFixed(1)} ms`,
+  }
+}
