@@ -29,4 +29,24 @@ export class MigrationControl {
     this.#postcopyAsked = true
     return null
   }
+
+  /** The guest is to go on at the source. @qemu qmp_migrate_cancel */
+  cancel(): string | null {
+    return this.#run.incidents.command('cancel')
+  }
+
+  /** The connection is broken on purpose, and post-copy waits for a recovery. @qemu qmp_migrate_pause */
+  pause(): string | null {
+    return this.#run.incidents.command('pause')
+  }
+
+  /** A post-copy that is paused is to go on as soon as the link is up. @qemu qmp_migrate_recover, migrate -r */
+  recover(): string | null {
+    const { state, incidents } = this.#run
+    if (state.status !== 'postcopy-paused') return `a migration that is ${state.status} has nothing to recover`
+    if (!incidents.canRecover) return 'release-ram rules out a recovery; what was on its way is lost'
+    if (incidents.crashed.size > 0) return `the ${[...incidents.crashed][0].name} crashed; there is nobody to connect to`
+    incidents.recover()
+    return null
+  }
 }

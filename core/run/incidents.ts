@@ -30,6 +30,8 @@ export interface HappenedIncident {
   readonly refused: string
 }
 
+type Deed = Pick<TimedInjection, 'what' | 'durationNs' | 'value'>
+
 interface Appointment {
   readonly atNs: number
   readonly keep: (k: Thread) => Proc<void>
@@ -110,6 +112,14 @@ export class Incidents {
     else this.#at(Math.max(this.#run.nowNs, enteredNs + injection.afterNs), (k) => this.#happen(k, injection))
   }
 
+  /** As soon as may be; or why not. */
+  command(what: 'cancel' | 'pause'): string | null {
+    const refused = this.#refusal(what)
+    if (refused !== '') return refused
+    this.#at(this.#run.nowNs, (k) => this.#happen(k, { what, durationNs: null }))
+    return null
+  }
+
   /** 3., asked for. @qemu migrate_recover, migrate -r */
   recover(): void {
     this.#recovers = true
@@ -162,7 +172,7 @@ export class Incidents {
     }
   }
 
-  *#happen(k: Thread, injection: TimedInjection): Proc<void> {
+  *#happen(k: Thread, injection: Deed): Proc<void> {
     const { what, durationNs } = injection
     const refused = this.#refusal(what)
     this.happened.push({ what, atNs: k.nowNs, refused })
@@ -187,7 +197,7 @@ export class Incidents {
     return ''
   }
 
-  *#begin(k: Thread, { what, value = 0 }: TimedInjection, untilNs: number): Proc<void> {
+  *#begin(k: Thread, { what, value = 0 }: Deed, untilNs: number): Proc<void> {
     const { source, destination, state, incoming } = this.#run
     switch (what) {
       case 'link-down':

@@ -336,11 +336,6 @@ export class MigrationRun {
     this.incidents.inject(injection)
   }
 
-  /** A paused post-copy is to go on as soon as the link is up. @qemu migrate_recover */
-  recover(): void {
-    this.incidents.recover()
-  }
-
   // What is told.
 
   get nowNs(): number {

@@ -87,7 +87,7 @@ describe('a link that goes down in post-copy', () => {
   it('is recovered when somebody asks for it', () => {
     const run = new MigrationRun(small({ inject: [down], durationNs: 1e9 }), new Recorder({ keep: false }))
     while (run.state.status !== 'postcopy-paused' && run.advance(1) !== 'done');
-    run.recover()
+    expect(run.control.recover()).toBeNull()
     while (run.advance(1000) !== 'done');
     expect(run.report().migration.status).toBe('completed')
     expect(run.report().consistency).toMatchObject({ ...CLEAN, lost: 0, missing: 0 })
@@ -236,6 +236,36 @@ describe('the network', () => {
     expect(report.migration['total-time']).toBeGreaterThan(inject([]).report.migration['total-time'] + 2)
     expect(report.consistency).toMatchObject({ ...CLEAN, lost: 0 })
     expect(run.channels.stream.goodputBytesPerSec).toBe(finish().channels.stream.goodputBytesPerSec)
+  })
+})
+
+describe('somebody who drives the run', () => {
+  const startedUntil = (status: string, options: Partial<MigrateOptions>) => {
+    const run = new MigrationRun(small(options), new Recorder({ keep: false }))
+    while (run.state.status !== status && run.advance(1) !== 'done');
+    return run
+  }
+
+  it('cancels a pre-copy', () => {
+    const run = startedUntil('active', { mode: 'precopy', guest: 'sweep', downtimeLimitNs: 1 * MS })
+    expect(run.control.pause()).toBe('a migration that is active cannot be paused')
+    expect(run.control.cancel()).toBeNull()
+    while (run.advance(1000) !== 'done');
+    expect(run.report().migration.status).toBe('cancelled')
+    expect(run.report().consistency).toMatchObject({ ...CLEAN, lost: 0, pagesCompared: 256 })
+  })
+
+  it('pauses a post-copy, and recovers it', () => {
+    const run = startedUntil('postcopy-active', { durationNs: 1e9, guest: 'sweep' })
+    while (run.incoming?.has === 'no guest') run.advance(1)
+    expect(run.control.recover()).toBe('a migration that is postcopy-active has nothing to recover')
+    expect(run.control.cancel()).toBe('a migration that is postcopy-active cannot be cancelled')
+    expect(run.control.pause()).toBeNull()
+    while (run.state.status !== 'postcopy-paused' && run.advance(1) !== 'done');
+    expect(run.control.recover()).toBeNull()
+    while (run.advance(1000) !== 'done');
+    expect(run.report().migration.status).toBe('completed')
+    expect(run.report().consistency).toMatchObject({ ...CLEAN, lost: 0, missing: 0 })
   })
 })
 
