@@ -8,8 +8,7 @@
  * 3. receive: sleeps until the head of the queue has arrived.
  *
  * A request for one page therefore waits behind whatever already sits in the socket buffer: head-of-line blocking, which
- * is most of a remote fault's latency when the link is busy. Ethernet, IP and TCP headers take 78 bytes for each 1,460 of
- * payload. Buffer sizes are Linux's: about 2 MiB explain QEMU's 16 ms mean fault at 1 Gb/s without an urgent channel.
+ * is most of a remote fault's latency when the link is busy. About 2 MiB explain QEMU's 16 ms at 1 Gb/s without an urgent channel.
  *
  * Messages are rows in ring columns, so a page costs no object. In the step gear a sent message has arrived, and each message
  * is an object of its own: sending the next one does not depend on receiving this one.
@@ -217,7 +216,8 @@ export class Link {
 
   /** When no more than `bytes` of what was sent so far will be left in the socket buffer. */
   drainedNs(bytes: number): number {
-    return this.#flow?.roomNs(bytes) ?? this.#wireFreeNs - bytes / this.#bytesPerNs
+    if (this.#flow !== null && this.weather === null) return this.#flow.roomNs(bytes)
+    return this.#wireFreeNs - bytes / this.#bytesPerNs
   }
 
   /** How long until the socket buffer takes another message. */
@@ -237,7 +237,7 @@ export class Link {
     const number = this.#sent++
     touch(number, this.#label, AccessMode.write)
     let start = nowNs > this.#wireFreeNs ? nowNs : this.#wireFreeNs
-    if (this.#flow !== null) start = this.#flow.put(nowNs, bytes)
+    if (this.#flow !== null) start = Math.max(start, this.#flow.put(nowNs, bytes))
     this.#wireFreeNs = start + bytes / this.#bytesPerNs
     let arrivalNs = this.#wireFreeNs + this.#flightNs
     if (this.weather !== null) arrivalNs = this.#underWeather(this.weather, number, start, bytes)

@@ -9,6 +9,7 @@ import { Prng } from '../../core/base/prng.ts'
 import { QUANTUM, SLEEP } from '../../core/engine/op.ts'
 import { random } from '../../core/explore/schedulers.ts'
 import { Link, type LinkOptions } from '../../core/hw/link.ts'
+import { LinkWeather } from '../../core/hw/link_weather.ts'
 import { payloadBytesPerNs, Wire } from '../../core/hw/wire.ts'
 import { runToIdle } from '../engine/tasks.ts'
 import { clockThreads, stepThreads, type ThreadBody } from './threads.ts'
@@ -261,6 +262,20 @@ it('a link without bandwidth is a bug', () => {
 })
 
 describe('two links that share a wire', () => {
+  it('fill no more than the send buffer of one that loses packets', () => {
+    const wire = new Wire(payloadBytesPerNs(OPTIONS.bandwidthBitsPerSec))
+    const link = new Link({ ...OPTIONS, rttNs: 100_000, receiveBufferBytes: 10_000_000, wire })
+    link.weather = new LinkWeather({ loss: 0.2, duplicate: 0, reorder: 0 }, new Prng(5))
+    const received: Received[] = []
+    const leftNs: number[] = []
+    const sizes = new Array<number>(100).fill(4096)
+    const { timeline } = clockThreads(100, [sender(link, sizes, leftNs), receiver(link, sizes.length, received)])
+    runToIdle(timeline)
+    expect(received.map(({ page }) => page)).toEqual(sizes.map((_, page) => page))
+    // The last message was taken when all but the buffer had left: that is long after what the wire alone would need.
+    expect(leftNs.at(-1)).toBeGreaterThan(10 * 100 * 4096)
+  })
+
   /** A stream that is busy from 0 on, and one message on the other link at `atNs`: when they arrive. */
   function share(streamSizes: readonly number[], urgentBytes: number, atNs: number, isShared: boolean) {
     const wire = isShared ? new Wire(payloadBytesPerNs(OPTIONS.bandwidthBitsPerSec)) : undefined
