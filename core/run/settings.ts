@@ -105,8 +105,23 @@ function nextPowerOfTwo(value: number): number {
   return 2 ** Math.ceil(Math.log2(value))
 }
 
+/** What a page takes in the reverse index of a vCPU's TLB (core/hw/tlb.ts), on each machine; and how much there may be of it. */
+const TLB_INDEX_BYTES = 4
+const MOST_TLB_BYTES = 4 * 2 ** 30
+
 /** What else cannot go together, or null; half a sentence with its remedy. */
-export function contradiction({ memBytes, balloonBytes, mode, capabilities, inject, recover }: MigrateOptions): string | null {
+export function contradiction({
+  memBytes,
+  vcpus,
+  balloonBytes,
+  mode,
+  capabilities,
+  inject,
+  recover,
+}: MigrateOptions): string | null {
+  const tlbBytes = 2 * vcpus * (memBytes / 4096) * TLB_INDEX_BYTES
+  if (tlbBytes > MOST_TLB_BYTES)
+    return `the TLBs of ${vcpus} vCPUs over ${memBytes / 2 ** 30} GiB take ${Math.ceil(tlbBytes / 2 ** 30)} GiB of this host; take fewer vCPUs or less memory`
   if (balloonBytes >= memBytes) return 'a balloon as large as all memory leaves the guest nothing; take a smaller one'
   if (balloonBytes % 4096 !== 0) return 'a balloon is made of whole pages of 4 KiB; take 4k or a multiple'
   // @qemu "Postcopy recovery cannot work when release-ram capability is set"

@@ -134,3 +134,9 @@ it('a source that gives its pages up when they were sent cannot be recovered fro
   expect(contradiction({ ...DEFAULT_OPTIONS, capabilities, recover: true })).toContain('release-ram')
   expect(contradiction({ ...DEFAULT_OPTIONS, capabilities })).toBe(null)
 })
+
+it('256 vCPUs are taken over memory whose TLB indexes fit this host, and refused over more', () => {
+  const many = { ...DEFAULT_OPTIONS, vcpus: 256 }
+  expect(contradiction({ ...many, memBytes: 8 * 2 ** 30 })).toBe(null)
+  expect(contradiction({ ...many, memBytes: 16 * 2 ** 30 })).toContain('take 8 GiB of this host')
+})

@@ -106,7 +106,7 @@ export const MIGRATE_OPTIONS: readonly OptionSpec[] = [
     defaultText: String(DEFAULT_OPTIONS.vcpus),
     example: '2',
     min: 1,
-    max: 64,
+    max: 256,
     meaning: 'virtual CPUs of the guest',
   },
   {
