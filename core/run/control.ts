@@ -7,7 +7,11 @@
  */
 import type { MigrationRun } from './migration_run.ts'
 
+const NOT_STARTED = 'has nothing to act on yet, since the guest boots first; say it again in a moment'
+
 export class MigrationControl {
+  /** Somebody is there who may speak: a paused migration waits for a word, and does not end the run. */
+  attended = false
   readonly #run: MigrationRun
   #postcopyAsked = false
 
@@ -25,19 +29,19 @@ export class MigrationControl {
     const { options, state } = this.#run
     if (!options.capabilities['postcopy-ram'])
       return 'needs postcopy-ram, which is off in this migration; start one with mode hybrid, or with capability postcopy-ram=on'
-    if (state.status === 'none') return 'the migration has not started yet; say it again in a moment'
+    if (state.status === 'none') return NOT_STARTED
     this.#postcopyAsked = true
     return null
   }
 
   /** The guest is to go on at the source. @qemu qmp_migrate_cancel */
   cancel(): string | null {
-    return this.#run.incidents.command('cancel')
+    return this.#command('cancel')
   }
 
   /** The connection is broken on purpose, and post-copy waits for a recovery. @qemu qmp_migrate_pause */
   pause(): string | null {
-    return this.#run.incidents.command('pause')
+    return this.#command('pause')
   }
 
   /** A post-copy that is paused is to go on as soon as the link is up. @qemu qmp_migrate_recover, migrate -r */
@@ -48,5 +52,9 @@ export class MigrationControl {
     if (incidents.crashed.size > 0) return `the ${[...incidents.crashed][0].name} crashed; there is nobody to connect to`
     incidents.recover()
     return null
+  }
+
+  #command(what: 'cancel' | 'pause'): string | null {
+    return this.#run.state.status === 'none' ? NOT_STARTED : this.#run.incidents.command(what)
   }
 }

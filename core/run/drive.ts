@@ -43,7 +43,7 @@ export async function driveRun(
         run.feed(trace, next.done === true ? null : next.value)
       }
       const now = host.wallSeconds()
-      if (now - breathedAt >= BREATH_SECONDS) {
+      if (state === 'waiting' || now - breathedAt >= BREATH_SECONDS) {
         onSlice(run.progress())
         await host.breathe()
         breathedAt = host.wallSeconds()

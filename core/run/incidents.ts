@@ -9,7 +9,7 @@
  *  5. What cannot be done in a state is refused, as QEMU does, and said so: a cancel once the guest was handed over, a pause before, a
  *     recovery where the source has given up what it sent.
  *
- * isStuck: the migration is paused, and nothing that is known will let it go on. The run then ends as it is.
+ * isStuck: the migration is paused, and nothing that is known, and nobody who is there, will let it go on. The run then ends as it is.
  */
 import type { Prng } from '../base/prng.ts'
 import { BLOCK, type Proc, SLEEP } from '../engine/op.ts'
@@ -87,7 +87,8 @@ export class Incidents {
 
   get isStuck(): boolean {
     if (this.#run.state.status !== 'postcopy-paused') return false
-    return this.crashed.size > 0 || !this.#recovers || this.isDownForGood || !this.canRecover
+    if (this.crashed.size > 0 || this.isDownForGood || !this.canRecover) return true
+    return !this.#recovers && !this.#run.control.attended
   }
 
   /** What was on its way is on the source still. @qemu migrate_prepare: "Postcopy recovery cannot work when release-ram capability is set" */
@@ -133,7 +134,7 @@ export class Incidents {
       this.#armed.splice(this.#armed.indexOf(injection), 1)
       this.#at(nowNs + injection.afterNs, (k) => this.#happen(k, injection))
     }
-    if (status === 'postcopy-paused' && !this.isStuck) this.#planRecovery(nowNs)
+    if (status === 'postcopy-paused' && this.#recovers && !this.isStuck) this.#planRecovery(nowNs)
   }
 
   // The thread.

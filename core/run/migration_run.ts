@@ -74,7 +74,7 @@ const SPARE_WINDOW_PAGES = 64
 /** Host pages beyond that where they are huge: a temporary one, and room to align it and RAM. */
 const SPARE_WINDOW_HOST_PAGES = 4
 
-export type RunState = 'running' | 'input' | 'done'
+export type RunState = 'running' | 'input' | 'waiting' | 'done'
 
 export class MigrationRun {
   readonly pages: number
@@ -211,7 +211,7 @@ export class MigrationRun {
     this.incidents = new Incidents(this, observers, prng)
   }
 
-  /** Runs at most `turns` turns of tasks; 'input': feed the next block of the trace that is dry. */
+  /** Runs at most `turns` turns of tasks; 'input': feed the next block of the trace that is dry; 'waiting': for somebody's word. */
   advance(turns: number): RunState {
     if (this.finished) return 'done'
     switch (this.#run(turns)) {
@@ -222,6 +222,7 @@ export class MigrationRun {
       case 'stopped':
       case 'idle':
         if (!this.finished && !this.timedOut) {
+          if (this.control.attended && this.state.status === 'postcopy-paused') return 'waiting'
           const asleep = [...this.source.threads, ...this.destination.threads].filter((t) => t.state === 'blocked')
           throw new Error(`everything waits: ${asleep.map((t) => `${t.name} for ${t.waitsFor}`).join('; ')}`)
         }

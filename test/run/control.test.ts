@@ -2,7 +2,7 @@
  * What somebody says to a migration under way: it is done when the migration next looks, or refused and nothing happens.
  */
 import { describe, expect, it } from 'vitest'
-import { MigrationRun } from '../../core/run/migration_run.ts'
+import { MigrationRun, type RunState } from '../../core/run/migration_run.ts'
 import type { MigrateOptions } from '../../core/run/options.ts'
 import { Recorder } from '../../core/trace/recorder.ts'
 import { MIB, small } from './small.ts'
@@ -45,7 +45,7 @@ describe('migrate_start_postcopy', () => {
   it('is refused without postcopy-ram, and before there is a migration', () => {
     expect(underWay(capabilities(false)).control.startPostcopy()).toContain('needs postcopy-ram')
     const early = new MigrationRun(small(), new Recorder({ keep: false }))
-    expect(early.control.startPostcopy()).toContain('has not started yet')
+    expect(early.control.startPostcopy()).toContain('has nothing to act on yet')
     expect(early.control.postcopyAsked).toBe(false)
   })
 
@@ -56,5 +56,50 @@ describe('migrate_start_postcopy', () => {
       const { migration, consistency } = run.report()
       expect([migration.status, consistency.verdict, migration.ram['postcopy-bytes']]).toEqual(['completed', 'consistent', 0])
     }
+  })
+})
+
+function untilPaused(run: MigrationRun): RunState {
+  let state = run.advance(1)
+  while (state !== 'done' && run.state.status !== 'postcopy-paused') state = run.advance(1)
+  expect(run.state.status).toBe('postcopy-paused')
+  return state
+}
+
+describe('migrate_cancel, migrate_pause and migrate_recover', () => {
+  it('do what is possible, and say what is not', () => {
+    const run = new MigrationRun(
+      small({ guest: 'uniform', memBytes: 4 * MIB, bandwidthBitsPerSec: 50e6 }),
+      new Recorder({ keep: false }),
+    )
+    const { control } = run
+    control.attended = true
+    expect(control.cancel()).toContain('has nothing to act on yet')
+    while (run.state.requests === 0) run.advance(1)
+    expect(control.cancel()).toBe('a migration that is postcopy-active cannot be cancelled')
+    expect(control.recover()).toBe('a migration that is postcopy-active has nothing to recover')
+    expect(control.pause()).toBeNull()
+    let state = untilPaused(run)
+    // Nobody says a word: it waits, and in the end with every vCPU asleep on a page.
+    for (let slice = 0; slice < 1000 && state !== 'waiting'; slice++) state = run.advance(1000)
+    expect(state).not.toBe('done')
+    expect(control.pause()).toBe('a migration that is postcopy-paused cannot be paused')
+    expect(control.recover()).toBeNull()
+    while (run.advance(1000) !== 'done');
+    const { migration, consistency } = run.report()
+    expect([migration.status, consistency.verdict, consistency.lost]).toEqual(['completed', 'consistent', 0])
+  })
+
+  it('what was released cannot be recovered', () => {
+    const capabilities = { ...small().capabilities, 'release-ram': true }
+    const run = new MigrationRun(
+      small({ guest: 'uniform', memBytes: 4 * MIB, bandwidthBitsPerSec: 50e6, capabilities }),
+      new Recorder({ keep: false }),
+    )
+    run.control.attended = true
+    while (run.state.requests === 0) run.advance(1)
+    expect(run.control.pause()).toBeNull()
+    untilPaused(run)
+    expect(run.control.recover()).toContain('release-ram rules out a recovery')
   })
 })

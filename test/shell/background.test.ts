@@ -18,6 +18,11 @@ function makeTerminal(place: 'program' | 'terminal' = 'terminal') {
   return { run, shell, host }
 }
 
+/** The guest boots first, and all takes its time. */
+async function until({ run, host }: ReturnType<typeof makeTerminal>, text: string): Promise<void> {
+  while (!(await run('info migrate')).out.includes(text)) await host.breathe()
+}
+
 const SMALL = '--guest uniform --mem 1M --duration 1ms --bandwidth 1Gbps'
 /** Long enough that no test sees its end. */
 const LONG = '--guest idle --mem 1M --duration 3600s'
@@ -52,18 +57,54 @@ describe('in the background', () => {
   })
 
   it('it does what it is told, or says why not', async () => {
-    const { run } = makeTerminal()
+    const terminal = makeTerminal()
+    const { run } = terminal
     const busy = '--guest sweep --mem 4M --duration 1ms --bandwidth 50Mbps --downtime-limit 1ms --json'
     expect((await run('migrate_start_postcopy')).err).toContain('no migration is under way')
     await run(`migrate -d ${busy} --mode hybrid --postcopy-after 1000000passes`)
-    // The guest boots first.
-    while (!(await run('info migrate')).out.startsWith('Status: active'));
+    await until(terminal, 'Status: active')
     expect(await run('migrate_start_postcopy')).toEqual({ code: 0, out: '', err: '' })
     const { code, out } = await run('wait')
     expect(code).toBe(0)
     expect(JSON.parse(out).migration).toMatchObject({ status: 'completed' })
     expect(JSON.parse(out).migration.ram['postcopy-bytes']).toBeGreaterThan(0)
   })
+
+  it('a pre-copy is cancelled, and the guest goes on at the source', async () => {
+    const terminal = makeTerminal()
+    const { run } = terminal
+    await run('migrate -d --guest sweep --mem 4M --duration 1ms --bandwidth 50Mbps --downtime-limit 1ms --mode precopy --json')
+    await until(terminal, 'Status: active')
+    expect((await run('migrate_pause')).err).toContain('migrate_pause: a migration that is active cannot be paused')
+    expect(await run('migrate_cancel')).toEqual({ code: 0, out: '', err: '' })
+    const { code, out } = await run('wait')
+    expect(code).toBe(1)
+    expect(JSON.parse(out)).toMatchObject({ migration: { status: 'cancelled' }, consistency: { verdict: 'consistent', lost: 0 } })
+  })
+
+  it.each(['migrate_recover', 'migrate -r'])(
+    'a post-copy is paused, waits for a word however long, and goes on at %s',
+    async (word) => {
+      const terminal = makeTerminal()
+      const { run, host } = terminal
+      await run('migrate -d --guest uniform --mem 16M --duration 1ms --bandwidth 50Mbps --json')
+      // Before the first request the guest may not have arrived.
+      await until(terminal, 'postcopy_req=')
+      expect((await run('migrate_cancel')).err).toContain('a migration that is postcopy-active cannot be cancelled')
+      expect((await run(word)).err).toContain('a migration that is postcopy-active has nothing to recover')
+      expect((await run('migrate_pause')).code).toBe(0)
+      await until(terminal, 'Status: postcopy-paused')
+      for (let breath = 0; breath < 100; breath++) await host.breathe()
+      expect((await run('info migrate')).out).toContain('Status: postcopy-paused')
+      expect((await run(word)).code).toBe(0)
+      const { code, out } = await run('wait')
+      expect(code).toBe(0)
+      expect(JSON.parse(out)).toMatchObject({
+        migration: { status: 'completed' },
+        consistency: { verdict: 'consistent', lost: 0 },
+      })
+    },
+  )
 
   it('Ctrl-C at wait stops it', async () => {
     const { run } = makeTerminal()

@@ -22,7 +22,44 @@ export const startPostcopyCommand: Command = {
   run: say((control) => control.startPostcopy()),
 }
 
-export const CONTROL_COMMANDS: readonly Command[] = [startPostcopyCommand]
+const cancelCommand: Command = {
+  name: 'migrate_cancel',
+  group: 'Migration',
+  place: 'terminal',
+  summary: 'the migration under way ends, and the guest goes on at the source',
+  description: 'Not in post-copy: then the guest runs at the destination, and part of its memory is nowhere else.',
+  positionals: [],
+  options: [],
+  examples: [{ line: 'migrate_cancel', meaning: 'as --inject cancel@precopy+TIME, now' }],
+  run: say((control) => control.cancel()),
+}
+
+const pauseCommand: Command = {
+  name: 'migrate_pause',
+  group: 'Migration',
+  place: 'terminal',
+  summary: 'breaks the connection of a post-copy; the guest runs on with the pages it has',
+  description: '',
+  positionals: [],
+  options: [],
+  examples: [{ line: 'migrate_pause', meaning: 'as --inject pause@postcopy+TIME, now' }],
+  run: say((control) => control.pause()),
+}
+
+export const recoverCommand: Command = {
+  name: 'migrate_recover',
+  group: 'Migration',
+  place: 'terminal',
+  summary: 'a paused post-copy connects again, and goes on',
+  description:
+    'In QEMU the destination is told migrate_recover, and then the source migrate -r. Here one word does for both sides, and migrate -r is the same.',
+  positionals: [],
+  options: [],
+  examples: [{ line: 'migrate_recover', meaning: 'go on after migrate_pause, or after the link was down' }],
+  run: say((control) => control.recover()),
+}
+
+export const CONTROL_COMMANDS: readonly Command[] = [startPostcopyCommand, cancelCommand, pauseCommand, recoverCommand]
 
 /** `order` answers why not, or null. */
 function say(order: (control: MigrationControl) => string | null): Command['run'] {

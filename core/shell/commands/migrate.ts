@@ -32,6 +32,7 @@ import { loadPolicyFile } from '../policy_file.ts'
 import type { NewestRun, RunOutcome } from '../shell_state.ts'
 import { didYouMean } from '../suggestion.ts'
 import { detach } from './background.ts'
+import { recoverCommand } from './control_commands.ts'
 import { commandOf, migrateOptions } from './migrate_options.ts'
 import { MIGRATE_OPTIONS } from './migrate_specs.ts'
 import { reportText } from './report_text.ts'
@@ -66,7 +67,9 @@ export const migrateCommand: Command = {
 
 async function migrate(context: CommandContext): Promise<number> {
   const { arguments: given, host, state } = context
-  if (state.newest?.outcome === 'running') throw new CommandError('a migration is under way; wait waits for its end')
+  if (given.has('resume')) return recoverCommand.run(context)
+  if (state.newest?.outcome === 'running')
+    throw new CommandError('a migration is under way; wait waits for its end, and migrate_cancel ends it')
   // 1. Nothing starts before all of this is known to be right.
   const options = migrateOptions(given, state.settings)
   const guest = parseGuest(options.guest)
@@ -91,7 +94,10 @@ async function migrate(context: CommandContext): Promise<number> {
     outcome: 'running',
   }
   const work = (own: CommandContext) => migrateNow(own, newest, paths, files)
-  if (given.has('detach')) detach(context, work)
+  if (given.has('detach')) {
+    newest.run.control.attended = true
+    detach(context, work)
+  }
   state.newest = newest
   return given.has('detach') ? ExitCode.good : work(context)
 }

@@ -253,6 +253,7 @@ export const MIGRATE_OPTIONS: readonly OptionSpec[] = [
   },
   { name: 'time-limit', kind: 'time', example: '10s', min: 1, meaning: 'give up after this much simulated time, and exit 124' },
   { name: 'detach', short: 'd', kind: 'flag', meaning: 'of a terminal: go on in the background; wait waits for its end' },
+  { name: 'resume', short: 'r', kind: 'flag', meaning: 'of a terminal: recover the paused migration, as migrate_recover does' },
   { name: 'trace', kind: 'file', example: 'run.trace', meaning: 'write every event as text' },
   { name: 'perfetto', kind: 'file', example: 'run.json', meaning: 'write every event for ui.perfetto.dev' },
 ]
