@@ -162,7 +162,7 @@ describe('workloads', () => {
   ])('of %s boot %d of 1000 pages', (text, pages) => expect(workloads(text, 1000, 2)[0]?.bootPages).toBe(pages))
 
   it.each([
-    ['kv', 400_000],
+    ['kv', 100_000],
     ['kv:rate=1M/s', 1e6],
     // Bytes written: half of the operations write a page of 4096 bytes.
     ['kv:rate=4096kB/s', 2000],
