@@ -39,11 +39,20 @@ export interface Throttle {
   readonly sleepNs: number
 }
 
+/** Makes a vCPU leave the guest where it may not go on as it is. @kernel KVM_EXIT_DIRTY_RING_FULL */
+export interface VcpuExits {
+  /** Asked after each fault. */
+  isDue(k: Thread): boolean
+  /** By the vCPU; how many ns it sleeps then. */
+  handle(k: Thread): Proc<number>
+}
+
 /** What all vCPUs of a guest share. */
 export interface GuestContext {
   readonly shadow: Shadow
   readonly recorder: Recorder
   readonly throttle?: Throttle
+  exits?: VcpuExits
   phase: GuestPhase
   onMismatch(mismatch: Mismatch): void
 }
@@ -140,6 +149,7 @@ export class Vcpu {
         let pfn = mmu.translate(page, isStore)
         if (pfn < 0) pfn = yield* process.touch(k, page, isStore)
         this.#performOne(k, phys, pfn, accesses.stepNs)
+        if (context.exits?.isDue(k) === true) yield* this.#leaveGuest(k, context.exits)
       } else {
         const from = this.#cursor
         this.#cursor = translateBlock(mmu, accesses, from, haltNs > 0 ? from + 1 : this.#limit, cpu.sliceEndNs)
@@ -148,6 +158,7 @@ export class Vcpu {
           const { page, isStore } = this.#next(ramPage)
           const pfn = yield* process.touchAfterMiss(k, page, isStore)
           this.#performOne(k, phys, pfn, accesses.stepNs)
+          if (context.exits?.isDue(k) === true) yield* this.#leaveGuest(k, context.exits)
         }
       }
       if (haltNs > 0) yield* this.#sleep(k, haltNs, 'its next access')
@@ -170,6 +181,11 @@ export class Vcpu {
     const halts = thinkNs > LONG_THINK_NS && !k.stepping
     accesses.stepNs = halts ? accessNs : Math.max(accessNs, thinkNs)
     return halts ? thinkNs - accessNs : 0
+  }
+
+  *#leaveGuest(k: Thread, exits: VcpuExits): Proc<void> {
+    const ns = yield* exits.handle(k)
+    if (ns > 0) yield* this.#sleep(k, ns, 'its share of dirty pages')
   }
 
   /** Throttled. */

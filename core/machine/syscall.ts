@@ -8,6 +8,7 @@ import type { Bitmap } from '../base/bitmap.ts'
 import type { Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { dirtyLogClear, dirtyLogGet, dirtyLogStart, dirtyLogStop } from '../mm/dirty_log.ts'
+import { type DirtyRing, dirtyRingsEnable, dirtyRingsReset } from '../mm/dirty_ring.ts'
 import { fork } from '../mm/fork.ts'
 import { readUserBuffer } from '../mm/gup.ts'
 import { madvise } from '../mm/madvise.ts'
@@ -24,6 +25,7 @@ import { type AccessOutcome, load, processVmReadv, store } from './access.ts'
 import { Process } from './process.ts'
 import { uffdCalls } from './uffd_calls.ts'
 
+export type { DirtyRing } from '../mm/dirty_ring.ts'
 // biome-ignore lint/performance/noBarrelFile: this is the door; user code gets the numbers and types of its calls here and nowhere else.
 export { ERRNO, errnoName } from '../mm/errno.ts'
 export {
@@ -126,6 +128,14 @@ export const sys = {
   dirtyLogClear: (k: Thread, p: Process, address: number, length: number, which: Bitmap, origin: number): Proc<number> =>
     dirtyLogClear(k, p.mm, pageOf(address), pageOf(address) + length / 4096, which, pageOf(origin)),
   dirtyLogStop: (k: Thread, p: Process): Proc<void> => dirtyLogStop(k, p.mm),
+  /** KVM_CAP_DIRTY_LOG_RING: a ring for the vCPU on each of these CPUs; KVM_RESET_DIRTY_RINGS. */
+  dirtyRingsEnable: (p: Process, cpus: readonly number[], entries: number): number => dirtyRingsEnable(p.mm, cpus, entries),
+  /** The rings as user code has them mapped. */
+  dirtyRings: (p: Process): readonly DirtyRing[] => p.mm.dirtyRings?.all ?? [],
+  *dirtyRingsReset(k: Thread, p: Process): Proc<number> {
+    k.cpu.nowNs += k.cpu.preset.syscallNs.value
+    return yield* dirtyRingsReset(k, p.mm)
+  },
 
   /** userfaultfd(2) as proposed in 2014; the handshake is the caller's. */
   userfaultfd2014: (p: Process): Userfaultfd2014 => new Userfaultfd2014(p.mm, p.mm.kernel.newId()),

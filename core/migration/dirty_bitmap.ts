@@ -10,16 +10,15 @@
  * sync, the bitmap names every page that differs.
  *
  * Chunks are large, since a clear costs a system call and a shootdown. A mark that came after the last sync is not owed, and stays.
- * Memory that is not logged (a pure post-copy: its vCPUs are stopped) has bits and owes nothing.
+ * With dirty rings a sync protects what it names, and no clear is owed (dirty_rings.ts). Memory that is not logged (a pure post-copy:
+ * its vCPUs are stopped) has bits and owes nothing.
  * @qemu RAMBlock.bmap, RAMBlock.clear_bmap, CLEAR_BITMAP_SHIFT_DEFAULT, migration_bitmap_sync, migration_bitmap_clear_dirty
  */
 import { Bitmap } from '../base/bitmap.ts'
 import { touch } from '../engine/footprint.ts'
 import { AccessMode, type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
-import type { Process } from '../machine/process.ts'
-import { addressOf, sys } from '../machine/syscall.ts'
-import { check } from './host_page.ts'
+import type { DirtyTracker } from './dirty_tracker.ts'
 
 /** The bitmap as a whole: how many bits are set, and which is next. */
 const PENDING = 'ram.bmap.pending'
@@ -36,39 +35,45 @@ export class DirtyBitmap {
   readonly #owing: Bitmap
   /** What the last sync read. */
   readonly #logged: Bitmap
-  readonly #process: Process
-  readonly #ramPage: number
+  readonly #tracker: DirtyTracker
 
-  constructor(process: Process, ramPage: number, pages: number) {
+  constructor(pages: number, tracker: DirtyTracker) {
     this.bits = new Bitmap(pages)
     this.#owed = new Bitmap(pages)
     this.#owing = new Bitmap(Math.ceil(pages / CHUNK_PAGES))
     this.#logged = new Bitmap(pages)
-    this.#process = process
-    this.#ramPage = ramPage
+    this.#tracker = tracker
   }
 
-  /** Starts the log; every page is dirty, since none was sent, and stays writable until it is sent. @qemu ram_init_bitmaps */
+  /** Starts the log; every page is dirty, since none was sent. @qemu ram_init_bitmaps */
   *start(k: Thread): Proc<void> {
     this.bits.fill()
-    this.#owed.fill()
-    this.#owing.fill()
-    const length = this.bits.length * 4096
-    check(yield* sys.dirtyLogStart(k, this.#process, addressOf(this.#ramPage), length, true), 0, 'starting the dirty log')
+    if (this.#tracker.owesClears) {
+      this.#owed.fill()
+      this.#owing.fill()
+    }
+    yield* this.#tracker.start(k)
+  }
+
+  /** Ends it. */
+  stop(k: Thread): Proc<void> {
+    return this.#tracker.stop(k)
   }
 
   /** Adds what was written since; how many pages became dirty. @qemu migration_bitmap_sync */
   *sync(k: Thread): Proc<number> {
     const logged = this.#logged
+    const { owesClears } = this.#tracker
     logged.empty()
-    const { length } = this.bits
-    check(yield* sys.dirtyLogGet(k, this.#process, addressOf(this.#ramPage), length * 4096, logged), 0, 'reading the dirty log')
-    k.cpu.nowNs += (length / 64) * SYNC_WORD_NS
+    yield* this.#tracker.sync(k, logged)
+    k.cpu.nowNs += (this.bits.length / 64) * SYNC_WORD_NS
     let added = 0
     for (let page = logged.nextSet(0); page >= 0; page = logged.nextSet(page + 1)) {
       if (k.stepping) yield write(page, 'ram.bmap')
-      this.#owed.set(page)
-      this.#owing.set(Math.floor(page / CHUNK_PAGES))
+      if (owesClears) {
+        this.#owed.set(page)
+        this.#owing.set(Math.floor(page / CHUNK_PAGES))
+      }
       if (this.mark(page)) added++
     }
     return added
@@ -94,9 +99,7 @@ export class DirtyBitmap {
   /** 1. of the chunk that begins at `first`. @qemu migration_clear_memory_region_dirty_bitmap */
   *#clearLog(k: Thread, first: number): Proc<void> {
     const pages = Math.min(CHUNK_PAGES, this.bits.length - first)
-    const [start, origin] = [addressOf(this.#ramPage + first), addressOf(this.#ramPage)]
-    const cleared = yield* sys.dirtyLogClear(k, this.#process, start, pages * 4096, this.#owed, origin)
-    check(cleared, 0, 'clearing the dirty log')
+    yield* this.#tracker.clear(k, first, pages, this.#owed)
     this.#owed.clearRange(first, first + pages)
   }
 

@@ -21,6 +21,7 @@ import type { Kernel } from '../mm/kernel.ts'
 import { EventKind } from '../trace/event.ts'
 import type { Recorder } from '../trace/recorder.ts'
 import { DirtyBitmap } from './dirty_bitmap.ts'
+import { BitmapTracker, type DirtyTracker } from './dirty_tracker.ts'
 import { check } from './host_page.ts'
 import type { MigrationState } from './migration_state.ts'
 import { HEADER_BYTES, PAGE_RECORD_BYTES, SAVE_PAGE_NS, SYNC_BYTES, ZERO_RECORD_BYTES, ZERO_TEST_NS } from './parameters.ts'
@@ -44,6 +45,8 @@ export interface RamOptions {
   readonly pages: number
   /** Target pages in a host page: they are sent together, in order. */
   readonly hostPages: number
+  /** Says in pre-copy what was written. [the log by write protection] */
+  readonly tracker?: DirtyTracker
   readonly stream: Link
   /** What pre-copy sends its pages by, where that is not the stream. @qemu multifd */
   readonly multifd?: PageChannels
@@ -93,7 +96,8 @@ export class RamState {
   constructor(options: RamOptions) {
     this.#o = options
     this.#channels = options.multifd ?? null
-    this.dirty = new DirtyBitmap(options.process, options.ramPage, options.pages)
+    const { process, ramPage, pages, tracker = new BitmapTracker(process, ramPage, pages) } = options
+    this.dirty = new DirtyBitmap(pages, tracker)
   }
 
   get kernel(): Kernel {
@@ -305,7 +309,7 @@ export class RamState {
 
   /** Pre-copy has come to nothing: stores are logged no longer. @qemu ram_save_cleanup */
   cleanUp(k: Thread): Proc<void> {
-    return sys.dirtyLogStop(k, this.#o.process)
+    return this.dirty.stop(k)
   }
 
   /** After a break: what the destination does not have is sent again; what it has may go. @qemu ram_dirty_bitmap_reload */

@@ -10,7 +10,8 @@
  *  clear, each page that the caller names, if it is marked: under its PTE lock the mark goes and W goes.   Then one flush.   Only
  *  then the caller reads these pages: what it reads now includes every store that is not marked again.
  *
- * The mark and W change together under the PTE lock: a page that can be written is a page that is marked. Unmapping is no
+ * The mark and W change together under the PTE lock: a page that can be written is a page that is marked; or, where vCPUs have
+ * rings, one that is in a ring (dirty_ring.ts). Unmapping is no
  * store and is not logged. One log an address space. Modelled after KVM's log by write protection, on the host's own PTEs.
  * Source: virt/kvm/kvm_main.c; arch/x86/kvm/mmu/mmu.c; Documentation/virt/kvm/api.rst, KVM_DIRTY_LOG_INITIALLY_SET.
  * @kernel kvm_mmu_slot_apply_flags, kvm_get_dirty_log_protect, kvm_clear_dirty_log_protect, mark_page_dirty
@@ -21,6 +22,7 @@ import { AccessMode, type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Slot } from '../hw/page_table.ts'
 import { HUGE_PAGES, PTE_NONE, PTE_W, type Pte, ptePresent, pteWritable } from '../hw/pte.ts'
+import type { DirtyRings } from './dirty_ring.ts'
 import { ERRNO } from './errno.ts'
 import { splitHugePmd } from './huge_split.ts'
 import type { Mm } from './mm.ts'
@@ -34,12 +36,14 @@ const GET_WORD_NS = 1
 
 export class DirtyLog {
   readonly #bits: Bitmap
-  /** Pages ever marked that were not. */
+  /** Pages ever marked that were not, and entries of rings. */
   marked = 0
 
   constructor(
     readonly start: number,
     readonly end: number,
+    /** Of the vCPUs, where they have them. */
+    readonly rings: DirtyRings | null = null,
   ) {
     this.#bits = new Bitmap(end - start)
   }
@@ -52,9 +56,15 @@ export class DirtyLog {
     return start < this.end && end > this.start
   }
 
-  /** Under the PTE lock, before the PTE can be written through. Pages outside the range are nobody's business. */
-  mark(page: number): void {
+  /** Under the PTE lock, before the PTE can be written through. Pages outside the range are nobody's business. @kernel mark_page_dirty_in_slot */
+  mark(k: Thread, page: number): void {
     if (!this.covers(page)) return
+    const ring = this.rings?.of(k.cpu.id)
+    if (ring !== undefined) {
+      ring.push(page)
+      this.marked++
+      return
+    }
     touch(page, 'dirty_log', AccessMode.write)
     if (this.#bits.set(page - this.start)) this.marked++
   }
@@ -92,7 +102,7 @@ export function* dirtyLogStart(k: Thread, mm: Mm, start: number, end: number, in
     return ERRNO.EINVAL
   }
   // 1.
-  mm.dirtyLog = new DirtyLog(start, end)
+  mm.dirtyLog = new DirtyLog(start, end, mm.dirtyRings)
   // 2.
   for (let page = start; page < end; page = (page | (HUGE_PAGES - 1)) + 1) yield* splitHugePmd(k, mm, page)
   // 3.
@@ -157,7 +167,7 @@ export function* dirtyLogClear(k: Thread, mm: Mm, start: number, end: number, wh
     }
     lock.unlock(k)
   }
-  yield* flush(k, mm, first, last)
+  yield* flushProtected(k, mm, first, last)
   mm.mmapLock.upRead(k)
   return 0
 }
@@ -189,16 +199,16 @@ function* protectAll(k: Thread, mm: Mm, start: number, end: number): Proc<void> 
     }
     lock.unlock(k)
   }
-  yield* flush(k, mm, first, last)
+  yield* flushProtected(k, mm, first, last)
 }
 
 /** Of the pages that lost W, the first and the last; -1: none did. */
-function* flush(k: Thread, mm: Mm, first: number, last: number): Proc<void> {
+export function* flushProtected(k: Thread, mm: Mm, first: number, last: number): Proc<void> {
   if (first >= 0 && mm.kernel.has('dirty-log-flush')) yield* flushTlbRange(k, mm, first, last + 1)
 }
 
-/** True if a TLB may hold more than the PTE says now. */
-function writeProtect(k: Thread, mm: Mm, slot: Slot): boolean {
+/** Takes W from a page, under its PTE lock; true if a TLB may hold more than the PTE says now. */
+export function writeProtect(k: Thread, mm: Mm, slot: Slot): boolean {
   const { tables } = mm.kernel
   const pte: Pte = tables.get(slot)
   if (ptePresent(pte)) {

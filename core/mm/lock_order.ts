@@ -16,6 +16,11 @@ export const LOCK_ORDER: readonly LockClass[] = [
     nesting: 'never',
     guards: "the migration's map of pages against removals: taken by user code, so before all others",
   },
+  {
+    label: 'kvm.slots_lock',
+    nesting: 'never',
+    guards: 'which entries of dirty rings are reset, and that their pages are protected then',
+  },
   { label: 'srcu', nesting: 'never', guards: 'the memory of areas, files and policies that a speculative fault looks at' },
   { label: 'mm.mmap_lock', nesting: 'never', guards: 'the tree of areas and every field of an area' },
   { label: 'vma.lock', nesting: 'never', guards: 'the fields of one area against a fault that holds no mmap_lock' },

@@ -221,7 +221,7 @@ function* install(k: Thread, mm: Mm, page: number, pte: Pte, overMarkers: boolea
   }
   if (k.stepping) yield write(slot, 'pte')
   account?.()
-  mm.dirtyLog?.mark(page)
+  mm.dirtyLog?.mark(k, page)
   if (account !== undefined) mm.rss++
   setPteAt(k, mm.kernel, slot, pte)
   lock.unlock(k)

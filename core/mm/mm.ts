@@ -13,6 +13,7 @@ import { PageTable } from '../hw/page_table.ts'
 import { Seqlock } from '../sync/seqlock.ts'
 import { Spinlock } from '../sync/spinlock.ts'
 import type { DirtyLog } from './dirty_log.ts'
+import type { DirtyRings } from './dirty_ring.ts'
 import type { Kernel } from './kernel.ts'
 import { MmapLock } from './mmap_lock.ts'
 import type { Userfaultfd } from './userfaultfd.ts'
@@ -44,6 +45,7 @@ export class Mm {
   readonly userfaultfds: Userfaultfd[] = []
   /** Set with mmap_lock held for writing. */
   dirtyLog: DirtyLog | null = null
+  dirtyRings: DirtyRings | null = null
 
   constructor(
     readonly kernel: Kernel,

@@ -152,7 +152,7 @@ function* doAnonymousPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   pageAddNewAnonRmap(kernel, pfn, vma, page, vmf.index)
   vmf.mm.rss++
   if (k.stepping) yield write(slot, 'pte')
-  vmf.mm.dirtyLog?.mark(page)
+  vmf.mm.dirtyLog?.mark(k, page)
   tables.set(slot, makePte(pfn, newPageProt(vmf) | PTE_D))
   // e.
   lock.unlock(k)
@@ -213,7 +213,7 @@ function* doWpPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   const old = ptePfn(pte)
   if ((vma.flags & VM_SHARED) !== 0) {
     if (k.stepping) yield write(slot, 'pte')
-    mm.dirtyLog?.mark(page)
+    mm.dirtyLog?.mark(k, page)
     tables.set(slot, pteWithFlags(pte, pteFlags(pte) | PTE_W | PTE_D))
     lock.unlock(k)
     return 'done'
@@ -222,7 +222,7 @@ function* doWpPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   if (old !== ZERO_PFN && (pages.isExclusive(old) || canReuse(k, vmf, old))) {
     pages.setExclusive(old)
     if (k.stepping) yield write(slot, 'pte')
-    mm.dirtyLog?.mark(page)
+    mm.dirtyLog?.mark(k, page)
     tables.set(slot, pteWithFlags(pte, pteFlags(pte) | PTE_W | PTE_D))
     lock.unlock(k)
     return 'done'
@@ -255,7 +255,7 @@ function* doWpPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   // Clear and flush before the new page shows, so that no CPU writes to one while another reads from the other.
   tables.set(slot, PTE_NONE)
   yield* flushTlbPage(k, mm, page)
-  mm.dirtyLog?.mark(page)
+  mm.dirtyLog?.mark(k, page)
   tables.set(slot, makePte(pfn, vmf.prot | PTE_D))
   if (old === ZERO_PFN) {
     mm.rss++

@@ -187,7 +187,7 @@ function* remapPte(k: Thread, mm: Mm, dstVma: Vma, dstPage: number, srcVma: Vma,
   yield* flushSource(k, mm, srcPage)
   // 12. and 13.
   if (k.stepping) yield write(dstSlot, 'pte')
-  storeMoved(mm, dstVma, dstPage, dstSlot, pfn)
+  storeMoved(k, mm, dstVma, dstPage, dstSlot, pfn)
   // 14.
   unlockBoth(k, srcLock, dstLock)
   if (locksRoot) root.rwsem.upWrite(k)
@@ -230,8 +230,8 @@ export function flushSource(k: Thread, mm: Mm, srcPage: number): Proc<void> {
 }
 
 /** 12. and 13. Announce the write of the PTE before. */
-export function storeMoved(mm: Mm, dstVma: Vma, dstPage: number, dstSlot: Slot, pfn: Pfn): void {
+export function storeMoved(k: Thread, mm: Mm, dstVma: Vma, dstPage: number, dstSlot: Slot, pfn: Pfn): void {
   const { kernel } = mm
-  mm.dirtyLog?.mark(dstPage)
+  mm.dirtyLog?.mark(k, dstPage)
   kernel.tables.set(dstSlot, makePte(pfn, dstVma.pageProt | (kernel.has('remap-dirty-bit') ? PTE_D : 0)))
 }

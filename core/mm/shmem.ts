@@ -161,7 +161,7 @@ function* mapCached(k: Thread, vmf: Vmf, cached: Pfn): Proc<Attempt> {
   // A marker said that this page is write-protected: it still is.
   if (vmf.pte !== PTE_NONE && userfaultfdWp(vma)) prot = (prot | PTE_UFFD_WP) & ~PTE_W
   if (k.stepping) yield write(slot, 'pte')
-  if ((prot & PTE_W) !== 0) mm.dirtyLog?.mark(page)
+  if ((prot & PTE_W) !== 0) mm.dirtyLog?.mark(k, page)
   kernel.tables.set(slot, makePte(pfn, prot))
   lock.unlock(k)
   return 'done'

@@ -60,7 +60,7 @@ export function* doSwapPage(k: Thread, vmf: Vmf): Proc<Attempt> {
     flags |= PTE_W
     if (store) {
       flags |= PTE_D
-      vmf.mm.dirtyLog?.mark(page)
+      vmf.mm.dirtyLog?.mark(k, page)
     }
   }
   // 8.

@@ -218,6 +218,6 @@ function* moveExclusive(
   if (k.stepping) yield write(pfn, 'page.mapping')
   pageMoveAnonRmap(kernel, pfn, dstVma, dstPage)
   if (k.stepping) yield write(dstSlot, 'pte')
-  storeMoved(mm, dstVma, dstPage, dstSlot, pfn)
+  storeMoved(k, mm, dstVma, dstPage, dstSlot, pfn)
   return 0
 }

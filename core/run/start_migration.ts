@@ -7,6 +7,7 @@ import type { Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Machine } from '../machine/machine.ts'
 import { Destination } from '../migration/destination.ts'
+import { DirtyRings } from '../migration/dirty_rings.ts'
 import { mapHostPages } from '../migration/host_page.ts'
 import { switchoverCostNs } from '../migration/parameters.ts'
 import { Rates } from '../migration/rates.ts'
@@ -33,8 +34,10 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
   const converge = options.capabilities['auto-converge'] ? new AutoConverge(run.throttle, options.parameters) : null
   const precopied = options.mode !== 'postcopy'
   const multifd = precopied ? makeMultifd(run) : null
+  const rings = precopied && options.dirtyTracking === 'ring' ? makeRings(run) : null
   const outgoing = new Source({
     process: run.sourceProcess,
+    ...(rings === null ? {} : { tracker: rings }),
     ramPage,
     pages,
     hostPages,
@@ -109,9 +112,18 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
     start(destination, 'fault', (k) => incoming.fault(k))
     if (urgent !== null) start(destination, 'preempt', (k) => incoming.preempt(k, urgent))
   }
+  if (rings !== null) start(source, 'kvm-reaper', (k) => rings.reaper(k))
   start(source, 'return path', (k) => outgoing.returnPath(k))
   start(source, 'migration', (k) => outgoing.migrate(k))
   return { outgoing, incoming }
+}
+
+/** A ring for each vCPU, which leaves the guest when it is full. @qemu dirty-ring-size */
+function makeRings({ vm, sourceProcess, ramPage, pages }: MigrationRun): DirtyRings {
+  const cpus = vm.threads.map((thread) => thread.cpu.id)
+  const rings = new DirtyRings(sourceProcess, ramPage, pages, cpus)
+  vm.guest.exits = rings
+  return rings
 }
 
 function makeRates(run: MigrationRun): Rates {

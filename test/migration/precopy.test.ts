@@ -7,6 +7,7 @@ import type { Thread } from '../../core/hw/cpu.ts'
 import { litmusLink, outgoingRam } from '../../core/litmus/migration_scenes.ts'
 import { World } from '../../core/litmus/world.ts'
 import { DirtyBitmap } from '../../core/migration/dirty_bitmap.ts'
+import { BitmapTracker } from '../../core/migration/dirty_tracker.ts'
 import { PlaceError } from '../../core/migration/host_page.ts'
 import { precopy } from '../../core/migration/precopy.ts'
 import { StreamMessage } from '../../core/migration/ram_stream.ts'
@@ -22,13 +23,17 @@ beforeEach(() => {
   for (let page = 0; page < PAGES - 1; page++) world.store(ramPage + page, 10 + page)
 })
 
+function makeBitmap(): DirtyBitmap {
+  return new DirtyBitmap(PAGES, new BitmapTracker(world.process, ramPage, PAGES))
+}
+
 function dirtyPages(bitmap: DirtyBitmap): number[] {
   return Array.from({ length: PAGES }, (_, page) => page).filter((page) => bitmap.bits.has(page))
 }
 
 describe('the bitmap', () => {
   it('has every page at first, and after that what a sync adds', () => {
-    const bitmap = new DirtyBitmap(world.process, ramPage, PAGES)
+    const bitmap = makeBitmap()
     world.call((k) => bitmap.start(k))
     expect(dirtyPages(bitmap)).toEqual([0, 1, 2, 3])
     for (let page = 0; page < PAGES; page++) expect(world.call((k) => bitmap.clear(k, page))).toBe(true)
@@ -40,14 +45,14 @@ describe('the bitmap', () => {
   })
 
   it('says of a clean page that there is nothing to send', () => {
-    const bitmap = new DirtyBitmap(world.process, ramPage, PAGES)
+    const bitmap = makeBitmap()
     world.call((k) => bitmap.start(k))
     expect(world.call((k) => bitmap.clear(k, 1))).toBe(true)
     expect(world.call((k) => bitmap.clear(k, 1))).toBe(false)
   })
 
   it('keeps naming a page until it was cleared, and a store after that names it anew', () => {
-    const bitmap = new DirtyBitmap(world.process, ramPage, PAGES)
+    const bitmap = makeBitmap()
     world.call((k) => bitmap.start(k))
     world.call((k) => bitmap.clear(k, 0))
     world.store(ramPage, 5)
@@ -61,7 +66,7 @@ describe('the bitmap', () => {
   })
 
   it('cannot be synced while nothing is logged', () => {
-    const bitmap = new DirtyBitmap(world.process, ramPage, PAGES)
+    const bitmap = makeBitmap()
     expect(() => world.call((k) => bitmap.sync(k))).toThrow(PlaceError)
   })
 })

@@ -160,7 +160,7 @@ export const MIGRATE_OPTIONS: readonly OptionSpec[] = [
     kind: 'enum',
     defaultText: DEFAULT_OPTIONS.dirtyTracking,
     meaning: 'how pre-copy learns which pages were written',
-    choices: DIRTY_TRACKING.map((word) => ({ word, meaning: TRACKING_MEANING[word], ...notBuilt(`dirty-tracking ${word}`) })),
+    choices: DIRTY_TRACKING.map((word) => ({ word, meaning: TRACKING_MEANING[word] })),
   },
   {
     name: 'free-page-hints',

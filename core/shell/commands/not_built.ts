@@ -6,7 +6,7 @@
  */
 import { CAPABILITY_NAMES, type Capabilities } from '../../migration/capabilities.ts'
 import { DEFAULT_PARAMETERS, type MigrationParameters, PARAMETER_NAMES } from '../../migration/migration_parameters.ts'
-import { DEFAULT_OPTIONS, type MigrateOptions } from '../../run/options.ts'
+import type { MigrateOptions } from '../../run/options.ts'
 import { ArgumentError } from '../arguments.ts'
 
 const NO_THROTTLE = 'no throttle'
@@ -20,7 +20,6 @@ export const NOT_BUILT: Readonly<Record<string, string>> = {
   'parameter vcpu-dirty-limit': NO_THROTTLE,
   'parameter max-postcopy-bandwidth': '--bandwidth',
   'inject poison': 'memory that never fails',
-  'dirty-tracking ring': 'bitmap',
 }
 
 /** For a spec: `...notBuilt('recover')`. */
@@ -33,9 +32,6 @@ export function notBuilt(key: string): { readonly notBuilt?: string } {
 export function refuseNotBuilt(options: MigrateOptions): void {
   refuseSettings(options.capabilities, options.parameters)
   for (const { what } of options.inject) refuse(`inject ${what}`, `--inject ${what}`)
-  const { dirtyTracking } = options
-  if (dirtyTracking !== DEFAULT_OPTIONS.dirtyTracking)
-    refuse(`dirty-tracking ${dirtyTracking}`, `--dirty-tracking ${dirtyTracking}`)
 }
 
 export function refuseSettings(capabilities: Partial<Capabilities>, parameters: Partial<MigrationParameters>): void {
