@@ -30,13 +30,13 @@ import { LINK_BROKEN, type Link } from '../hw/link.ts'
 import { EventKind } from '../trace/event.ts'
 import { postcopySendDiscardBitmap } from './discard.ts'
 import { DEVICE_SAVE_NS, DEVICE_STATE_BYTES, END_BYTES, SETUP_NS, SYNC_BYTES, VCPU_STATE_BYTES } from './parameters.ts'
-import { complete, type IterationEnd, iterate, type PrecopyOptions } from './precopy.ts'
+import { complete, iterate, type PrecopyOptions } from './precopy.ts'
+import { drivenPrecopy, type PrecopyDrive } from './precopy_drive.ts'
 import { ForwardPolicy } from './prepaging/forward.ts'
 import { unsentHostPages } from './prepaging/host_pages.ts'
 import type { PrepagingPolicy, Unsent } from './prepaging/policy.ts'
 import { type FreePages, type RamOptions, RamState } from './ram_save.ts'
 import { ReturnMessage, StreamMessage } from './ram_stream.ts'
-import type { Rates } from './rates.ts'
 import { SourceRecovery } from './recovery.ts'
 
 /** Pages that a policy is asked for at a time. Ours: as many as a word or two of the bitmap. */
@@ -62,22 +62,6 @@ export interface SourceOptions extends RamOptions {
   /** What the destination has, asked of it when the connection broke. @libvirt virDomainMigrateFinish3 */
   readonly destinationHas?: () => 'no guest' | 'the guest' | 'everything'
 }
-
-/** What drives a pre-copy, besides the pages: its speed and its end. */
-export interface PrecopyDrive {
-  readonly rates: Rates
-  /** Called before each iteration. */
-  readonly onIteration: (k: Thread) => void
-  /** What else was asked for meanwhile. */
-  readonly asked: (k: Thread) => Exclude<IterationEnd, 'completion'> | null
-  /** After so long without one, the bitmap is synced in the middle of a pass; Infinity: never. @qemu cpu_throttle_dirty_sync_timer */
-  readonly syncEveryNs: number
-}
-
-/** Host pages that are sent between two looks at anything else. */
-const BATCH = 1024
-/** @qemu MAX_WAIT */
-const MAX_WAIT_NS = 50_000_000
 
 export class Source {
   readonly ram: RamState
@@ -151,29 +135,9 @@ export class Source {
     } while (!(yield* this.#finish(k)) && (yield* this.#postcopyPause(k)))
   }
 
-  #precopyOptions(k: Thread, { rates, onIteration, asked, syncEveryNs }: PrecopyDrive): PrecopyOptions {
-    const { state } = this.#o
-    const { ram } = this
-    rates.start(k.nowNs)
-    return {
-      ram,
-      threshold: (thread) => {
-        rates.update(thread.nowNs, state.dirtyAtSync * 4096)
-        onIteration(thread)
-        return rates.threshold(thread.nowNs)
-      },
-      batch: () => Math.min(BATCH, Math.ceil(rates.allowance / this.#o.hostPages)),
-      batchNs: MAX_WAIT_NS,
-      asked: (thread) => (this.#o.stream.broken ? 'broken' : asked(thread)),
-      pace: (thread) => this.#pace(thread, rates, syncEveryNs),
-      stopVcpus: this.#o.stopVcpus,
-    }
-  }
-
-  *#pace(k: Thread, rates: Rates, syncEveryNs: number): Proc<void> {
-    if (k.nowNs - this.#o.state.syncedNs >= syncEveryNs) yield* this.ram.sync(k)
-    if (this.ram.pending === 0) yield* rates.drain(k)
-    yield* rates.limit(k)
+  #precopyOptions(k: Thread, drive: PrecopyDrive): PrecopyOptions {
+    const { state, stream, hostPages, stopVcpus } = this.#o
+    return drivenPrecopy(k, drive, { ram: this.ram, state, hostPages, isBroken: () => stream.broken, stopVcpus })
   }
 
   /** 3. @qemu migration_completion_precopy */
