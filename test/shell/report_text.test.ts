@@ -115,6 +115,11 @@ describe('the report', () => {
     expect(verdictText(sampleReport().consistency, 100, true)).toMatch(/^\u001b\[32m✓ consistent\u001b\[0m/)
   })
 
+  it('counts what a crash took as lost, though nothing that is left is wrong', () => {
+    const consistency = { ...sampleReport().consistency, lost: 23_224 }
+    expect(verdictText(consistency, 100, false)).toMatch(/^✕ 23,224 pages lost; what is left is consistent: /)
+  })
+
   it('a broken check names the causes, and the first violation in full', () => {
     const { consistency } = sampleReport()
     const message = 'page 0x3 is stale: vCPU 1 loaded version 1 at 12.3 ms, and version 2 was written before the switch'

@@ -98,8 +98,13 @@ export function histogram(buckets: readonly number[], columns: number): string {
 }
 
 export function verdictText(consistency: ConsistencyReport, columns: number, colour: boolean): string {
-  const { loadsChecked, pagesCompared, mismatches, firstViolation } = consistency
+  const { loadsChecked, pagesCompared, mismatches, firstViolation, lost } = consistency
   const checked = `${formatCount(loadsChecked)} loads checked, ${formatCount(pagesCompared)} pages compared`
+  // No page is wrong, but some are nowhere: what a crash took with it.
+  if (consistency.verdict === 'consistent' && lost > 0) {
+    const head = `\u2715 ${formatCount(lost)} pages lost`
+    return `${colour ? `${RED}${head}${PLAIN}` : head}; what is left is consistent: ${checked}\n`
+  }
   if (consistency.verdict === 'consistent')
     return `${colour ? `${GREEN}\u2713 consistent${PLAIN}` : '\u2713 consistent'}: ${checked}\n`
   const counts = (['lost', 'stale', 'torn', 'duplicated', 'misplaced', 'accounting'] as const)
