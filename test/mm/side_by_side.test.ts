@@ -68,8 +68,14 @@ function* perform(k: Thread, rig: Rig, c: Call, children: Process[]): Proc<unkno
     case 'remap':
       return yield* remapAnonPages(k, mm, at(c.to), address, P, 1)
     case 'walk': {
+      const { pages } = rig.kernel
       const pfn = rig.frame(c.page)
-      return pfn > 0 ? yield* walkAndCount(k, rig, pfn) : 0
+      if (pfn <= 0) return 0
+      // As reclaim does: without a reference the frame may be freed on the way, and be another page of the same anon_vma.
+      pages.get(pfn)
+      const found = yield* walkAndCount(k, rig, pfn)
+      pages.put(pfn)
+      return found
     }
     case 'fork': {
       children.push(new Process(rig.machine, yield* fork(k, mm)))
