@@ -113,6 +113,16 @@ export interface CommandContext {
   readonly place: Place
   /** Record every event, for a screen that plays them back. */
   readonly keepEvents: boolean
+  /** A shell beside this one, as a terminal has it: for scripts. */
+  newShell(): LineRunner
+}
+
+/** Runs typed lines, one after the other. */
+export interface LineRunner {
+  /** The exit code of the line's last step. */
+  run(line: string, terminal: Terminal, stop: StopSignal): Promise<number>
+  /** Stops what goes on in the background. */
+  close(): Promise<void>
 }
 
 /** An error that is the user's to mend, raised by a command. `message` is one sentence; the shell puts the name of the command before it. */

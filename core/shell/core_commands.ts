@@ -13,11 +13,13 @@ import { FILTERS } from './commands/filters.ts'
 import { infoCommand } from './commands/info.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { replayCommand } from './commands/replay.ts'
+import { runCommand } from './commands/run.ts'
 import { setCapabilityCommand, setParameterCommand } from './commands/settings_commands.ts'
 import { clearCommand, echoCommand, helpEntry, manCommand, versionCommand } from './commands/words.ts'
 
 export const CORE_COMMANDS: readonly Command[] = [
   migrateCommand,
+  runCommand,
   conformCommand,
   benchCommand,
   exploreCommand,

@@ -131,6 +131,7 @@ export class Shell {
         program,
         place,
         keepEvents,
+        newShell: () => new Shell({ ...this.options, place: 'terminal', program: '' }),
       })
     } catch (error) {
       return complain(error, who, terminal)
