@@ -143,9 +143,14 @@ export class DirtyRings implements DirtyTracker {
     return this.limit?.(vcpu) ?? 0
   }
 
+  /** A thread that reaps runs in the process whose memory is logged. */
+  adopt(k: Thread): void {
+    this.#process.adopt(k)
+  }
+
   /** The thread that reaps each second, while there is a log. */
   *reaper(k: Thread): Proc<void> {
-    this.#process.adopt(k)
+    this.adopt(k)
     for (;;) {
       k.wakeAtNs = k.nowNs + REAPER_NS
       yield SLEEP

@@ -56,6 +56,7 @@ import { makeProgress, newestNs } from './progress.ts'
 import type { Progress, RunReport } from './report.ts'
 import { makeReport } from './report_maker.ts'
 import { startMigration } from './start_migration.ts'
+import type { Throttling } from './throttling.ts'
 import { VirtualMachine } from './virtual_machine.ts'
 import { watch } from './witness.ts'
 
@@ -103,6 +104,7 @@ export class MigrationRun {
   readonly guestKind: string
   readonly forecaster = new Forecaster()
   rates: Rates | null = null
+  throttling: Throttling | null = null
   outgoing: Source | null = null
   incoming: Destination | null = null
   ramPage = 0

@@ -63,6 +63,9 @@ export interface MigrationReport {
   ram: RamReport
   /** With capability xbzrle. */
   'xbzrle-cache'?: XbzrleReport
+  /** us, of the vCPU that sleeps longest each time that its ring is full, and the time in which a ring fills: once dirty-limit has set in. */
+  'dirty-limit-throttle-time-per-round'?: number
+  'dirty-limit-ring-full-time'?: number
   'postcopy-blocktime': number
   'postcopy-vcpu-blocktime': number[]
   /** ns, mean of faults that needed a remote request. */

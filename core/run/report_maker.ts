@@ -84,6 +84,7 @@ function migrationReport(run: MigrationRun): MigrationReport {
   const total = Math.max(0, (state.endNs || run.progress().nowNs) - state.startNs)
   const pages = state.normal + state.duplicate
   const [p50, p99, p999, max] = blocktime.quantiles(0.5, 0.99, 0.999, 1)
+  const limit = run.throttling?.limit
   const forecast = run.timedOut ? forecastOf(run) : null
   return {
     status: state.status,
@@ -110,6 +111,9 @@ function migrationReport(run: MigrationRun): MigrationReport {
       'postcopy-bytes': state.postcopyBytes,
     },
     ...(channels.xbzrle === null ? {} : { 'xbzrle-cache': xbzrleReport(channels.xbzrle) }),
+    ...(limit?.inService === true
+      ? { 'dirty-limit-throttle-time-per-round': limit.throttleTimePerRound, 'dirty-limit-ring-full-time': limit.ringFullTime }
+      : {}),
     'postcopy-blocktime': ms(blocktime.overlappedNs),
     'postcopy-vcpu-blocktime': Array.from(blocktime.perVcpuNs, ms),
     'postcopy-latency': Math.round(blocktime.meanNs),

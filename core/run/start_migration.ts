@@ -14,12 +14,9 @@ import type { PrecopyDrive } from '../migration/precopy_drive.ts'
 import { Rates } from '../migration/rates.ts'
 import { IoctlResolver, RemapResolver } from '../migration/resolver.ts'
 import { Source } from '../migration/source.ts'
-import { AutoConverge } from '../migration/throttle.ts'
 import type { MigrationRun } from './migration_run.ts'
 import { makeMultifd, startMultifd } from './start_multifd.ts'
-
-/** While auto-converge watches, a pass is not longer than this without a look at the bitmap. @qemu CPU_THROTTLE_DIRTY_SYNC_TIMER */
-const SYNC_EVERY_NS = 5_000_000_000
+import { Throttling } from './throttling.ts'
 
 export interface Sides {
   readonly outgoing: Source
@@ -32,10 +29,11 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
   const { stream, returnPath, urgent, xbzrle } = channels
   const rates = makeRates(run)
   run.rates = rates
-  const converge = options.capabilities['auto-converge'] ? new AutoConverge(run.throttle, options.parameters) : null
   const precopied = options.mode !== 'postcopy'
   const multifd = precopied ? makeMultifd(run) : null
   const rings = precopied && options.dirtyTracking === 'ring' ? makeRings(run) : null
+  const throttling = new Throttling(run, rings)
+  run.throttling = throttling
   const outgoing = new Source({
     process: run.sourceProcess,
     ...(rings === null ? {} : { tracker: rings }),
@@ -56,10 +54,10 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
     policy: run.prepaging.policy,
     pushQueueBytes: run.prepaging.queueBytes,
     freePages: options.freePageHints ? run.free.hint() : null,
-    ...(precopied ? { precopy: makeDrive(run, rates, converge !== null) } : {}),
+    ...(precopied ? { precopy: makeDrive(run, rates, throttling.syncEveryNs) } : {}),
     onSync: (k, dirtied) => {
       run.forecaster.passed(k.nowNs, dirtied * 4096)
-      converge?.synced(k.nowNs, dirtied * 4096, channels.bytesSent)
+      throttling.synced(k, dirtied)
       xbzrle?.synced(k.nowNs, state.normal + state.duplicate)
     },
     stopVcpus: (k) => vm.stop(k),
@@ -87,14 +85,14 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
     recorder,
     startVcpus: (k) => {
       state.downtimeEndNs = k.nowNs
-      run.throttle.percentage = 0
+      throttling.end()
       vm.walked = run.firstTouches.touched
       vm.start(k, run.destinationProcess, ramPage)
     },
   })
   state.onChange = (status, nowNs) => {
     if (state.isOver) {
-      run.throttle.percentage = 0
+      throttling.end()
       state.error ||= incoming.error
       main.wake(state.endNs)
     }
@@ -140,7 +138,7 @@ function makeRates(run: MigrationRun): Rates {
 }
 
 /** Post-copy is asked for after some passes, or some time. @qemu migrate-start-postcopy */
-function makeDrive(run: MigrationRun, rates: Rates, watches: boolean): PrecopyDrive {
+function makeDrive(run: MigrationRun, rates: Rates, syncEveryNs: number): PrecopyDrive {
   const { options, state } = run
   const after = options.postcopyAfter
   const isTime = (k: Thread) => ('passes' in after ? state.dirtySyncCount > after.passes : k.nowNs - state.startNs >= after.ns)
@@ -148,7 +146,7 @@ function makeDrive(run: MigrationRun, rates: Rates, watches: boolean): PrecopyDr
     rates,
     onIteration: (k) => run.forecaster.look(k.nowNs, (run.sourceProcess.mm.dirtyLog?.marked ?? 0) * 4096),
     asked: (k) => (run.control.postcopyAsked || (options.mode === 'hybrid' && isTime(k)) ? 'postcopy' : null),
-    syncEveryNs: watches ? SYNC_EVERY_NS : Number.POSITIVE_INFINITY,
+    syncEveryNs,
   }
 }
 

@@ -3,9 +3,9 @@
  */
 import { describe, expect, it } from 'vitest'
 import type { MigrateOptions } from '../../core/run/options.ts'
-import { finish, MIB } from './small.ts'
+import { finish, MIB, small } from './small.ts'
 
-const report = (options: Partial<MigrateOptions>) => finish({ memBytes: 16 * MIB, ...options }).report()
+const report = (options: Partial<MigrateOptions>) => finish({ memBytes: 8 * MIB, ...options }).report()
 
 describe('a guest that writes all the time, with dirty rings', () => {
   const writer = { guest: 'uniform:rate=40MB/s', bandwidthBitsPerSec: 5e8, downtimeLimitNs: 30e6 } as const
@@ -39,5 +39,34 @@ describe('a guest that writes all the time, with dirty rings', () => {
     expect(run.check.verdict).toBe('consistent')
     expect(run.check.pagesCompared).toBeGreaterThan(0)
     expect(run.sourceProcess.mm.dirtyLog).toBeNull()
+  })
+})
+
+describe('dirty-limit', () => {
+  // Each vCPU's share has to be more than a ring holds: else no ring is ever full.
+  const sweep = {
+    guest: 'sweep:rate=100MB/s',
+    memBytes: 64 * MIB,
+    bandwidthBitsPerSec: 5e8,
+    mode: 'precopy',
+    timeLimitNs: 60e9,
+  } as const
+
+  it('lets a guest converge that never would, and says how long its vCPUs slept', () => {
+    expect(finish({ ...sweep, timeLimitNs: 5e9 }).state.status).toBe('active')
+    const capabilities = { ...small().capabilities, 'dirty-limit': true }
+    const { migration, consistency, guest } = report({ ...sweep, capabilities, dirtyTracking: 'ring' })
+    expect(migration.status).toBe('completed')
+    expect(consistency.verdict).toBe('consistent')
+    expect(migration['dirty-limit-throttle-time-per-round']).toBeGreaterThan(0)
+    expect(migration['dirty-limit-ring-full-time']).toBeGreaterThanOrEqual(0)
+    expect(guest.slowdown).toBeGreaterThan(1)
+  })
+
+  it('says nothing of itself where it never had to set in', () => {
+    const capabilities = { ...small().capabilities, 'dirty-limit': true }
+    const { migration } = report({ mode: 'precopy', guest: 'idle', capabilities, dirtyTracking: 'ring' })
+    expect(migration.status).toBe('completed')
+    expect(migration).not.toHaveProperty('dirty-limit-throttle-time-per-round')
   })
 })

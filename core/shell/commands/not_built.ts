@@ -9,15 +9,10 @@ import { DEFAULT_PARAMETERS, type MigrationParameters, PARAMETER_NAMES } from '.
 import type { MigrateOptions } from '../../run/options.ts'
 import { ArgumentError } from '../arguments.ts'
 
-const NO_THROTTLE = 'no throttle'
-
 /** Keys are an option's name and, where it takes words, the word. */
 export const NOT_BUILT: Readonly<Record<string, string>> = {
   'capability pause-before-switchover': 'a switch that waits for nobody',
   'capability background-snapshot': 'migration of a guest that moves',
-  'capability dirty-limit': NO_THROTTLE,
-  'parameter x-vcpu-dirty-limit-period': NO_THROTTLE,
-  'parameter vcpu-dirty-limit': NO_THROTTLE,
   'parameter max-postcopy-bandwidth': '--bandwidth',
   'inject poison': 'memory that never fails',
 }
