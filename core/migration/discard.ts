@@ -1,11 +1,12 @@
 /**
  * From pre-copy to post-copy: what was sent and written again must not be seen at the destination.
  *
- *  source, the vCPUs stopped:  1. a last sync.   2. every page that is dirty now is old at the destination, or was never sent: say so.
+ *  source, the vCPUs stopped:  1. a last sync; a huge host page of which a part is dirty is dirty as a whole from here on, since it goes
+ *  and comes as one.   2. every page that is dirty now is old at the destination, or was never sent: say so.
  *  destination, before the guest runs there:  3. the received mark goes.   4. the page goes, so that a touch is a fault.
  *
  * Without it the guest reads the old page, which is there: nothing faults (R66).
- * @qemu ram_postcopy_send_discard_bitmap, postcopy_send_discard_bm_ram, ram_discard_range, ramblock_recv_bitmap_clear
+ * @qemu ram_postcopy_send_discard_bitmap, postcopy_chunk_hostpages, postcopy_send_discard_bm_ram, ram_discard_range, ramblock_recv_bitmap_clear
  */
 import { type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
@@ -22,6 +23,7 @@ import { StreamMessage } from './ram_stream.ts'
 export function* postcopySendDiscardBitmap(k: Thread, ram: RamState, stream: Link): Proc<void> {
   // 1.
   yield* ram.sync(k)
+  ram.chunkHostPages()
   if (!ram.kernel.has('postcopy-discard')) return
   // 2.
   const { bits } = ram.dirty

@@ -7,7 +7,8 @@
  *
  * mapHostPages maps RAM or a temporary page so that it can be huge, as QEMU does: more than is needed, then the aligned part.
  *  - thp: anonymous memory with MADV_HUGEPAGE, for remap_anon_pages and UFFDIO_MOVE, which move anonymous pages only.
- *  - hugetlb: memory of the hugetlb pool, for UFFDIO_COPY, which places 2 MiB at once only there.
+ *  - hugetlb: memory of the hugetlb pool, for UFFDIO_COPY, which places 2 MiB at once only there. A source that logs stores has thp
+ *    in its place: KVM logs by tables of its own, small ones, whatever backs the memory; here there is one table, which must be split.
  *
  * @qemu qemu_ram_mmap, ram_save_host_page, ram_load_postcopy, postcopy_place_page
  */

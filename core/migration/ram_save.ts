@@ -136,6 +136,18 @@ export class RamState {
     this.#o.onSync?.(k, dirtied)
   }
 
+  /** A host page that is dirty in part becomes dirty as a whole. @qemu postcopy_chunk_hostpages */
+  chunkHostPages(): void {
+    const { hostPages, state } = this.#o
+    const { bits } = this.dirty
+    for (let page = hostPages === 1 ? -1 : bits.nextSet(0); page >= 0; ) {
+      const first = page - (page % hostPages)
+      for (let i = 0; i < hostPages; i++) this.dirty.mark(first + i)
+      page = bits.nextSet(first + hostPages)
+    }
+    state.remaining = this.pending
+  }
+
   /** Sends up to `most` host pages of those known to be dirty, or until `untilNs`. @qemu ram_save_iterate */
   *iterate(k: Thread, most: number, untilNs = Number.POSITIVE_INFINITY): Proc<void> {
     for (let n = 0; n < most && this.#goesOn && k.nowNs < untilNs; n++) {
@@ -269,7 +281,8 @@ export class RamState {
     const type = zero ? StreamMessage.Zero : StreamMessage.Page
     yield* channel.send(k, type, page, bytes, content.word0, content.word1, content.version)
     recorder.event(k.nowNs, EventKind.Send, k.lane, page, bytes)
-    if (this.#releasesSent) yield* this.release(k, page)
+    // A host page goes whole and in order: this was the last of it.
+    if (this.#releasesSent && (page + 1) % this.#o.hostPages === 0) yield* this.release(k, page)
     if (k.expired) yield QUANTUM
   }
 
@@ -299,11 +312,15 @@ export class RamState {
     return releases === 'when sent' ? state.status === 'postcopy-active' : !this.kernel.has('release-after-ack')
   }
 
-  /** The page may go, where that was asked for. @qemu ram_release_page */
+  /**
+   * The host page of `page` may go, where that was asked for: of the hugetlb pool nothing less can. QEMU names each target page, which
+   * ram_block_discard_range refuses there, so that nothing is freed. @qemu ram_release_page
+   */
   *release(k: Thread, page: number): Proc<void> {
-    const { process, ramPage, releases } = this.#o
+    const { process, ramPage, releases, hostPages } = this.#o
     if (releases === undefined) return
-    const released = yield* sys.madvise(k, process, addressOf(ramPage + page), 4096, MADV_DONTNEED)
+    const first = ramPage + page - (page % hostPages)
+    const released = yield* sys.madvise(k, process, addressOf(first), hostPages * 4096, MADV_DONTNEED)
     check(released, 0, 'madvise(MADV_DONTNEED)')
   }
 

@@ -79,7 +79,7 @@ export type RunState = 'running' | 'input' | 'waiting' | 'done'
 
 export class MigrationRun {
   readonly pages: number
-  /** What RAM is made of, and how many of its pages make a host page. */
+  /** What RAM of the destination is made of, and of a source that logs no stores; and how many of its pages make a host page. */
   readonly backing: Backing
   readonly hostPages: number
   /** What the guest's memory holds. */
@@ -270,7 +270,9 @@ export class MigrationRun {
     const { options } = this
     // 1.
     this.sourceProcess.adopt(k)
-    this.ramPage = yield* mapHostPages(k, this.sourceProcess, this.pages, this.backing)
+    const logs = options.mode !== 'postcopy'
+    const backing = logs && this.backing === 'hugetlb' ? 'thp' : this.backing
+    this.ramPage = yield* mapHostPages(k, this.sourceProcess, this.pages, backing)
     yield* this.vm.boot(k, this.sourceProcess, this.ramPage)
     // 2.
     this.#enter('before', k)
