@@ -185,7 +185,7 @@ export class Fold {
       case EventKind.Fault:
         c.faults++
         c.vcpusBlocked++
-        if (page >= 0) p.destination[page] = PageState.fault
+        if (page >= 0) (r.lanes[r.lane(row)].machine === 'source' ? p.source : p.destination)[page] = PageState.fault
         break
       case EventKind.Request:
         c.requests++

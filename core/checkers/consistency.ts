@@ -6,6 +6,8 @@
  * - torn: one half current, the other older.            - misplaced: another page's content.
  * - duplicated: another page's content, which is in its own place too.
  *
+ * An image of a moment is compared with the shadow of that moment. A page of it that is newer is torn: it shows a later moment than the rest.
+ *
  * A word is a stamp of page and version, so the cause is read off the content; nothing is assumed. It reads, and changes
  * nothing. Invariants I-DATA, I-LIN and I-ZERO of the race catalogue.
  */
@@ -63,10 +65,16 @@ export class ConsistencyCheck {
 
   /**
    * Compares the pages of `process`, as its page table maps them, with the shadow. `isHere` says which pages the machine
-   * claims to have (all, after a completed migration).
+   * claims to have (all, after a completed migration). `shadow` is that of an earlier moment, where the pages are its image.
    */
-  comparePages(process: Process, ramPage: number, isHere: (page: number) => boolean, timeNs: number, lane: number): void {
-    const { shadow } = this
+  comparePages(
+    process: Process,
+    ramPage: number,
+    isHere: (page: number) => boolean,
+    timeNs: number,
+    lane: number,
+    shadow = this.shadow,
+  ): void {
     const before = this.mismatches
     for (let page = 0; page < shadow.pages; page++) {
       if (!isHere(page)) continue
@@ -79,29 +87,32 @@ export class ConsistencyCheck {
       const bad1 = word1 !== shadow.words[page * 2 + 1]
       if (!bad0 && !bad1) continue
       const foundVersion = pfn < 0 ? 0 : version[pfn]
-      let { cause, other } = this.#diagnose(page, bad0 ? word0 : word1)
-      if (cause === 'stale' && bad0 !== bad1 && this.#isTorn(page, word0, word1, foundVersion)) cause = 'torn'
-      if (cause === 'misplaced' && other >= 0 && this.#isInPlace(process, ramPage, other)) cause = 'duplicated'
-      this.#violation(cause, page, 'the comparison at the end', timeNs, lane, foundVersion, other)
+      const found = bad0 ? word0 : word1
+      let { cause, other } = this.#diagnose(page, found)
+      const isTooNew = this.#versionOf(page, found) > shadow.version[page]
+      const isMixed = bad0 !== bad1 && this.#isTorn(page, word0, word1, foundVersion, shadow)
+      if (cause === 'stale' && (isTooNew || isMixed)) cause = 'torn'
+      if (cause === 'misplaced' && other >= 0 && this.#isInPlace(process, ramPage, other, shadow)) cause = 'duplicated'
+      this.#violation(cause, page, 'the comparison at the end', timeNs, lane, foundVersion, other, shadow)
     }
     if (this.mismatches === before)
       this.recorder.event(timeNs, EventKind.CheckPassed, lane, -1, CHECK_NAME.indexOf('pages compared'))
   }
 
-  #isInPlace(process: Process, ramPage: number, page: number): boolean {
+  #isInPlace(process: Process, ramPage: number, page: number, shadow: Shadow): boolean {
     const pfn = frameOf(process, ramPage + page)
     if (pfn < 0) return false
     const { words } = process.machine.kernel.phys
-    return words[pfn * 2] === this.shadow.words[page * 2] && words[pfn * 2 + 1] === this.shadow.words[page * 2 + 1]
+    return words[pfn * 2] === shadow.words[page * 2] && words[pfn * 2 + 1] === shadow.words[page * 2 + 1]
   }
 
   /**
    * Whether the two words cannot be one older state of the page. A whole page of version v holds no word newer than v, and is
    * stale only if v itself is not the newest.
    */
-  #isTorn(page: number, word0: number, word1: number, foundVersion: number): boolean {
+  #isTorn(page: number, word0: number, word1: number, foundVersion: number, shadow: Shadow): boolean {
     const newer = Math.max(this.#versionOf(page, word0), this.#versionOf(page, word1))
-    return newer > foundVersion || foundVersion >= this.shadow.version[page]
+    return newer > foundVersion || foundVersion >= shadow.version[page]
   }
 
   /** The store that left this word in this page; 0 if none did, -1 if it is too long ago. */
@@ -133,12 +144,13 @@ export class ConsistencyCheck {
     lane: number,
     foundVersion: number,
     other: number,
+    shadow = this.shadow,
   ): void {
     this.mismatches++
     this.counts[cause]++
     this.recorder.event(timeNs, EventKind.Violation, lane, page, VIOLATION_CAUSE.indexOf(cause))
     if (this.first !== null) return
-    const expectedVersion = this.shadow.version[page]
+    const expectedVersion = shadow.version[page]
     const from = other >= 0 ? `; it holds the content of page 0x${other.toString(16)}` : ''
     const message =
       `page 0x${page.toString(16)} is ${cause}${from}: expected version ${expectedVersion}, found version ${foundVersion}, ` +

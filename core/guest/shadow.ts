@@ -37,6 +37,14 @@ export class Shadow {
     this.words[page * 2 + 1] = 0
   }
 
+  /** As it is now. */
+  copy(): Shadow {
+    const copy = new Shadow(this.pages)
+    copy.words.set(this.words)
+    copy.version.set(this.version)
+    return copy
+  }
+
   /** Pages ever written. */
   get written(): number {
     let n = 0

@@ -49,6 +49,8 @@ export interface DestinationOptions {
   readonly precopied?: boolean
   /** The pre-copy sent pages by a channel of their own. */
   readonly multifd?: MultifdReceiver
+  /** What comes is an image of a guest that runs on at the source: nothing is started. @qemu background-snapshot */
+  readonly keepsImage?: boolean
   readonly resolver: Resolver
   readonly recorder: Recorder
   /** Starts the vCPUs on this machine; called by the main thread once the devices are loaded. */
@@ -90,8 +92,10 @@ export class Destination {
       const end = yield* this.loadPrecopy(k)
       if (end === 'broken') return
       if (end === 'devices') {
-        this.has = 'everything'
-        this.#goOn(k)
+        if (this.#o.keepsImage !== true) {
+          this.has = 'everything'
+          this.#goOn(k)
+        }
         yield* this.#o.returnPath.send(k, ReturnMessage.Shut, 0, SHUT_BYTES)
         return
       }

@@ -16,6 +16,8 @@
  *     the guest goes on here, the log ends, and the migration has failed; or it was cancelled, which is to break it on purpose. In 3., and at
  *     the first break of 5., whether the destination has the guest is asked of it another way, as libvirt does when it finishes.
  *
+ *  A background snapshot does none of 2. to 5.: background_snapshot.ts.
+ *
  * return path thread: takes requests off the wire into a queue; with an urgent channel, sends the page itself (ram_save.ts); and hears
  *  what the destination says when post-copy is recovered.
  *
@@ -28,6 +30,7 @@ import { AccessMode, BLOCK, type Proc, read, SLEEP, write } from '../engine/op.t
 import type { Thread } from '../hw/cpu.ts'
 import { LINK_BROKEN, type Link } from '../hw/link.ts'
 import { EventKind } from '../trace/event.ts'
+import { BackgroundSnapshot } from './background_snapshot.ts'
 import { postcopySendDiscardBitmap } from './discard.ts'
 import { DEVICE_SAVE_NS, DEVICE_STATE_BYTES, END_BYTES, SETUP_NS, SYNC_BYTES, VCPU_STATE_BYTES } from './parameters.ts'
 import { complete, iterate, type PrecopyOptions } from './precopy.ts'
@@ -59,6 +62,8 @@ export interface SourceOptions extends RamOptions {
   readonly stopVcpus: (k: Thread) => Proc<void>
   /** Lets them go on, on this machine. @qemu vm_start */
   readonly startVcpus?: (k: Thread) => void
+  /** No migration: an image of the moment at which this is called goes out, and the guest stays. @qemu background-snapshot */
+  readonly onSnapshot?: () => void
   /** What the destination has, asked of it when the connection broke. @libvirt virDomainMigrateFinish3 */
   readonly destinationHas?: () => 'no guest' | 'the guest' | 'everything'
 }
@@ -66,6 +71,7 @@ export interface SourceOptions extends RamOptions {
 export class Source {
   readonly ram: RamState
   readonly recovery: SourceRecovery
+  readonly snapshot: BackgroundSnapshot | null
   readonly #o: SourceOptions
   readonly #policy: PrepagingPolicy
   readonly #unsent: Unsent
@@ -81,6 +87,8 @@ export class Source {
     this.#o = options
     this.ram = new RamState(options)
     this.recovery = new SourceRecovery(this.ram, options.stream)
+    const { onSnapshot: onMoment, startVcpus = () => {} } = options
+    this.snapshot = onMoment === undefined ? null : new BackgroundSnapshot({ ...options, ram: this.ram, startVcpus, onMoment })
     this.#policy = options.policy ?? new ForwardPolicy()
     this.#unsent = unsentHostPages(this.bitmap, options.hostPages)
   }
@@ -106,12 +114,18 @@ export class Source {
       this.bitmap.fill()
       state.passed(k, k.nowNs, 0, this.#o.pages)
     }
+    if (this.snapshot !== null) yield* this.snapshot.prepare(k)
     state.setupNs = k.nowNs - state.startNs
     if (stream.broken) {
       yield* this.#abandon(k)
       return
     }
     state.set(k, 'active')
+    if (this.snapshot !== null) {
+      yield* this.snapshot.take(k)
+      if (!(yield* this.#finish(k))) yield* this.#abandon(k)
+      return
+    }
     // 2.
     const beforeBytes = this.ram.bytesSent
     const end = precopy === undefined ? 'postcopy' : yield* iterate(k, this.#precopyOptions(k, precopy))

@@ -30,7 +30,7 @@ import { makeMigrationEntry, migrationWritable, swapExclusive, swapKind, swapVal
 import { flushTlbRange } from './tlb_flush.ts'
 
 /** To write-protect one page in a walk over many: cloud-hypervisor's log of PR 7799 has 56 ms for the 1.38 M pages of 5.4 GiB. */
-const WRITE_PROTECT_NS = 40
+export const WRITE_PROTECT_NS = 40
 /** To copy 64 bits of the log to user space. Ours: a cache line read and written for eight of them. */
 const GET_WORD_NS = 1
 

@@ -18,6 +18,7 @@ import { type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ZERO_PFN } from '../hw/phys_mem.ts'
 import { PTE_NONE, PTE_UFFD_WP, PTE_W, type Pte, pteFlags, ptePfn, ptePresent, pteWithFlags } from '../hw/pte.ts'
+import { WRITE_PROTECT_NS } from './dirty_log.ts'
 import { ERRNO } from './errno.ts'
 import { splitHugePmd } from './huge_split.ts'
 import type { Kernel } from './kernel.ts'
@@ -103,6 +104,7 @@ export function* uffdWpRange(k: Thread, mm: Mm, vma: Vma, start: number, end: nu
       const pte = kernel.tables.get(at)
       kernel.tables.set(at, change(pte))
       if (!ptePresent(pte)) continue
+      k.cpu.nowNs += WRITE_PROTECT_NS
       if (first < 0) first = page
       last = page
     }

@@ -2,6 +2,7 @@
  * What is left when a run ends: where the guest is, and which machine has the newest content of each of its pages.
  *
  *  completed                          the destination has everything.
+ *  a background snapshot              the source has everything, whatever became of the image.
  *  failed or cancelled before the     the source has everything: it is as if nothing had happened.
  *    hand-over
  *  paused after it                    the destination has what it received; the rest is on the source, safe and out of the guest's reach: missing.
@@ -31,8 +32,10 @@ export interface Aftermath {
 }
 
 export function aftermath(run: MigrationRun): Aftermath {
-  if (run.state.status === 'completed' && run.incidents.crashed.size === 0)
-    return { guest: 'destination', of: () => 'destination', lost: 0, missing: 0, sentence: '' }
+  if (run.state.status === 'completed' && run.incidents.crashed.size === 0) {
+    const guest = guestOf(run)
+    return { guest, of: () => guest, lost: 0, missing: 0, sentence: '' }
+  }
   const isAlive = (machine: Machine) => !run.incidents.crashed.has(machine)
   const [source, destination] = [isAlive(run.source), isAlive(run.destination)]
   const where = guestOf(run)
@@ -55,7 +58,8 @@ export function aftermath(run: MigrationRun): Aftermath {
 }
 
 /** Where the guest runs, or would if that machine had not crashed. */
-export function guestOf({ state, incoming }: MigrationRun): 'source' | 'destination' {
+export function guestOf({ state, incoming, options }: MigrationRun): 'source' | 'destination' {
+  if (options.capabilities['background-snapshot']) return 'source'
   if (state.status === 'completed') return 'destination'
   return incoming === null || incoming.has === 'no guest' ? 'source' : 'destination'
 }

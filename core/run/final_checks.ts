@@ -14,6 +14,7 @@ import { sequencesAreEven } from '../checkers/sequence.ts'
 import { tlbsMatchPageTables } from '../checkers/tlb.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Process } from '../machine/process.ts'
+import { PageMapState } from '../migration/page_map.ts'
 import type { Kernel } from '../mm/kernel.ts'
 import { CHECK_NAME, EventKind } from '../trace/event.ts'
 import { aftermath, guestOf } from './aftermath.ts'
@@ -37,8 +38,19 @@ export function checkAll(run: MigrationRun, k: Thread): void {
     if (machine.name === after.guest || after.guest === 'nowhere' || (guestOf(run) === 'destination' && !completed))
       run.check.comparePages(process, run.ramPage, answers, k.nowNs, k.lane)
   }
+  compareImage(run, k)
   for (const process of [run.sourceProcess, run.destinationProcess])
     if (!run.incidents.crashed.has(process.machine)) account(run, k, process, completed, 'page accounting at the end')
+}
+
+/** A background snapshot: what the destination received is the guest's memory at the moment of the snapshot. */
+function compareImage(
+  { image, incoming, incidents, destination, destinationProcess, ramPage, check }: MigrationRun,
+  k: Thread,
+): void {
+  if (image === null || incoming === null || incidents.crashed.has(destination)) return
+  const isReceived = (page: number) => incoming.map.state(page) === PageMapState.received
+  check.comparePages(destinationProcess, ramPage, isReceived, k.nowNs, k.lane, image)
 }
 
 const ACCOUNTING = [

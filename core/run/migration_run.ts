@@ -105,6 +105,9 @@ export class MigrationRun {
   readonly forecaster = new Forecaster()
   rates: Rates | null = null
   throttling: Throttling | null = null
+  /** The guest's memory at the moment of a background snapshot, and how long stores waited then. */
+  image: Shadow | null = null
+  readonly writeFaults: Blocktime
   outgoing: Source | null = null
   incoming: Destination | null = null
   ramPage = 0
@@ -181,6 +184,7 @@ export class MigrationRun {
     this.shadow = new Shadow(this.pages)
     this.check = new ConsistencyCheck(this.shadow, recorder)
     this.blocktime = new Blocktime(options.vcpus)
+    this.writeFaults = new Blocktime(options.vcpus)
     this.firstTouches = new FirstTouches(this.destination.windowPages, this.hostPages)
     const guest: GuestContext = {
       shadow: this.shadow,

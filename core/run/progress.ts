@@ -22,7 +22,7 @@ export function makeProgress(run: MigrationRun, phase: Progress['phase']): Progr
     transferredBytes: channels.bytesSent,
     mbps: state.startNs > 0 && sinceNs > 0 ? (channels.bytesSent * 8000) / sinceNs : 0,
     requests: state.requests,
-    vcpusBlocked: blocktime.blocked,
+    vcpusBlocked: blocktime.blocked + run.writeFaults.blocked,
     loadsChecked: run.vm.vcpus.reduce((n, v) => n + v.loadsChecked, 0),
     mismatches: run.check.mismatches,
     get latencyP50Ns() {

@@ -66,6 +66,8 @@ export interface MigrationReport {
   /** us, of the vCPU that sleeps longest each time that its ring is full, and the time in which a ring fills: once dirty-limit has set in. */
   'dirty-limit-throttle-time-per-round'?: number
   'dirty-limit-ring-full-time'?: number
+  /** Of a background snapshot: stores that waited for their page to be saved, and how long (ns). */
+  'background-snapshot'?: { 'write-faults': number; 'write-fault-latency': number; 'write-fault-latency-max': number }
   'postcopy-blocktime': number
   'postcopy-vcpu-blocktime': number[]
   /** ns, mean of faults that needed a remote request. */

@@ -114,6 +114,7 @@ function migrationReport(run: MigrationRun): MigrationReport {
     ...(limit?.inService === true
       ? { 'dirty-limit-throttle-time-per-round': limit.throttleTimePerRound, 'dirty-limit-ring-full-time': limit.ringFullTime }
       : {}),
+    ...snapshotReport(run),
     'postcopy-blocktime': ms(blocktime.overlappedNs),
     'postcopy-vcpu-blocktime': Array.from(blocktime.perVcpuNs, ms),
     'postcopy-latency': Math.round(blocktime.meanNs),
@@ -150,6 +151,15 @@ function whatHappened({ incidents, aftermath, state }: MigrationRun): Partial<Mi
     ...(packets === null ? {} : { packets }),
     ...(happened.length === 0 ? {} : { incidents: happened.map(told) }),
   }
+}
+
+function snapshotReport({ outgoing, writeFaults }: MigrationRun): Pick<MigrationReport, 'background-snapshot'> {
+  const snapshot = outgoing?.snapshot ?? null
+  if (snapshot === null) return {}
+  const latency = Math.round(writeFaults.meanNs)
+  const max = Math.round(writeFaults.quantiles(1)[0])
+  const faults = snapshot.tracking.faults
+  return { 'background-snapshot': { 'write-faults': faults, 'write-fault-latency': latency, 'write-fault-latency-max': max } }
 }
 
 function consistencyReport(run: MigrationRun): ConsistencyReport {

@@ -110,15 +110,8 @@ const TLB_INDEX_BYTES = 4
 const MOST_TLB_BYTES = 4 * 2 ** 30
 
 /** What else cannot go together, or null; half a sentence with its remedy. */
-export function contradiction({
-  memBytes,
-  vcpus,
-  balloonBytes,
-  mode,
-  capabilities,
-  inject,
-  recover,
-}: MigrateOptions): string | null {
+export function contradiction(options: MigrateOptions): string | null {
+  const { memBytes, vcpus, balloonBytes, mode, capabilities, inject, recover } = options
   const tlbBytes = 2 * vcpus * (memBytes / 4096) * TLB_INDEX_BYTES
   if (tlbBytes > MOST_TLB_BYTES)
     return `the TLBs of ${vcpus} vCPUs over ${memBytes / 2 ** 30} GiB take ${Math.ceil(tlbBytes / 2 ** 30)} GiB of this host; take fewer vCPUs or less memory`
@@ -127,6 +120,13 @@ export function contradiction({
   // @qemu "Postcopy recovery cannot work when release-ram capability is set"
   if (recover && capabilities['release-ram'])
     return 'recover and release-ram cannot go together: what was sent is gone; leave one of them out'
+  if (capabilities['background-snapshot']) {
+    // @qemu virtio_balloon_free_page_hint_notify: hints are for pre-copy
+    if (options.freePageHints)
+      return 'background-snapshot saves all memory, so that nobody asks for free-page-hints; leave them out'
+    if (options.pageSizeBytes > 4096 && options.resolver === 'copy')
+      return 'background-snapshot cannot write-protect memory of the hugetlb pool; take page-size 4k, or another resolver'
+  }
   const shares = new Set<string>()
   for (const injection of inject) {
     if ('share' in injection) {

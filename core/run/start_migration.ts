@@ -29,6 +29,7 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
   const { stream, returnPath, urgent, xbzrle } = channels
   const rates = makeRates(run)
   run.rates = rates
+  const isSnapshot = options.capabilities['background-snapshot']
   const precopied = options.mode !== 'postcopy'
   const multifd = precopied ? makeMultifd(run) : null
   const rings = precopied && options.dirtyTracking === 'ring' ? makeRings(run) : null
@@ -54,7 +55,7 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
     policy: run.prepaging.policy,
     pushQueueBytes: run.prepaging.queueBytes,
     freePages: options.freePageHints ? run.free.hint() : null,
-    ...(precopied ? { precopy: makeDrive(run, rates, throttling.syncEveryNs) } : {}),
+    ...(precopied && !isSnapshot ? { precopy: makeDrive(run, rates, throttling.syncEveryNs) } : {}),
     onSync: (k, dirtied) => {
       run.forecaster.passed(k.nowNs, dirtied * 4096)
       throttling.synced(k, dirtied)
@@ -65,6 +66,7 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
       state.downtimeEndNs = k.nowNs
       vm.start(k, run.sourceProcess, ramPage)
     },
+    ...(isSnapshot ? { onSnapshot: () => takeImage(run) } : {}),
     destinationHas: () => incoming.has,
   })
   // Each channel that brings pages in post-copy has a temporary page of its own.
@@ -78,6 +80,7 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
     ...(urgent === null ? {} : { urgent }),
     ...(multifd === null ? {} : { multifd: multifd.receiver }),
     precopied,
+    keepsImage: isSnapshot,
     resolver:
       options.resolver === 'remap'
         ? new RemapResolver(run.destinationProcess, hostPages, buffers)
@@ -115,6 +118,11 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
   start(source, 'return path', (k) => outgoing.returnPath(k))
   start(source, 'migration', (k) => outgoing.migrate(k))
   return { outgoing, incoming }
+}
+
+/** What the image has to be: the guest's memory as it is now. */
+function takeImage(run: MigrationRun): void {
+  run.image = run.shadow.copy()
 }
 
 /** A ring for each vCPU, which leaves the guest when it is full. @qemu dirty-ring-size */

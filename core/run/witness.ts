@@ -15,8 +15,10 @@ import type { MigrationRun } from './migration_run.ts'
 const ARG_MAX = 2 ** 31 - 1
 
 export function watch(run: MigrationRun, machine: Machine): void {
-  const { recorder, blocktime, firstTouches } = run
+  const { recorder, firstTouches } = run
   const isSource = machine === run.source
+  // At the source a vCPU sleeps on a store that a background snapshot has not yet saved.
+  const blocktime = isSource ? run.writeFaults : run.blocktime
   const guestPage = (page: number) => {
     const p = page - run.ramPage
     return p >= 0 && p < run.pages ? p : -1
