@@ -70,7 +70,9 @@ export class Rates {
     const ns = nowNs - this.#windowStartNs
     if (ns < BUFFER_DELAY_NS && (this.bandwidth > 0 || ns <= 0)) return
     const bytes = this.#o.put() - this.#o.queued(nowNs)
-    this.bandwidth = ((bytes - this.#windowStartBytes) * 1e9) / ns
+    const measured = ((bytes - this.#windowStartBytes) * 1e9) / ns
+    // What may be sent in a delay may have gone in a burst: as a rate it is no more than the limit.
+    this.bandwidth = this.#maxBandwidth > 0 ? Math.min(measured, this.#maxBandwidth) : measured
     const { downtimeLimitNs, availSwitchoverBandwidth } = this.#o
     const switchover = availSwitchoverBandwidth > 0 ? availSwitchoverBandwidth : this.bandwidth
     const fixedNs = this.#o.fixedNs()
