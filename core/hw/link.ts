@@ -23,6 +23,7 @@ import { touch } from '../engine/footprint.ts'
 import { AccessMode, type AccessOp, BLOCK, type Gate, NOTHING, type Proc, SLEEP } from '../engine/op.ts'
 import type { Thread } from './cpu.ts'
 import type { LinkWeather } from './link_weather.ts'
+import { type Message, MessageRing, noMessage } from './message_ring.ts'
 import { type Flow, payloadBytesPerNs, type Wire } from './wire.ts'
 
 /** The type of what `receive` answers on a connection that is broken. */
@@ -40,16 +41,6 @@ export interface LinkOptions {
   readonly rows?: number
 }
 
-/** The message that `receive` took off the queue. */
-export interface Message {
-  type: number
-  page: number
-  word0: number
-  word1: number
-  version: number
-  bytes: number
-}
-
 export class Link {
   readonly #options: LinkOptions
   /** Payload that the wire carries, and that the sender may have it carry, which less than perfect weather makes less. */
@@ -62,16 +53,8 @@ export class Link {
   /** Time at which everything sent so far has left the socket buffer. */
   #wireFreeNs = 0
   #unreadBytes = 0
-  #head = 0
-  #count = 0
-  #capacity: number
-  #type: Uint8Array
-  #page: Int32Array
-  #word0: Uint32Array
-  #word1: Uint32Array
-  #version: Uint32Array
-  #bytes: Int32Array
-  #arrivalNs: Float64Array
+  /** Sent and not yet received. */
+  readonly #ring: MessageRing
   readonly #receivers: Thread[] = []
   readonly #senders: Thread[] = []
   readonly #disconnected: Thread[] = []
@@ -90,7 +73,8 @@ export class Link {
   readonly #arrival: Gate
   /** Payload bytes ever sent. */
   bytesSent = 0
-  readonly message: Message = { type: 0, page: 0, word0: 0, word1: 0, version: 0, bytes: 0 }
+  /** What `receive` took off the queue. */
+  readonly message = noMessage()
 
   constructor(options: LinkOptions) {
     assert(
@@ -108,17 +92,8 @@ export class Link {
     this.#send = { kind: 'access', mode: AccessMode.write, object: 0, label: `${this.#label}.tail`, gate: room }
     const connected = gate(() => !this.broken, 'a new connection for')
     this.#connection = { kind: 'access', mode: AccessMode.read, object: 0, label: `${this.#label}.tail`, gate: connected }
-    this.#arrival = gate(() => this.#count > 0 || this.broken, 'a message on')
-    const rows = options.rows ?? 1024
-    assert(rows > 0 && (rows & (rows - 1)) === 0, `link ${options.name}: room for ${rows} messages, no power of two`)
-    this.#capacity = rows
-    this.#type = new Uint8Array(rows)
-    this.#page = new Int32Array(rows)
-    this.#word0 = new Uint32Array(rows)
-    this.#word1 = new Uint32Array(rows)
-    this.#version = new Uint32Array(rows)
-    this.#bytes = new Int32Array(rows)
-    this.#arrivalNs = new Float64Array(rows)
+    this.#arrival = gate(() => this.#ring.count > 0 || this.broken, 'a message on')
+    this.#ring = new MessageRing(options.rows ?? 1024)
     this.#wireBytesPerNs = payloadBytesPerNs(options.bandwidthBitsPerSec)
     this.#bytesPerNs = this.#wireBytesPerNs
     this.#flightNs = options.rttNs / 2
@@ -127,23 +102,13 @@ export class Link {
 
   /** Messages sent and not yet received. */
   get depth(): number {
-    return this.#count
+    return this.#ring.count
   }
 
   /** The messages sent and not yet received, oldest first: for whoever checks what is on its way. */
   inFlight(): Message[] {
-    const empty: Message = { type: 0, page: 0, word0: 0, word1: 0, version: 0, bytes: 0 }
-    return Array.from({ length: this.#count }, (_, n) => this.#row((this.#head + n) & (this.#capacity - 1), { ...empty }))
-  }
-
-  #row(i: number, into: Message): Message {
-    into.type = this.#type[i]
-    into.page = this.#page[i]
-    into.word0 = this.#word0[i]
-    into.word1 = this.#word1[i]
-    into.version = this.#version[i]
-    into.bytes = this.#bytes[i]
-    return into
+    const ring = this.#ring
+    return Array.from({ length: ring.count }, (_, n) => ring.read(ring.at(n), noMessage()))
   }
 
   /** Payload bytes that still wait in the socket buffer. @kernel SIOCOUTQ */
@@ -173,12 +138,13 @@ export class Link {
     const leftBeforeNs = nowNs + this.#flightNs
     this.#flightNs = this.#options.rttNs / 2 + extraFlightNs
     let lastNs = 0
-    for (let n = 0; n < this.#count; n++) {
-      const i = (this.#head + n) & (this.#capacity - 1)
-      const behindNs = this.#arrivalNs[i] - leftBeforeNs
+    const ring = this.#ring
+    for (let n = 0; n < ring.count; n++) {
+      const i = ring.at(n)
+      const behindNs = ring.arrivalNs[i] - leftBeforeNs
       // In order: one that left before the change may still come late.
-      if (behindNs > 0) this.#arrivalNs[i] = Math.max(lastNs, nowNs + behindNs * stretch + this.#flightNs)
-      lastNs = this.#arrivalNs[i]
+      if (behindNs > 0) ring.arrivalNs[i] = Math.max(lastNs, nowNs + behindNs * stretch + this.#flightNs)
+      lastNs = ring.arrivalNs[i]
     }
     if (this.#wireFreeNs > nowNs) this.#wireFreeNs = nowNs + (this.#wireFreeNs - nowNs) * stretch
     this.#options.wire?.change(nowNs, this.#wireBytesPerNs)
@@ -231,9 +197,6 @@ export class Link {
 
   #put(nowNs: number, type: number, page: number, bytes: number, word0: number, word1: number, version: number): void {
     if (this.broken) return
-    if (this.#count === this.#capacity) this.#grow()
-    const i = (this.#head + this.#count) & (this.#capacity - 1)
-    this.#count++
     const number = this.#sent++
     touch(number, this.#label, AccessMode.write)
     let start = nowNs > this.#wireFreeNs ? nowNs : this.#wireFreeNs
@@ -241,13 +204,7 @@ export class Link {
     this.#wireFreeNs = start + bytes / this.#bytesPerNs
     let arrivalNs = this.#wireFreeNs + this.#flightNs
     if (this.weather !== null) arrivalNs = this.#underWeather(this.weather, number, start, bytes)
-    this.#type[i] = type
-    this.#page[i] = page
-    this.#word0[i] = word0
-    this.#word1[i] = word1
-    this.#version[i] = version
-    this.#bytes[i] = bytes
-    this.#arrivalNs[i] = arrivalNs
+    this.#ring.push(type, page, word0, word1, version, bytes, arrivalNs)
     this.#unreadBytes += bytes
     this.bytesSent += bytes
     this.#receivers.shift()?.wake(arrivalNs)
@@ -260,8 +217,9 @@ export class Link {
     this.#wireFreeNs = weather.leftNs
     this.#bytesPerNs = weather.rate(this.#wireBytesPerNs, rttNs)
     if (weather.filledFrom >= 0) {
-      for (let n = Math.max(0, this.#count - 1 - (number - weather.filledFrom)); n < this.#count; n++)
-        this.#arrivalNs[(this.#head + n) & (this.#capacity - 1)] = weather.arrivalNs
+      const ring = this.#ring
+      for (let n = Math.max(0, ring.count - (number - weather.filledFrom)); n < ring.count; n++)
+        ring.arrivalNs[ring.at(n)] = weather.arrivalNs
       this.#wakeSleepers(weather.arrivalNs)
     }
     return weather.arrivalNs
@@ -318,8 +276,7 @@ export class Link {
     }
     // The next message is the one that the receiver waits for.
     this.#sent = this.#received
-    this.#head = (this.#head + this.#count) & (this.#capacity - 1)
-    this.#count = 0
+    this.#ring.clear()
     this.#unreadBytes = 0
     this.#flow?.clear(k.nowNs)
     for (const sender of this.#senders.splice(0)) sender.wake(k.nowNs)
@@ -327,7 +284,7 @@ export class Link {
 
   /** Takes the next message into `this.message`; sleeps until it has arrived. */
   receive(k: Thread): Proc<void> {
-    if (!k.stepping && this.#count > 0 && this.#arrives(k.nowNs) <= k.nowNs) {
+    if (!k.stepping && this.hasNext(k)) {
       this.#take(k)
       return NOTHING
     }
@@ -342,7 +299,7 @@ export class Link {
         this.message.type = LINK_BROKEN
         return
       }
-      if (this.#count === 0) {
+      if (this.#ring.count === 0) {
         this.#receivers.push(k)
         k.park(`a message on ${this.#options.name}`)
         yield BLOCK
@@ -358,11 +315,22 @@ export class Link {
     this.#take(k)
   }
 
+  /** Step gear: announces that somebody is about to ask `hasNext`. */
+  look(): AccessOp {
+    return { kind: 'access', mode: AccessMode.read, object: this.#received, label: this.#label }
+  }
+
+  /** The next message is here already: `receive` will not wait for it. */
+  hasNext(k: Thread): boolean {
+    return this.#ring.count > 0 && (k.stepping || this.#arrives(k.nowNs) <= k.nowNs)
+  }
+
   /** When the next message arrives. On a shared wire: as things stand, and later if others send meanwhile; in weather that is left out. */
   #arrives(nowNs: number): number {
-    const i = this.#head
-    if (this.#flow !== null && this.weather === null) this.#arrivalNs[i] = this.#flow.nextNs(nowNs) + this.#flightNs
-    return this.#arrivalNs[i]
+    const { arrivalNs } = this.#ring
+    const i = this.#ring.at(0)
+    if (this.#flow !== null && this.weather === null) arrivalNs[i] = this.#flow.nextNs(nowNs) + this.#flightNs
+    return arrivalNs[i]
   }
 
   #take(k: Thread): void {
@@ -370,31 +338,12 @@ export class Link {
     // Whoever waits for room can send from here on.
     if (!this.#windowOpen()) touch(0, `${this.#label}.tail`, AccessMode.write)
     touch(this.#received++, this.#label, AccessMode.write)
-    const i = this.#head
-    const m = this.#row(i, this.message)
-    this.#head = (i + 1) & (this.#capacity - 1)
-    this.#count--
+    const m = this.#ring.read(this.#ring.at(0), this.message)
+    this.#ring.shift()
     this.#unreadBytes -= m.bytes
     if (this.#senders.length > 0 && this.#windowOpen()) {
       // All of them look again: one message may have made room for several.
       for (const sender of this.#senders.splice(0)) sender.wake(k.nowNs + this.#flightNs)
     }
-  }
-
-  #grow(): void {
-    const n = this.#capacity
-    const move = <T extends Uint8Array | Int32Array | Uint32Array | Float64Array>(from: T, to: T): T => {
-      for (let i = 0; i < n; i++) to[i] = from[(this.#head + i) & (n - 1)]
-      return to
-    }
-    this.#type = move(this.#type, new Uint8Array(n * 2))
-    this.#page = move(this.#page, new Int32Array(n * 2))
-    this.#word0 = move(this.#word0, new Uint32Array(n * 2))
-    this.#word1 = move(this.#word1, new Uint32Array(n * 2))
-    this.#version = move(this.#version, new Uint32Array(n * 2))
-    this.#bytes = move(this.#bytes, new Int32Array(n * 2))
-    this.#arrivalNs = move(this.#arrivalNs, new Float64Array(n * 2))
-    this.#head = 0
-    this.#capacity = n * 2
   }
 }

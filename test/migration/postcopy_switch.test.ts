@@ -4,7 +4,8 @@
  */
 import { describe, expect, it } from 'vitest'
 import { roundRobin } from '../../core/explore/schedulers.ts'
-import type { Link, Message } from '../../core/hw/link.ts'
+import type { Link } from '../../core/hw/link.ts'
+import type { Message } from '../../core/hw/message_ring.ts'
 import { incomingRam, inFlight, litmusLink, outgoingPage, outgoingRam, theEnd } from '../../core/litmus/migration_scenes.ts'
 import { contentOf } from '../../core/litmus/scenes.ts'
 import { at, P, World } from '../../core/litmus/world.ts'
