@@ -6,11 +6,8 @@
  *  2. arm the memory.   3. wait for the device state, load it, start the guest.
  *
  * listen, and a second thread where urgent pages have a channel of their own: receive a message; then for a page:
- *  1. place it (resolver.ts).   2. mark it received in the page map.   3. if it had been requested, wake who waits.
- *  Place before mark before wake: a fault thread that sees `received` may acknowledge at once, and a woken vCPU finds it.
- *  A page that came by the other channel meanwhile stays as it is, the guest may have written it: wake, and go on.
- *
- *  Host pages of 2 MiB are gathered first (host_page.ts), and go through these steps when they are complete.
+ *  place it, mark it received in the page map, wake who waits (placement.ts). Pages that have arrived already and follow one another
+ *  are placed together (page_batch.ts). Host pages of 2 MiB are gathered first (host_page.ts), and placed when they are complete.
  *
  * fault: read the next missing page; look at the map:
  *  missing -> requested: send a request (only whoever changed it sends).   requested: somebody asked already.
@@ -19,7 +16,6 @@
  *
  * Source: QEMU, postcopy-ram.c (postcopy_ram_fault_thread, postcopy_ram_listen_thread) and its 2014 prototype.
  */
-import { atOnce } from '../engine/at_once.ts'
 import { touch } from '../engine/footprint.ts'
 import type { Proc } from '../engine/op.ts'
 import { AccessMode, BLOCK, QUANTUM, read, SLEEP, write } from '../engine/op.ts'
@@ -31,11 +27,12 @@ import type { Recorder } from '../trace/recorder.ts'
 import { HostPage, PlaceError } from './host_page.ts'
 import { PageMap, PageMapState } from './page_map.ts'
 import { DEVICE_LOAD_NS, LOAD_PAGE_NS, REQUEST_BYTES, SHUT_BYTES } from './parameters.ts'
+import { Placement } from './placement.ts'
 import { type MultifdReceiver, ramLoadPrecopy } from './ram_load.ts'
 import { ReturnMessage, StreamMessage } from './ram_stream.ts'
 import { resendRequests, sendReceivedBitmap } from './recovery.ts'
 import { nextFaultOrRemoval, placeZeros } from './removals.ts'
-import type { Placing, Resolver } from './resolver.ts'
+import type { Resolver } from './resolver.ts'
 
 export interface DestinationOptions {
   readonly process: Process
@@ -59,8 +56,7 @@ export interface DestinationOptions {
 
 export class Destination {
   readonly map: PageMap
-  /** Pages that arrived although they were already here. */
-  duplicates = 0
+  readonly placement: Placement
   requestsSent = 0
   error = ''
   /** What of the guest is here: whoever asks, when the connection broke, must know. */
@@ -81,6 +77,12 @@ export class Destination {
   constructor(options: DestinationOptions) {
     this.#o = options
     this.map = new PageMap(options.pages)
+    this.placement = new Placement({ ...options, map: this.map })
+  }
+
+  /** Pages that arrived although they were already here. */
+  get duplicates(): number {
+    return this.placement.duplicates
   }
 
   /** The main thread. */
@@ -202,13 +204,20 @@ export class Destination {
   /** Takes what a channel brings, until it says that this was all. @qemu ram_load_postcopy */
   *load(k: Thread, channel: Link): Proc<void> {
     const { recorder, resolver } = this.#o
-    const content: PageContent = { word0: 0, word1: 0, version: 0 }
+    const { placement } = this
     const m = channel.message
     const { hostPages } = resolver
     const buffer = channel === this.#o.urgent ? 1 : 0
+    const batch = placement.makeBatch()
     const host = hostPages > 1 ? new HostPage(hostPages, (thread, at, page) => resolver.fill(thread, at, page, buffer)) : null
     for (;;) {
+      if (batch.count > 0) {
+        if (k.stepping) yield channel.look()
+        if (!channel.hasNext(k)) yield* placement.placeBatch(k, batch, buffer)
+      }
       yield* channel.receive(k)
+      // Only pages that follow the others join them.
+      if (batch.count > 0 && !batch.takes(m)) yield* placement.placeBatch(k, batch, buffer)
       switch (m.type) {
         case LINK_BROKEN:
           if (this.has === 'no guest') throw new PlaceError('the connection broke before the guest was handed over')
@@ -229,32 +238,24 @@ export class Destination {
         case StreamMessage.End:
           return
         default: {
-          const zero = m.type === StreamMessage.Zero
-          const page = m.page
-          content.word0 = m.word0
-          content.word1 = m.word1
-          content.version = m.version
+          const { page } = m
           k.cpu.nowNs += LOAD_PAGE_NS
           recorder.event(k.nowNs, EventKind.Receive, k.lane, page, m.bytes)
           if (host === null) {
-            // The temporary page is this thread's own, and a new one for each page that is placed: nobody else has locked it.
-            if (this.#isQuiet(k)) atOnce(this.#placePage(k, page, zero ? null : content, buffer))
-            else yield* this.#placePage(k, page, zero ? null : content, buffer)
-          } else if (this.#isSettled(page)) this.duplicates++
+            batch.add(m)
+            // Whoever waits for it waits no longer than for what came before it.
+            if (k.stepping && !batch.isFull) yield read(page, 'page_map')
+            if (batch.isFull || this.map.isRequested(page)) yield* placement.placeBatch(k, batch, buffer)
+          } else if (placement.isSettled(page)) placement.duplicates++
           else {
-            const first = yield* host.add(k, page, zero ? null : content)
-            if (first >= 0) yield* this.#placeHost(k, host, first, buffer)
+            const content: PageContent = { word0: m.word0, word1: m.word1, version: m.version }
+            const first = yield* host.add(k, page, m.type === StreamMessage.Zero ? null : content)
+            if (first >= 0) yield* placement.placeHost(k, host, first, buffer)
           }
           if (k.expired) yield QUANTUM
         }
       }
     }
-  }
-
-  /** Clock gear, the usual case: placing a page will find nobody in its way. */
-  #isQuiet(k: Thread): boolean {
-    const { resolver, process } = this.#o
-    return resolver.removals === null && resolver.isQuietAt(k.nowNs) && process.isCalm(k)
   }
 
   /** Until there is a new connection. @qemu postcopy_pause_incoming */
@@ -270,68 +271,6 @@ export class Destination {
     this.isPaused = false
     yield* returnPath.send(k, ReturnMessage.ResumeAck, -1, SHUT_BYTES)
     yield* resendRequests(k, process, this.map, returnPath)
-  }
-
-  /** Nothing that comes can change it any more. */
-  #isSettled(page: number): boolean {
-    const state = this.map.state(page)
-    return state === PageMapState.received || state === PageMapState.removed
-  }
-
-  *#placePage(k: Thread, page: number, content: PageContent | null, buffer: number): Proc<void> {
-    const { map } = this
-    const { recorder, ramPage, resolver, process } = this.#o
-    const { kernel } = process.machine
-    const { removals } = resolver
-    const locks = removals !== null && kernel.has('remove-under-map-lock')
-    const marksFirst = !kernel.has('place-before-mark')
-    let before: PageMapState = PageMapState.missing
-    let placing: Placing
-    for (;;) {
-      if (locks) yield* map.lock.downRead(k)
-      if (k.stepping) yield read(page, 'page_map')
-      if (this.#isSettled(page)) {
-        if (locks) map.lock.upRead(k)
-        this.duplicates++
-        return
-      }
-      if (marksFirst) {
-        if (k.stepping) yield write(page, 'page_map')
-        before = map.receive(page)
-      }
-      // 1.
-      placing = yield* resolver.place(k, ramPage + page, content, buffer)
-      // 2.
-      if (placing !== 'again' && !marksFirst) {
-        if (k.stepping) yield write(page, 'page_map')
-        before = map.receive(page)
-      }
-      if (locks) map.lock.upRead(k)
-      if (placing !== 'again') break
-      if (removals === null) throw new PlaceError(`placing page ${page} answered EAGAIN`)
-      yield* removals.settle(k)
-    }
-    // 3.
-    if (placing === 'exists') {
-      this.duplicates++
-      if (kernel.has('wake-on-eexist')) yield* resolver.wakeExisting(k, ramPage + page)
-      return
-    }
-    recorder.event(k.nowNs, EventKind.Place, k.lane, page, content === null && resolver.mapsZeroPage ? 1 : 0)
-    if (before === PageMapState.requested) yield* resolver.wake(k, ramPage + page)
-  }
-
-  /** Steps 1 to 3 for a complete host page: its target pages become visible all at once. */
-  *#placeHost(k: Thread, host: HostPage, first: number, buffer: number): Proc<void> {
-    const { recorder, ramPage, resolver } = this.#o
-    yield* resolver.placeHost(k, ramPage + first, buffer)
-    if (k.stepping) yield write(first, 'page_map')
-    const wasRequested = this.map.state(first) === PageMapState.requested
-    for (let i = 0; i < host.pages; i++) {
-      recorder.event(k.nowNs, EventKind.Place, k.lane, first + i, host.zero[i])
-      this.map.receive(first + i)
-    }
-    if (wasRequested) yield* resolver.wake(k, ramPage + first)
   }
 
   #wakeMain(k: Thread): void {

@@ -58,3 +58,9 @@ export const XBZRLE_DECODE_NS = 500
 /** Buffers of the stream. About 2 MiB explain QEMU's 16 ms mean fault at 1 Gb/s without an urgent channel. */
 export const SEND_BUFFER_BYTES = 2 * 1024 * 1024
 export const RECEIVE_BUFFER_BYTES = 2 * 1024 * 1024
+
+/**
+ * Pages that a thread which has fallen behind places by one call. Ours: QEMU places one host page a call. So few that a page
+ * whose turn is last waits no longer than some quanta of the clock gear (docs/decisions/0029-batches.md).
+ */
+export const PLACE_BATCH_PAGES = 16

@@ -22,8 +22,10 @@ import {
   addressOf,
   ERRNO,
   errnoName,
+  type IoctlResult,
   MADV_DONTFORK,
   MADV_DONTNEED,
+  MADV_POPULATE_WRITE,
   MADV_USERFAULT,
   O_CLOEXEC,
   O_NONBLOCK,
@@ -41,6 +43,7 @@ import {
   Userfaultfd2014,
 } from '../machine/syscall.ts'
 import { check, mapHostPages, PlaceError } from './host_page.ts'
+import type { PageBatch } from './page_batch.ts'
 
 /** placed; exists: a page is there, and stays; again: the layout is changing, and nobody has read how yet. */
 export type Placing = 'placed' | 'exists' | 'again'
@@ -65,6 +68,8 @@ export interface Resolver {
   readonly name: string
   /** Target pages in a host page. */
   readonly hostPages: number
+  /** Target pages that one call may place, where pages are small; 1: they are placed one by one. */
+  readonly batchPages: number
   /** Whether zeros are placed as the shared zero page, or written to a page of their own. */
   readonly mapsZeroPage: boolean
   /** Where removals are watched for: how. Else null, and only faults are read. */
@@ -78,12 +83,17 @@ export interface Resolver {
   nextFault(k: Thread): Proc<number | null>
   /** Places content, or zeros if `content` is null, at a missing page, by the temporary page of the channel. */
   place(k: Thread, page: number, content: PageContent | null, channel?: number): Proc<Placing>
+  /**
+   * Places `pages` pages of a batch from its first on, at `page` and behind it, by one call; how many were placed. Those behind are
+   * the caller's, one by one: whatever stopped the call, it will be met again there.
+   */
+  placeRun(k: Thread, page: number, batch: PageBatch, pages: number, channel?: number): Proc<number>
   /** Writes into the temporary page: of host pages larger than 4 KiB, target page `offset`. */
   fill(k: Thread, offset: number, content: PageContent | null, channel?: number): Proc<void>
   /** Places the temporary host page, filled, at a missing host page. */
   placeHost(k: Thread, page: number, channel?: number): Proc<void>
-  /** Wakes those who wait for the host page that begins at `page`, where placing did not. */
-  wake(k: Thread, page: number): Proc<void>
+  /** Wakes those who wait for the host page that begins at `page`, or for so many pages, where placing did not. */
+  wake(k: Thread, page: number, pages?: number): Proc<void>
   /** Wakes those who wait for a page that somebody else has placed, whatever he did about waking. */
   wakeExisting(k: Thread, page: number): Proc<void>
   /** Clock gear: placing a page will not have to wait for anybody at the descriptor. */
@@ -91,17 +101,30 @@ export interface Resolver {
   disarm(k: Thread): Proc<void>
 }
 
-/** A page of its own for receiving into. @qemu postcopy_tmp_page */
-function* makeTemporaryPage(k: Thread, process: Process, hostPages: number): Proc<number> {
-  const page = yield* mapHostPages(k, process, hostPages, hostPages > 1 ? 'thp' : 'small')
-  check(yield* sys.madvise(k, process, addressOf(page), hostPages * 4096, MADV_DONTFORK), 0, 'madvise(MADV_DONTFORK)')
+const ZEROS: PageContent = { word0: 0, word1: 0, version: 0 }
+
+/** How much temporary memory a resolver needs. */
+type Shape = Pick<Resolver, 'hostPages' | 'batchPages'> & { readonly channels: number }
+
+/** Memory of its own for receiving into: a huge host page, or as many small ones as are placed by one call. @qemu postcopy_tmp_page */
+function* makeTemporaryPage(k: Thread, process: Process, o: Shape): Proc<number> {
+  const pages = Math.max(o.hostPages, o.batchPages)
+  const page = yield* mapHostPages(k, process, pages, o.hostPages > 1 ? 'thp' : 'small')
+  check(yield* sys.madvise(k, process, addressOf(page), pages * 4096, MADV_DONTFORK), 0, 'madvise(MADV_DONTFORK)')
   return page
 }
 
-function* makeTemporaryPages(k: Thread, process: Process, hostPages: number, channels: number): Proc<number[]> {
+function* makeTemporaryPages(k: Thread, process: Process, o: Shape): Proc<number[]> {
   const pages: number[] = []
-  while (pages.length < channels) pages.push(yield* makeTemporaryPage(k, process, hostPages))
+  while (pages.length < o.channels) pages.push(yield* makeTemporaryPage(k, process, o))
   return pages
+}
+
+/** The content of a batch, received into temporary pages that one call has made present. */
+function* receiveRun(k: Thread, process: Process, temporary: number, batch: PageBatch, pages: number): Proc<void> {
+  const length = pages * 4096
+  check(yield* sys.madvise(k, process, addressOf(temporary), length, MADV_POPULATE_WRITE), 0, 'madvise(MADV_POPULATE_WRITE)')
+  for (let i = 0; i < pages; i++) yield* process.writePage(k, temporary + i, batch.content(i) ?? ZEROS)
 }
 
 function* empty(k: Thread, process: Process, ramPage: number, pages: number): Proc<void> {
@@ -116,7 +139,10 @@ function outcome(result: number, expected: number, call: string, page: number): 
   throw new PlaceError(`${call} to page ${page} answered ${errnoName(result)} instead of ${expected}`)
 }
 
-const ZEROS: PageContent = { word0: 0, word1: 0, version: 0 }
+/** Pages that an ioctl has placed: all, or what it says in the field. */
+function placedOf({ ret, fields }: IoctlResult, field: string, pages: number): number {
+  return ret === 0 ? pages : Math.max(0, Number(fields[field] ?? 0)) / 4096
+}
 
 export class RemapResolver implements Resolver {
   readonly name = 'remap'
@@ -130,6 +156,7 @@ export class RemapResolver implements Resolver {
     process: Process,
     readonly hostPages = 1,
     readonly channels = 1,
+    readonly batchPages = 1,
   ) {
     this.#process = process
     this.#uffd = sys.userfaultfd2014(process)
@@ -143,7 +170,7 @@ export class RemapResolver implements Resolver {
     check(yield* sys.madvise(k, process, addressOf(ramPage), pages * 4096, MADV_USERFAULT), 0, 'madvise(MADV_USERFAULT)')
     const [start, end] = Userfaultfd2014.range(ramPage, pages, 'register')
     check(yield* this.#uffd.writeRange(k, start, end), 16, 'userfaultfd registration')
-    this.#temporary = yield* makeTemporaryPages(k, process, this.hostPages, this.channels)
+    this.#temporary = yield* makeTemporaryPages(k, process, this)
   }
 
   *nextFault(k: Thread): Proc<number | null> {
@@ -159,6 +186,14 @@ export class RemapResolver implements Resolver {
     return outcome(moved, 4096, 'remap_anon_pages', page)
   }
 
+  *placeRun(k: Thread, page: number, batch: PageBatch, pages: number, channel = 0): Proc<number> {
+    const temporary = this.#temporary[channel]
+    yield* receiveRun(k, this.#process, temporary, batch, pages)
+    const length = pages * 4096
+    const moved = yield* sys.remapAnonPages(k, this.#process, addressOf(page), addressOf(temporary), length, 0)
+    return Math.max(0, moved) / 4096
+  }
+
   fill(k: Thread, offset: number, content: PageContent | null, channel = 0): Proc<void> {
     return this.#process.writePage(k, this.#temporary[channel] + offset, content ?? ZEROS)
   }
@@ -169,8 +204,8 @@ export class RemapResolver implements Resolver {
     check(moved, bytes, `remap_anon_pages to page ${page}`)
   }
 
-  *wake(k: Thread, page: number): Proc<void> {
-    const [start, end] = Userfaultfd2014.range(page, this.hostPages, 'ack')
+  *wake(k: Thread, page: number, pages = this.hostPages): Proc<void> {
+    const [start, end] = Userfaultfd2014.range(page, pages, 'ack')
     // ENOENT is fine: nobody whose fault was read waits there. Who reads it later acknowledges then.
     yield* this.#uffd.writeRange(k, start, end)
   }
@@ -202,6 +237,7 @@ export class IoctlResolver implements Resolver, RemovalWatcher {
     readonly hostPages = 1,
     readonly channels = 1,
     watchesRemoval = false,
+    readonly batchPages = 1,
   ) {
     this.removals = watchesRemoval ? this : null
     this.#process = process
@@ -217,7 +253,7 @@ export class IoctlResolver implements Resolver, RemovalWatcher {
     if (!keeps) yield* empty(k, process, ramPage, pages)
     const registered = yield* sys.uffdioRegister(k, this.#uffd, addressOf(ramPage), pages * 4096, UFFDIO_REGISTER_MODE_MISSING)
     check(registered.ret, 0, 'UFFDIO_REGISTER')
-    this.#temporary = yield* makeTemporaryPages(k, process, this.hostPages, this.channels)
+    this.#temporary = yield* makeTemporaryPages(k, process, this)
   }
 
   *nextFault(k: Thread): Proc<number | null> {
@@ -255,6 +291,21 @@ export class IoctlResolver implements Resolver, RemovalWatcher {
       ? sys.uffdioMove(k, this.#process, this.#uffd, dst, src, 4096, 0)
       : sys.uffdioCopy(k, this.#process, this.#uffd, dst, src, 4096, 0)
     return outcome(placed.ret, 0, this.name === 'move' ? 'UFFDIO_MOVE' : 'UFFDIO_COPY', page)
+  }
+
+  *placeRun(k: Thread, page: number, batch: PageBatch, pages: number, channel = 0): Proc<number> {
+    const [dst, length] = [addressOf(page), pages * 4096]
+    if (batch.zero) {
+      const zeroed = yield* sys.uffdioZeropage(k, this.#uffd, dst, length, 0)
+      return placedOf(zeroed, 'zeropage', pages)
+    }
+    const temporary = this.#temporary[channel]
+    yield* receiveRun(k, this.#process, temporary, batch, pages)
+    const src = addressOf(temporary)
+    const placed = yield* this.name === 'move'
+      ? sys.uffdioMove(k, this.#process, this.#uffd, dst, src, length, 0)
+      : sys.uffdioCopy(k, this.#process, this.#uffd, dst, src, length, 0)
+    return placedOf(placed, this.name, pages)
   }
 
   *settle(k: Thread, orMessage?: 'or a message'): Proc<void> {

@@ -9,7 +9,7 @@ import type { Machine } from '../machine/machine.ts'
 import { Destination } from '../migration/destination.ts'
 import { DirtyRings } from '../migration/dirty_rings.ts'
 import { mapHostPages } from '../migration/host_page.ts'
-import { switchoverCostNs } from '../migration/parameters.ts'
+import { PLACE_BATCH_PAGES, switchoverCostNs } from '../migration/parameters.ts'
 import type { PrecopyDrive } from '../migration/precopy_drive.ts'
 import { Rates } from '../migration/rates.ts'
 import { IoctlResolver, RemapResolver } from '../migration/resolver.ts'
@@ -83,8 +83,8 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
     keepsImage: isSnapshot,
     resolver:
       options.resolver === 'remap'
-        ? new RemapResolver(run.destinationProcess, hostPages, buffers)
-        : new IoctlResolver(run.destinationProcess, options.resolver, hostPages, buffers),
+        ? new RemapResolver(run.destinationProcess, hostPages, buffers, PLACE_BATCH_PAGES)
+        : new IoctlResolver(run.destinationProcess, options.resolver, hostPages, buffers, false, PLACE_BATCH_PAGES),
     recorder,
     startVcpus: (k) => {
       state.downtimeEndNs = k.nowNs

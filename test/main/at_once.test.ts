@@ -58,8 +58,9 @@ describe('procs run at once', () => {
   })
 
   test('placing a page makes no generator: the loader calls the twin', () => {
-    expect(bundle).toMatch(/#placePage\$\(k, page,/)
-    expect(bundle).toMatch(/\n\t*#placePage\$\(k, page, content, buffer\) \{/)
+    expect(bundle).toMatch(/this\.placePage\$\(k, page,/)
+    expect(bundle).toMatch(/\n\t*placePage\$\(k, page, content, buffer\) \{/)
+    expect(bundle).toMatch(/resolver\.placeRun\$\(k,/)
   })
 
   test('a twin neither yields nor announces', () => {

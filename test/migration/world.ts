@@ -44,6 +44,8 @@ export interface WorldOptions {
   readonly vcpus?: number
   readonly without?: readonly ProtectionName[]
   readonly prepaging?: PrepagingPolicy
+  /** Pages that one call may place. [1] */
+  readonly batchPages?: number
 }
 
 const STORES = 12
@@ -156,7 +158,11 @@ export class World {
       (_, i) => new SmallWorkload(this.pages, i, vcpus, new Prng(77).fork(`vcpu ${i}`)),
     )
     this.vcpus = this.workloads.map((w, i) => new Vcpu(i, w, this.#guest))
-    this.resolver = options.resolver === 'remap' ? new RemapResolver(this.to) : new IoctlResolver(this.to, options.resolver)
+    const { resolver, batchPages = 1 } = options
+    this.resolver =
+      resolver === 'remap'
+        ? new RemapResolver(this.to, 1, 1, batchPages)
+        : new IoctlResolver(this.to, resolver, 1, 1, false, batchPages)
     this.#tellPlacements()
     const common = { ramPage: this.ramPage, pages: this.pages, stream: this.stream, returnPath, recorder: this.recorder }
     this.outgoing = new Source({
@@ -201,10 +207,16 @@ export class World {
   #tellPlacements(): void {
     const { resolver, ledger, ramPage } = this
     const place = resolver.place.bind(resolver)
+    const placeRun = resolver.placeRun.bind(resolver)
     resolver.place = function* (k, page, content, channel) {
       const placing = yield* place(k, page, content, channel)
       if (placing === 'placed') ledger.placed(page - ramPage, content?.version ?? 0)
       return placing
+    }
+    resolver.placeRun = function* (k, page, batch, pages, channel) {
+      const placed = yield* placeRun(k, page, batch, pages, channel)
+      for (let i = 0; i < placed; i++) ledger.placed(page - ramPage + i, batch.content(i)?.version ?? 0)
+      return placed
     }
   }
 
