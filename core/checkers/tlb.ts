@@ -58,7 +58,9 @@ function lookAt(mm: Mm, cpu: Cpu, atRest: boolean): string | null {
     if (!atRest && (isLocked(mm, slot) || isLocked(mm, pmdSlot))) return
     const isHuge = pmdSlot >= 0 && pmdHuge(tables.entries[pmdSlot])
     const pte = entryOf(mm, page)
-    if (isHuge !== tlb.isHuge(unit)) wrong = `CPU ${cpu.id} has an entry of the wrong size for page ${page}`
+    // The smaller of the host's page and, of a guest that has tables of its own, the guest's.
+    if (tlb.isHuge(unit) !== (isHuge && !cpu.mmu.isFracturing))
+      wrong = `CPU ${cpu.id} has an entry of the wrong size for page ${page}`
     else if ((pte & PTE_P) === 0 || ptePfn(pte) !== entryPfn(entry)) wrong = `CPU ${cpu.id} has a stale entry for page ${page}`
     else if ((entry & TLB_W) !== 0 && !pteWritable(pte)) wrong = `CPU ${cpu.id} may still write page ${page}`
     else if ((entry & TLB_D) !== 0 && (pte & PTE_D) === 0) wrong = `CPU ${cpu.id} takes clean page ${page} for dirty`

@@ -6,7 +6,9 @@
  * 3. Walk: start at the lowest level a page-walk cache knows; each table read costs what table_lines.ts says. A missing or forbidding entry is a
  *    fault (-1); nothing is cached. Else hardware sets A, and D on a store, and fills both levels.
  *
- * A PMD entry with PS ends the walk one reference early and fills one entry for its 2 MiB: see tlb.ts for units.
+ * Where paging is nested, 3. begins with the guest's own tables (nested_paging.ts).
+ * A PMD entry with PS ends the walk one reference early and fills one entry for its 2 MiB (tlb.ts says what units are), unless the guest's
+ * own pages are smaller.
  *
  * A store through an entry whose D bit is clear walks again (the PTE in memory decides, and may fault). Non-present
  * entries are never cached. Source: Intel SDM 3A 4.7 to 4.10. Pairs with mm/page_fault.ts and mm/tlb_flush.ts.
@@ -15,6 +17,7 @@
 import { isRecording, touch } from '../engine/footprint.ts'
 import { AccessMode } from '../engine/op.ts'
 import type { Clock } from '../engine/task.ts'
+import type { NestedPaging } from './nested_paging.ts'
 import { ENTRIES, type PageTable, type Slot } from './page_table.ts'
 import type { Pfn } from './phys_mem.ts'
 import type { CpuPreset } from './preset.ts'
@@ -27,14 +30,20 @@ export interface MmuCounters {
   l1Hits: number
   l2Hits: number
   walks: number
+  /** Entries of tables that walks have read. */
   walkRefs: number
+  /** Of them, those of the guest's own tables and of the host's on the way to these. */
+  nestedRefs: number
   faults: number
 }
 
 export class Mmu {
   readonly tlb: Tlb
-  readonly walkCache: WalkCache
-  readonly counters: MmuCounters = { l1Hits: 0, l2Hits: 0, walks: 0, walkRefs: 0, faults: 0 }
+  /** Of the host's tables. */
+  walkCache: WalkCache
+  /** The leaf tables that mmu_block.ts may start a walk from: none where paging is nested. */
+  leaves: Int32Array
+  readonly counters: MmuCounters = { l1Hits: 0, l2Hits: 0, walks: 0, walkRefs: 0, nestedRefs: 0, faults: 0 }
   /** Called when hardware sets the D bit of a clean entry: its first page, and how many it covers. */
   onDirty: (page: number, pages: number) => void = () => {}
   /** Where somebody wants to know what was touched: 1 at each page, of 2 MiB the first, that a walk has found; by page. */
@@ -42,9 +51,10 @@ export class Mmu {
   /** An entry of 2 MiB may be cached: a page that has none of its own has to be looked for there. */
   hasHuge = false
   #space: PageTable | null = null
+  #nested: NestedPaging | null = null
   readonly clock: Clock
   readonly l2PenaltyNs: number
-  readonly lines: TableLines
+  lines: TableLines
   readonly #windowPages: number
 
   constructor(preset: CpuPreset, windowPages: number, clock: Clock) {
@@ -54,6 +64,7 @@ export class Mmu {
       [preset.pwcEntries[0].value, preset.pwcEntries[1].value, preset.pwcEntries[2].value],
       windowPages,
     )
+    this.leaves = this.walkCache.leaves
     this.clock = clock
     this.#windowPages = windowPages
     this.l2PenaltyNs = preset.l2PenaltyCycles.value * nsPerCycle
@@ -65,6 +76,20 @@ export class Mmu {
     if (this.#space === space) return
     this.#space = space
     this.flushAll()
+  }
+
+  /** From now on this CPU runs a guest that has page tables of its own. */
+  nest(nested: NestedPaging): void {
+    this.#nested = nested
+    this.walkCache = nested.hostCache
+    this.lines = nested.lines
+    this.leaves = new Int32Array(nested.hostCache.leaves.length)
+    this.flushAll()
+  }
+
+  /** What the host maps as 2 MiB is cached in entries of 4 KiB: the guest's pages are no larger. */
+  get isFracturing(): boolean {
+    return this.#nested?.isSmall === true
   }
 
   get space(): PageTable | null {
@@ -129,6 +154,7 @@ export class Mmu {
       return -1
     }
     if (isRecording()) space.touchWalk(page)
+    this.#nested?.walkGuest(space, page, this.#readNested)
     const leaf = this.#leafTable(space, page)
     if (leaf === 0) {
       counters.faults++
@@ -150,9 +176,11 @@ export class Mmu {
     if (missing !== 0) this.#setAccessed(space, slot, missing, page, huge)
     const pfn = ptePfn(pte)
     const entry = tlbEntry(pfn, ((flags & PTE_W) >> 1) | ((flags & PTE_D) >> 5) | (needed & TLB_D))
-    if (huge) return this.#fillHuge(page, entry)
-    this.tlb.fill(page, slots, entry)
-    return pfn
+    if (!huge) {
+      this.tlb.fill(page, slots, entry)
+      return pfn
+    }
+    return this.isFracturing ? this.#fillFractured(page, slots, entry) : this.#fillHuge(page, entry)
   }
 
   #fillHuge(page: number, entry: TlbEntry): Pfn {
@@ -160,6 +188,14 @@ export class Mmu {
     const unit = this.tlb.hugeBase + (page >>> 9)
     this.tlb.fill(unit, this.tlb.where[unit], entry)
     return entryPfn(entry) + (page & (HUGE_PAGES - 1))
+  }
+
+  /** The part of the host's 2 MiB that is the guest's 4 KiB. */
+  #fillFractured(page: number, slots: number, entry: TlbEntry): Pfn {
+    if (this.#nested !== null) this.#nested.hasFractured = true
+    const pfn = entryPfn(entry) + (page & (HUGE_PAGES - 1))
+    this.tlb.fill(page, slots, tlbEntry(pfn, entry & TLB_STORE))
+    return pfn
   }
 
   /** Hardware writes A, and D, into the entry that it read. */
@@ -175,6 +211,12 @@ export class Mmu {
   #read(slot: Slot): void {
     this.counters.walkRefs++
     this.clock.nowNs += this.lines.read(slot >>> LINE_SHIFT)
+  }
+
+  #readNested = (line: number): void => {
+    this.counters.walkRefs++
+    this.counters.nestedRefs++
+    this.clock.nowNs += this.lines.read(line)
   }
 
   /** Walks the upper levels from the lowest that is cached: the leaf table; 0 if one is missing; -slot of a huge PMD. */
@@ -210,9 +252,18 @@ export class Mmu {
   flushPage(page: number): boolean {
     if (isRecording()) this.touchEntry(page)
     this.walkCache.flush(page)
-    const small = this.tlb.flush(page)
+    const small = this.#nested?.hasFractured === true ? this.#flushFractured(page) : this.tlb.flush(page)
     const huge = this.hasHuge && this.tlb.flush(this.tlb.hugeBase + (page >>> 9))
     return small || huge
+  }
+
+  /** Which of the 2 MiB's parts are cached, nothing tells. @kernel kvm_flush_remote_tlbs_range */
+  #flushFractured(page: number): boolean {
+    const first = page & ~(HUGE_PAGES - 1)
+    const end = Math.min(first + HUGE_PAGES, this.#windowPages)
+    let any = false
+    for (let part = first; part < end; part++) any = this.tlb.flush(part) || any
+    return any
   }
 
   flushAll(): void {
@@ -220,5 +271,6 @@ export class Mmu {
     this.hasHuge = false
     this.tlb.flushAll()
     this.walkCache.flushAll()
+    this.#nested?.flushAll()
   }
 }

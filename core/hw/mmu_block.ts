@@ -7,7 +7,7 @@
  * 1. L1 has an entry with the needed permissions: it becomes the newest of its ring.
  * 2. L2 has one: its way is marked as used; the entry goes to L1.
  * 3. A walk cache knows the leaf table, and the PTE there needs neither a fault nor an A or D bit: the entry goes to L1 and L2.
- * 4. Anything else (upper levels, 2 MiB, A and D, faults) is Mmu.translate itself.
+ * 4. Anything else (upper levels, nested walks, 2 MiB, A and D, faults) is Mmu.translate itself.
  *
  * A test runs both on the same streams: counters, contents, clock and frames are equal. Clock gear only: nothing is announced.
  * Pairs with tlb.ts, whose columns it works on, and mmu.ts.
@@ -75,9 +75,8 @@ export function translateBlock(mmu: Mmu, accesses: Accesses, from: number, to: n
 /** Steps 1 to 3 for as long as they do. No call stands in the loop: behind one every column would have to be looked up anew. */
 function translateUsual(mmu: Mmu, accesses: Accesses, from: number, to: number, untilNs: number): number {
   const { list, frames, firstPage, stepNs } = accesses
-  const { tlb, clock, counters, walked, l2PenaltyNs } = mmu
+  const { tlb, clock, counters, walked, leaves, l2PenaltyNs } = mmu
   const { where, l1, newest, l1SetMask, l2, l2Sets, l2SetMask, l2Shift, l2WayMask, l2Full } = tlb
-  const { leaves } = mmu.walkCache
   const { near, nearMask, nearNs, far, farMask, farNs, memoryNs } = mmu.lines
   const entries = mmu.space?.pool.entries ?? NO_TABLES
   let { nowNs } = clock

@@ -53,6 +53,10 @@ export interface CpuPreset extends EventCosts {
   readonly l2PenaltyCycles: Sourced
   /** Entries of the caches for upper levels: PML4E, PDPTE, PDE. */
   readonly pwcEntries: readonly [Sourced, Sourced, Sourced]
+  /** Where paging is nested: the host's side of a walk, PML4E, PDPTE, PDE; those above are the guest's side then. */
+  readonly nestedPwcEntries: readonly [Sourced, Sourced, Sourced]
+  /** And the nested TLB: pages of the guest's tables whose place in the host is known. */
+  readonly nestedTlbEntries: Sourced
   /** Lines of page tables in the cache that walks read through, and cycles of a read that finds its line there. */
   readonly nearTableLines: Sourced
   readonly nearReadCycles: Sourced

@@ -25,10 +25,11 @@ export class TableLines {
   readonly farNs: number
   readonly memoryNs: number
 
-  constructor(preset: CpuPreset, windowPages: number) {
+  /** `more`: lines of tables beyond those that map the window. */
+  constructor(preset: CpuPreset, windowPages: number, more = 0) {
     const nsPerCycle = 1 / preset.clockGHz.value
-    // More places than the window has lines of tables would never be used. Half as much again for the upper levels.
-    const most = Math.min(LINES_MAX, (windowPages >>> LINE_SHIFT) * 1.5 + 64)
+    // More places than there are lines would never be used.
+    const most = Math.min(LINES_MAX, linesOfWindow(windowPages) + more)
     this.near = new Int32Array(powerOfTwo(Math.min(most, preset.nearTableLines.value))).fill(-1)
     this.far = new Int32Array(powerOfTwo(Math.min(most, preset.farTableLines.value))).fill(-1)
     this.nearMask = this.near.length - 1
@@ -48,6 +49,11 @@ export class TableLines {
     this.far[far] = line
     return this.memoryNs
   }
+}
+
+/** Of the tables that map a window: half as much again as the leaf tables have. */
+export function linesOfWindow(windowPages: number): number {
+  return (windowPages >>> LINE_SHIFT) * 1.5 + 64
 }
 
 /** The lowest that is no less than n: a place is the low bits of a line. */

@@ -7,7 +7,8 @@
  */
 import { assert } from '../base/assert.ts'
 
-class Level {
+/** One level: which of its keys are cached, and the table that each leads to. */
+export class Level {
   /** The table that each key leads to, 0 if it is not cached: a reverse index, as in tlb.ts. */
   readonly nodes: Int32Array
   /** The slot of each key that is cached. */
@@ -16,13 +17,14 @@ class Level {
   #hand = 0
 
   constructor(entries: number, keys: number) {
-    assert(entries >= 1 && entries <= 254, `walk cache of ${entries} entries: 1 to 254`)
+    assert(entries >= 0 && entries <= 254, `walk cache of ${entries} entries: 0 to 254`)
     this.nodes = new Int32Array(keys)
     this.#where = new Uint8Array(keys)
     this.#key = new Int32Array(entries).fill(-1)
   }
 
   fill(key: number, node: number): void {
+    if (this.#key.length === 0) return
     this.drop(key)
     const i = this.#hand
     this.#hand = i + 1 === this.#key.length ? 0 : i + 1

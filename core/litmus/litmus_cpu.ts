@@ -19,6 +19,8 @@ export const LITMUS_CPU: CpuPreset = {
   l2Ways: small(2),
   l2PenaltyCycles: nought,
   pwcEntries: [small(1), small(1), small(2)],
+  nestedPwcEntries: [nought, nought, nought],
+  nestedTlbEntries: nought,
   nearTableLines: small(1),
   nearReadCycles: nought,
   farTableLines: small(1),

@@ -197,7 +197,9 @@ export class MigrationRun {
     try {
       workloads = makeWorkloads(parsed.guest, this.pages, options.vcpus, prng.fork('guest'))
       this.free = new FreeMemory(workloads, this.pages, this.shadow)
-      this.vm = new VirtualMachine(workloads, guest, freedPages(parsed.guest, this.free.first, this.pages))
+      const tables = { pages: this.pages, guestPageBytes: options.guestPageSizeBytes, hostIsHuge: this.backing !== 'small' }
+      const freed = freedPages(parsed.guest, this.free.first, this.pages)
+      this.vm = new VirtualMachine(workloads, guest, freed, options.nested ? tables : null)
     } catch (e) {
       throw e instanceof GuestError ? new RunError(e.message) : e
     }

@@ -5,6 +5,7 @@
  * Source of names and defaults: the command contract and QEMU's qapi/migration.json.
  */
 import { spellTime } from '../base/units.ts'
+import type { GuestPageSize } from '../hw/nested_paging.ts'
 import { type Capabilities, DEFAULT_CAPABILITIES } from '../migration/capabilities.ts'
 import { DEFAULT_PARAMETERS, type MigrationParameters } from '../migration/migration_parameters.ts'
 import type { Injection } from './injection.ts'
@@ -57,6 +58,10 @@ export interface MigrateOptions {
   cpu: string
   /** Of the pages that back the guest's RAM on both machines: the host page, 4096 or 2097152. */
   pageSizeBytes: number
+  /** The guest has page tables of its own, and its walks have two dimensions (core/hw/nested_paging.ts). */
+  nested: boolean
+  /** Of those tables. */
+  guestPageSizeBytes: GuestPageSize
   bandwidthBitsPerSec: number
   rttNs: number
   downtimeLimitNs: number
@@ -87,6 +92,8 @@ export const DEFAULT_OPTIONS: MigrateOptions = {
   faults: 'speculative',
   cpu: 'zen5',
   pageSizeBytes: 4096,
+  nested: false,
+  guestPageSizeBytes: 4096,
   bandwidthBitsPerSec: 10e9,
   rttNs: 150_000,
   downtimeLimitNs: 300_000_000,

@@ -121,6 +121,8 @@ export interface MmuReport {
   l2Hits: number
   walks: number
   walkRefs: number
+  /** Of walkRefs, those that nested paging adds. */
+  nestedRefs: number
   shootdowns: number
   ipis: number
 }

@@ -67,6 +67,8 @@ function optionsAsUsed(run: MigrationRun): Record<string, unknown> {
     faults: o.faults,
     cpu: o.cpu,
     'page-size': spellSize(o.pageSizeBytes).toLowerCase(),
+    nested: o.nested ? 'on' : 'off',
+    'guest-page-size': spellSize(o.guestPageSizeBytes).toLowerCase(),
     bandwidth: spellRate(o.bandwidthBitsPerSec),
     rtt: spellTime(o.rttNs),
     'downtime-limit': spellTime(o.downtimeLimitNs),
@@ -177,7 +179,7 @@ function consistencyReport(run: MigrationRun): ConsistencyReport {
 }
 
 function mmuReport(run: MigrationRun): MmuReport {
-  const sum: MmuReport = { accesses: 0, l1Hits: 0, l2Hits: 0, walks: 0, walkRefs: 0, shootdowns: 0, ipis: 0 }
+  const sum: MmuReport = { accesses: 0, l1Hits: 0, l2Hits: 0, walks: 0, walkRefs: 0, nestedRefs: 0, shootdowns: 0, ipis: 0 }
   for (const { kernel } of machines(run)) {
     for (const { mmu } of kernel.cpus) {
       const c = mmu.counters
@@ -186,6 +188,7 @@ function mmuReport(run: MigrationRun): MmuReport {
       sum.l2Hits += c.l2Hits
       sum.walks += c.walks
       sum.walkRefs += c.walkRefs
+      sum.nestedRefs += c.nestedRefs
     }
     sum.shootdowns += kernel.shootdowns
     sum.ipis += kernel.ipis

@@ -12,6 +12,8 @@
  * Source: QEMU, migration/options.c. Where QEMU refuses what lacks a companion, 3. brings the companion; the report shows it.
  * @qemu migrate_caps_check, migrate_params_check
  */
+
+import { spellSize } from '../base/units.ts'
 import {
   CAPABILITIES,
   CAPABILITY_NAMES,
@@ -21,7 +23,7 @@ import {
 } from '../migration/capabilities.ts'
 import type { MigrationParameters } from '../migration/migration_parameters.ts'
 import { spellInjection } from './injection.ts'
-import type { DirtyTracking, MigrateOptions, Mode } from './options.ts'
+import { DEFAULT_OPTIONS, type DirtyTracking, type MigrateOptions, type Mode } from './options.ts'
 
 export interface Asked {
   readonly mode: Mode
@@ -127,6 +129,8 @@ export function contradiction(options: MigrateOptions): string | null {
     if (options.pageSizeBytes > 4096 && options.resolver === 'copy')
       return 'background-snapshot cannot write-protect memory of the hugetlb pool; take page-size 4k, or another resolver'
   }
+  const guestTables = guestTablesProblem(options)
+  if (guestTables !== null) return guestTables
   const shares = new Set<string>()
   for (const injection of inject) {
     if ('share' in injection) {
@@ -139,6 +143,15 @@ export function contradiction(options: MigrateOptions): string | null {
     }
   }
   return null
+}
+
+function guestTablesProblem({ nested, guestPageSizeBytes, memBytes }: MigrateOptions): string | null {
+  if (guestPageSizeBytes === DEFAULT_OPTIONS.guestPageSizeBytes) return null
+  const size = spellSize(guestPageSizeBytes).toLowerCase()
+  if (!nested) return `guest-page-size ${size} is of tables that only a nested guest has; add nested on`
+  if (memBytes % guestPageSizeBytes === 0) return null
+  const next = spellSize(Math.ceil(memBytes / guestPageSizeBytes) * guestPageSizeBytes)
+  return `guest-page-size ${size} needs a memory of whole pages of that size; the next is mem ${next}`
 }
 
 function refused(message: string): Settlement {

@@ -8,6 +8,7 @@ import { BLOCK, type Proc } from '../engine/op.ts'
 import { type GuestContext, Vcpu } from '../guest/vcpu.ts'
 import type { Workload } from '../guest/workload.ts'
 import type { Thread } from '../hw/cpu.ts'
+import { NestedPaging, type NestedShape } from '../hw/nested_paging.ts'
 import type { Machine } from '../machine/machine.ts'
 import type { Process } from '../machine/process.ts'
 
@@ -25,6 +26,8 @@ export class VirtualMachine {
     readonly guest: GuestContext,
     /** Pages behind the working set that booting writes, too. */
     readonly freedPages = 0,
+    /** Its own page tables; null: it runs on the host's. */
+    readonly tables: Omit<NestedShape, 'ramPage'> | null = null,
   ) {
     this.vcpus = workloads.map((w, i) => new Vcpu(i, w, guest))
     this.#booting = workloads.length
@@ -34,7 +37,7 @@ export class VirtualMachine {
   *boot(main: Thread, process: Process, ramPage: number): Proc<void> {
     const { machine } = process
     for (const vcpu of this.vcpus) {
-      const k = machine.makeThread(`vCPU ${vcpu.index}`)
+      const k = this.#makeThread(vcpu, machine, ramPage)
       this.threads[vcpu.index] = k
       machine.start(k, this.#life(k, main, vcpu, process, ramPage))
     }
@@ -44,6 +47,13 @@ export class VirtualMachine {
     }
     this.guest.phase = 'before'
     for (const k of this.threads) k.wake(main.nowNs)
+  }
+
+  #makeThread(vcpu: Vcpu, machine: Machine, ramPage: number): Thread {
+    const k = machine.makeThread(`vCPU ${vcpu.index}`)
+    const { preset, mmu } = k.cpu
+    if (this.tables !== null) mmu.nest(new NestedPaging(preset, machine.windowPages, { ...this.tables, ramPage }))
+    return k
   }
 
   *#life(k: Thread, main: Thread, vcpu: Vcpu, process: Process, ramPage: number): Proc<void> {
@@ -91,7 +101,7 @@ export class VirtualMachine {
   start(k: Thread, process: Process, ramPage: number): void {
     const { machine } = process
     for (const vcpu of this.vcpus) {
-      const thread = machine.makeThread(`vCPU ${vcpu.index}`)
+      const thread = this.#makeThread(vcpu, machine, ramPage)
       this.threads[vcpu.index] = thread
       vcpu.stopRequested = false
       process.adopt(thread)

@@ -31,6 +31,8 @@ function sourced(lowest: number, highest = Number.MAX_SAFE_INTEGER) {
 const cost = sourced(0, 1e9)
 const entries = sourced(1, 2 ** 27)
 const walkCache = sourced(1, 254)
+/** 0: a CPU without. */
+const nestedCache = sourced(0, 254)
 
 const FIELDS = {
   clockGHz: sourced(0.001, 1000),
@@ -42,6 +44,8 @@ const FIELDS = {
   l2Ways: sourced(1, 31),
   l2PenaltyCycles: cost,
   pwcEntries: z.tuple([walkCache, walkCache, walkCache]),
+  nestedPwcEntries: z.tuple([nestedCache, nestedCache, nestedCache]),
+  nestedTlbEntries: nestedCache,
   nearTableLines: entries,
   nearReadCycles: cost,
   farTableLines: entries,

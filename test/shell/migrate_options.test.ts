@@ -4,6 +4,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { GUESTS } from '../../core/guest/catalog.ts'
+import { GUEST_PAGE_SIZES } from '../../core/hw/nested_paging.ts'
 import { CAPABILITIES, CAPABILITY_NAMES } from '../../core/migration/capabilities.ts'
 import { DEFAULT_PARAMETERS, type MigrationParameters, PARAMETERS } from '../../core/migration/migration_parameters.ts'
 import { PROTECTIONS } from '../../core/mm/kconfig.ts'
@@ -119,6 +120,8 @@ describe('options', () => {
         faults: fc.constantFrom(...FAULT_PATHS),
         cpu: fc.constant(DEFAULT_OPTIONS.cpu),
         pageSizeBytes: fc.constant(4096),
+        nested: fc.boolean(),
+        guestPageSizeBytes: fc.constantFrom(...GUEST_PAGE_SIZES),
         bandwidthBitsPerSec: fc.integer({ min: 1000, max: 1e12 }),
         rttNs: fc.integer({ min: 0, max: 60e9 }),
         downtimeLimitNs: fc.integer({ min: 0, max: 2e12 }),
@@ -150,6 +153,8 @@ describe('options', () => {
     ['--mem 1000T', '--mem 1000T is too large; it must be at most 64G'],
     ['--vcpus 0', '--vcpus 0 must be at least 1'],
     ['--bandwidth 1bps', '--bandwidth 1bps is too small; it must be at least 1kbps'],
+    ['--guest-page-size 2m', 'guest-page-size 2m is of tables that only a nested guest has; add nested on'],
+    ['--nested on --guest-page-size 1g', 'guest-page-size 1g needs a memory of whole pages of that size; the next is mem 1G'],
     ['--page-size 2m --mem 3M', '--mem 3M is not a whole number of 2 MiB pages; the next that is, is 4M'],
     [
       '--prepaging foward',

@@ -63,6 +63,7 @@ export function sampleReport(): Report {
       l1Hits: 4_000_000,
       l2Hits: 500_000,
       walks: 500_000,
+      nestedRefs: 0,
       walkRefs: 600_000,
       shootdowns: 300,
       ipis: 301,

@@ -6,7 +6,7 @@
  */
 import type { CpuPreset } from '../preset.ts'
 import { ARM_BARE_METAL } from './event_costs.ts'
-import { CHAMPSIM_WALK_CACHES, tableLines } from './walk_caches.ts'
+import { CHAMPSIM_WALK_CACHES, NESTED_WALK_CACHES, tableLines } from './walk_caches.ts'
 
 const APPLE = 'Apple silicon CPU optimization guide, quoted by jiegec'
 
@@ -23,6 +23,7 @@ export const APPLE_M1: CpuPreset = {
   l2Ways: { value: 12, kind: 'ours', source: 'unpublished; 256 sets of 12' },
   l2PenaltyCycles: { value: 7, kind: 'ours', source: 'unpublished; as other large cores' },
   pwcEntries: CHAMPSIM_WALK_CACHES,
+  ...NESTED_WALK_CACHES,
   nearTableLines: tableLines(3 * 2 ** 20, "a core's part of the 12 MiB L2 of four"),
   nearReadCycles: { value: 16, kind: 'memory', source: 'load-to-use of an L2 hit, 15 to 18 cycles' },
   farTableLines: tableLines(2 ** 23, 'the 8 MiB system level cache'),

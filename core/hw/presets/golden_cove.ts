@@ -4,7 +4,7 @@
  */
 import type { CpuPreset } from '../preset.ts'
 import { BARE_METAL } from './event_costs.ts'
-import { CHAMPSIM_WALK_CACHES, tableLines } from './walk_caches.ts'
+import { CHAMPSIM_WALK_CACHES, NESTED_WALK_CACHES, tableLines } from './walk_caches.ts'
 
 const JIEGEC = 'jiegec, TLB measurements, after Intel optimization manual'
 
@@ -21,6 +21,7 @@ export const GOLDEN_COVE: CpuPreset = {
   l2Ways: { value: 16, kind: 'memory', source: '16-way per a secondary page' },
   l2PenaltyCycles: { value: 7, kind: 'measured', source: `${JIEGEC}: 5 to 12 cycles` },
   pwcEntries: CHAMPSIM_WALK_CACHES,
+  ...NESTED_WALK_CACHES,
   nearTableLines: tableLines(2 ** 21, 'the 2 MiB L2 of a server core'),
   nearReadCycles: { value: 15, kind: 'memory', source: 'load-to-use of an L2 hit' },
   farTableLines: tableLines(2 ** 25, 'a round 32 MiB of L3'),

@@ -5,7 +5,7 @@
  */
 import type { CpuPreset } from '../preset.ts'
 import { ARM_BARE_METAL } from './event_costs.ts'
-import { CHAMPSIM_WALK_CACHES, tableLines } from './walk_caches.ts'
+import { CHAMPSIM_WALK_CACHES, NESTED_WALK_CACHES, tableLines } from './walk_caches.ts'
 
 const ARM = 'Arm Neoverse V2 core technical reference manual'
 
@@ -22,6 +22,7 @@ export const NEOVERSE_V2: CpuPreset = {
   l2Ways: { value: 8, kind: 'vendor', source: ARM },
   l2PenaltyCycles: { value: 6, kind: 'vendor', source: `${ARM}; jiegec measured 5` },
   pwcEntries: CHAMPSIM_WALK_CACHES,
+  ...NESTED_WALK_CACHES,
   nearTableLines: tableLines(2 ** 21, 'the 2 MiB L2 of a core'),
   nearReadCycles: { value: 10, kind: 'memory', source: 'load-to-use of an L2 hit' },
   farTableLines: tableLines(2 ** 25, 'a round 32 MiB of system cache'),

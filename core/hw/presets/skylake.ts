@@ -4,7 +4,7 @@
  */
 import type { CpuPreset } from '../preset.ts'
 import { BARE_METAL } from './event_costs.ts'
-import { CHAMPSIM_WALK_CACHES, tableLines } from './walk_caches.ts'
+import { CHAMPSIM_WALK_CACHES, NESTED_WALK_CACHES, tableLines } from './walk_caches.ts'
 
 const INTEL = 'Intel optimization manual and CPUID leaf 18h, quoted in an Intel forum'
 
@@ -21,6 +21,7 @@ export const SKYLAKE: CpuPreset = {
   l2Ways: { value: 12, kind: 'vendor', source: `${INTEL}; 128 sets of 12` },
   l2PenaltyCycles: { value: 8, kind: 'memory', source: '7 to 9 cycles' },
   pwcEntries: CHAMPSIM_WALK_CACHES,
+  ...NESTED_WALK_CACHES,
   nearTableLines: tableLines(2 ** 20, 'the 1 MiB L2 of a core'),
   nearReadCycles: { value: 14, kind: 'vendor', source: 'Intel optimization manual: L2 hit of Skylake server' },
   farTableLines: tableLines(2 ** 24, 'a round 16 MiB of L3'),

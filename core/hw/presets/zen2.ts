@@ -4,7 +4,7 @@
  */
 import type { CpuPreset } from '../preset.ts'
 import { BARE_METAL } from './event_costs.ts'
-import { tableLines, ZEN_WALK_CACHES } from './walk_caches.ts'
+import { NESTED_WALK_CACHES, tableLines, ZEN_WALK_CACHES } from './walk_caches.ts'
 
 const WIKICHIP = 'WikiChip, Zen 2'
 
@@ -21,6 +21,7 @@ export const ZEN2: CpuPreset = {
   l2Ways: { value: 16, kind: 'memory', source: 'sources differ between 12 and 16; 12 does not divide 2,048' },
   l2PenaltyCycles: { value: 7, kind: 'memory', source: 'about 7, as later Zens' },
   pwcEntries: ZEN_WALK_CACHES,
+  ...NESTED_WALK_CACHES,
   nearTableLines: tableLines(2 ** 19, 'the 512 KiB L2 of a core'),
   nearReadCycles: { value: 12, kind: 'memory', source: 'load-to-use of an L2 hit' },
   farTableLines: tableLines(2 ** 24, 'the 16 MiB L3 of a CCX'),

@@ -4,7 +4,7 @@
  */
 import type { CpuPreset } from '../preset.ts'
 import { BARE_METAL } from './event_costs.ts'
-import { tableLines, ZEN_WALK_CACHES } from './walk_caches.ts'
+import { NESTED_WALK_CACHES, tableLines, ZEN_WALK_CACHES } from './walk_caches.ts'
 
 const AMD = 'AMD 58455, software optimization guide for family 1Ah; jiegec, TLB measurements'
 
@@ -21,6 +21,7 @@ export const ZEN5: CpuPreset = {
   l2Ways: { value: 16, kind: 'vendor', source: AMD },
   l2PenaltyCycles: { value: 7, kind: 'measured', source: '4 to 11 cycles: 88 pages 1.04 ns, 104 pages 2.9 ns' },
   pwcEntries: ZEN_WALK_CACHES,
+  ...NESTED_WALK_CACHES,
   nearTableLines: tableLines(2 ** 20, 'the 1 MiB L2 of a core'),
   nearReadCycles: { value: 14, kind: 'memory', source: 'a PTE line found in the L2 cache' },
   farTableLines: tableLines(2 ** 25, 'the 32 MiB L3 of a CCD'),

@@ -6,6 +6,7 @@
  * options as the shortest command line that makes the same run again, whatever the terminal was told.
  */
 import { parseCount, parseTime, spellRate, spellSize, spellTime } from '../../base/units.ts'
+import { GUEST_PAGE_SIZES } from '../../hw/nested_paging.ts'
 import { DEFAULT_PARAMETERS } from '../../migration/migration_parameters.ts'
 import { spellInjection } from '../../run/injection.ts'
 import {
@@ -74,6 +75,9 @@ export function readOptions(given: Arguments, settings: Settings = NO_SETTINGS):
     faults: faultPath(given, usual.faults),
     cpu: cpuOf(given.text('cpu') ?? usual.cpu),
     pageSizeBytes,
+    nested: given.text('nested') === 'on',
+    guestPageSizeBytes:
+      GUEST_PAGE_SIZES.find((bytes) => spelled(bytes) === given.text('guest-page-size')) ?? usual.guestPageSizeBytes,
     bandwidthBitsPerSec: given.number('bandwidth', usual.bandwidthBitsPerSec),
     rttNs: given.number('rtt', usual.rttNs),
     downtimeLimitNs: downtimeLimit(given, set, settings),
@@ -118,6 +122,11 @@ export function faultPath(given: Arguments, usual: FaultPathOption): FaultPathOp
   return FAULT_PATHS.find((path) => path === word) ?? usual
 }
 
+/** Of a page: 2m. */
+function spelled(bytes: number): string {
+  return spellSize(bytes).toLowerCase()
+}
+
 /** The shortest command line that makes the same run. */
 export function commandOf(options: MigrateOptions): string {
   const usual = DEFAULT_OPTIONS
@@ -144,7 +153,9 @@ export function commandOf(options: MigrateOptions): string {
   add('resolver', options.resolver, usual.resolver, options.resolver)
   add('faults', options.faults, usual.faults, options.faults)
   add('cpu', options.cpu, usual.cpu, quoteWord(options.cpu))
-  add('page-size', options.pageSizeBytes, usual.pageSizeBytes, spellSize(options.pageSizeBytes).toLowerCase())
+  add('page-size', options.pageSizeBytes, usual.pageSizeBytes, spelled(options.pageSizeBytes))
+  if (options.nested) words.push('--nested', 'on')
+  add('guest-page-size', options.guestPageSizeBytes, usual.guestPageSizeBytes, spelled(options.guestPageSizeBytes))
   add('bandwidth', options.bandwidthBitsPerSec, usual.bandwidthBitsPerSec, spellRate(options.bandwidthBitsPerSec))
   add('rtt', options.rttNs, usual.rttNs, spellTime(options.rttNs))
   add('downtime-limit', options.downtimeLimitNs, usual.downtimeLimitNs, spellTime(options.downtimeLimitNs))

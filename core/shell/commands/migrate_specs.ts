@@ -220,6 +220,27 @@ export const MIGRATE_OPTIONS: readonly OptionSpec[] = [
     ],
   },
   {
+    name: 'nested',
+    kind: 'enum',
+    defaultText: 'off',
+    meaning: 'whether the guest has page tables of its own, which makes its walks two-dimensional',
+    choices: [
+      { word: 'off', meaning: 'walks are of the host tables alone' },
+      { word: 'on', meaning: 'each guest table is found through the host tables: up to 24 references a walk' },
+    ],
+  },
+  {
+    name: 'guest-page-size',
+    kind: 'enum',
+    defaultText: '4k',
+    meaning: 'size of the pages of a nested guest; a TLB entry covers the smaller of it and --page-size',
+    choices: [
+      { word: '4k', meaning: 'four levels of guest tables' },
+      { word: '2m', meaning: 'three' },
+      { word: '1g', meaning: 'two' },
+    ],
+  },
+  {
     name: 'rtt',
     kind: 'time',
     defaultText: spellTime(DEFAULT_OPTIONS.rttNs),
