@@ -96,13 +96,12 @@ export function* uffdWpRange(k: Thread, mm: Mm, vma: Vma, start: number, end: nu
     const lock = kernel.pteLock(slot)
     yield* lock.lock(k)
     for (let at = slot; page < next; page++, at++) {
-      const change = (pte: Pte) => (arm ? armed(pte, populate) : disarmed(kernel, vma, page, pte))
       const sampled = kernel.tables.get(at)
-      if (change(sampled) === sampled) continue
+      if ((arm ? armed(sampled, populate) : disarmed(kernel, vma, page, sampled)) === sampled) continue
       if (k.stepping) yield write(at, 'pte')
       // Hardware may have set A or D since.
       const pte = kernel.tables.get(at)
-      kernel.tables.set(at, change(pte))
+      kernel.tables.set(at, arm ? armed(pte, populate) : disarmed(kernel, vma, page, pte))
       if (!ptePresent(pte)) continue
       k.cpu.nowNs += WRITE_PROTECT_NS
       if (first < 0) first = page
