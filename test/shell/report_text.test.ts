@@ -49,6 +49,14 @@ describe('info migrate', () => {
     )
   })
 
+  it('tells how long vCPUs sleep for their dirty limit, before what belongs to post-copy', () => {
+    const report = sampleReport()
+    Object.assign(report.migration, { 'dirty-limit-throttle-time-per-round': 6_916_932, 'dirty-limit-ring-full-time': 69_868 })
+    const limit = 'Dirty-limit Throttle (us): 6916932\nDirty-limit Ring Full (us): 69868\nPostcopy Blocktime (ms): 134\n'
+    expect(infoMigrateText(report, true)).toContain(limit)
+    expect(infoMigrateText(report, false)).not.toContain('Dirty-limit')
+  })
+
   it('without -a tells the migration alone', () => {
     const all = infoMigrateText(sampleReport(), true)
     const brief = infoMigrateText(sampleReport(), false)
@@ -103,6 +111,20 @@ describe('the report', () => {
     ]) {
       expect(text).toContain(part)
     }
+  })
+
+  it('tells what became of vCPUs that wrote, where a limit set in or a snapshot was taken', () => {
+    const report = sampleReport()
+    const text = () => reportText(report, 'migrate', 200, false)
+    expect(text()).not.toMatch(/dirty limit|snapshot/)
+    const faults = { 'write-faults': 456, 'write-fault-latency': 5723, 'write-fault-latency-max': 18_151 }
+    Object.assign(report.migration, {
+      'dirty-limit-throttle-time-per-round': 6_916_932,
+      'dirty-limit-ring-full-time': 69_868,
+      'background-snapshot': faults,
+    })
+    expect(text()).toContain('dirty limit    vCPUs sleep up to 6.92 s when their ring is full, which takes 69.9 ms')
+    expect(text()).toContain('456 stores waited for their page, 5.72 us on the average, 18.2 us at most')
   })
 
   it('ends with the verdict', () => {

@@ -1,8 +1,8 @@
 /**
  * `info migrate` in the layout of QEMU 10.1, line for line, so that what people know and what their scripts grep holds.
  *
- * Figures that are zero where QEMU leaves them out are left out. `-a` adds what belongs to post-copy, once there was a remote
- * fault. Source: QEMU, migration/migration-hmp-cmds.c (hmp_info_migrate, migration_dump_blocktime), by its output.
+ * Figures that are zero where QEMU leaves them out are left out. `-a` adds what belongs to dirty-limit, once it has set in, and to
+ * post-copy, once there was a remote fault. Source: QEMU, migration/migration-hmp-cmds.c (hmp_info_migrate, migration_dump_blocktime), by its output.
  */
 import type { MigrationReport, RunReport } from '../../run/report.ts'
 
@@ -28,9 +28,15 @@ export function infoMigrateText({ migration }: RunReport, all: boolean): string 
     `    Page Types: normal=${ram.normal}, zero=${ram.duplicate}`,
     `  Page Rates (pps): ${rates.join(', ')}`,
     `  Others: ${others.join(', ')}`,
-    ...(all ? blocktimeLines(migration) : []),
+    ...(all ? [...dirtyLimitLines(migration), ...blocktimeLines(migration)] : []),
   ]
   return `${lines.join('\n')}\n`
+}
+
+function dirtyLimitLines(migration: MigrationReport): string[] {
+  const { 'dirty-limit-throttle-time-per-round': throttleUs, 'dirty-limit-ring-full-time': fullUs = 0 } = migration
+  if (throttleUs === undefined) return []
+  return [`Dirty-limit Throttle (us): ${whole(throttleUs)}`, `Dirty-limit Ring Full (us): ${whole(fullUs)}`]
 }
 
 /** @qemu migration_dump_blocktime */

@@ -31,6 +31,7 @@ export function reportText(report: Report, command: string, columns: number, col
       meaning: `${formatCount(ram.normal)} normal, ${formatCount(ram.duplicate)} duplicate, of ${formatCount(guest.pages)}`,
     },
     ...channelEntries(migration),
+    ...guestEntries(migration),
     {
       term: 'requests',
       meaning: `${formatCount(ram['postcopy-requests'])} by page faults, ${formatCount(faults.userfault)} userfaults, vCPUs blocked ${ms(migration['postcopy-blocktime'])}`,
@@ -62,6 +63,29 @@ function channelEntries({ ram, 'xbzrle-cache': xbzrle }: Report['migration']): E
       `${formatCount(xbzrle.pages)} pages found in a cache of ${formatSize(xbzrle['cache-size'])} went as ${formatSize(xbzrle.bytes)}; ` +
       `${formatCount(xbzrle['cache-miss'])} misses, ${formatCount(xbzrle.overflow)} overflows`
     entries.push({ term: 'xbzrle', meaning })
+  }
+  return entries
+}
+
+/** What was done to vCPUs that write, where it was. */
+function guestEntries(migration: Report['migration']): Entry[] {
+  const entries: Entry[] = []
+  const us = migration['dirty-limit-throttle-time-per-round']
+  if (us !== undefined) {
+    const full = formatTime((migration['dirty-limit-ring-full-time'] ?? 0) * 1000)
+    entries.push({
+      term: 'dirty limit',
+      meaning: `vCPUs sleep up to ${formatTime(us * 1000)} when their ring is full, which takes ${full}`,
+    })
+  }
+  const snapshot = migration['background-snapshot']
+  if (snapshot !== undefined) {
+    const [mean, max] = [snapshot['write-fault-latency'], snapshot['write-fault-latency-max']].map(formatTime)
+    const faults = formatCount(snapshot['write-faults'])
+    entries.push({
+      term: 'snapshot',
+      meaning: `the guest stays at the source; ${faults} stores waited for their page, ${mean} on the average, ${max} at most`,
+    })
   }
   return entries
 }
