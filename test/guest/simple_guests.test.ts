@@ -57,6 +57,34 @@ describe('sweep', () => {
     const pages = take(new SweepWorkload(base, 0, 1000), 3).filter((a) => a.word === 0)
     expect(pages.map((a) => a.page)).toEqual(pages.map((_, i) => i % 1000))
   })
+
+  it('begins where it is told to', () => {
+    expect(take(new SweepWorkload({ ...base, from: 0.75 }, 100, 104), 1)[0]).toMatchObject({ page: 103 })
+    expect(take(new SweepWorkload({ ...base, from: 1 }, 100, 104), 1)[0]).toMatchObject({ page: 103 })
+  })
+
+  it('over memory that lies in runs meets each page of its share once a round, a run from first to last, and not in order', () => {
+    const runs = { pages: 31, prng: new Prng(3) }
+    // 3 runs of 31, and 7 pages behind them.
+    const pages = take(new SweepWorkload({ ...base, runs }, 10, 110), 1)
+      .filter((a) => a.word === 0)
+      .map((a) => a.page)
+      .slice(0, 100)
+    expect(pages.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, i) => 10 + i))
+    expect(pages[93]).toBe(103)
+    for (const first of [10, 41, 72]) {
+      const at = pages.indexOf(first)
+      expect(pages.slice(at, at + 31)).toEqual(Array.from({ length: 31 }, (_, i) => first + i))
+    }
+    const orders = [1, 2, 3, 4, 5].map((seed) => {
+      const workload = new SweepWorkload({ ...base, runs: { pages: 31, prng: new Prng(seed) } }, 0, 930)
+      return take(workload, 1)
+        .filter((a) => a.word === 0 && a.page % 31 === 0)
+        .map((a) => a.page)
+        .join(' ')
+    })
+    expect(new Set(orders).size).toBe(5)
+  })
 })
 
 describe('stress', () => {

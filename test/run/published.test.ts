@@ -5,6 +5,7 @@
  */
 import { describe, expect, it } from 'vitest'
 import { PUBLISHED_TABLES } from '../../core/run/published/catalog.ts'
+import { networkShare } from '../../core/run/published/prepaging_gains.ts'
 import { within } from '../../core/run/published/table.ts'
 
 it('each table has an id of its own', () => {
@@ -24,6 +25,10 @@ describe.each(PUBLISHED_TABLES.map((table) => [table.id, table] as const))('%s',
     for (const text of [table.source, table.band, ...table.ours]) expect(text.length).toBeGreaterThan(10)
     expect(table.seeds).toBeGreaterThan(0)
   })
+})
+
+it('the share of network faults is among all first touches, in percent', () => {
+  expect(networkShare({ networkFaults: 1, minorFaults: 3 })).toBe(25)
 })
 
 it('a factor is the same both ways', () => {

@@ -3,14 +3,18 @@
  *
  * A new table is one file beside this one and one name here.
  */
+import { APPLICATION_FAULTS } from './application_faults.ts'
 import { CLOSED_FORMS } from './closed_forms.ts'
 import { COMPACTION_GAINS } from './compaction_gains.ts'
 import { ITERATION_LOGS } from './iteration_logs.ts'
 import { POSTCOPY_LATENCY } from './postcopy_latency.ts'
+import { PREPAGING_GAINS } from './prepaging_gains.ts'
 import type { PublishedTable } from './table.ts'
 import { UFFD_SCALABILITY } from './uffd_scalability.ts'
 
 export const PUBLISHED_TABLES: readonly PublishedTable[] = [
+  PREPAGING_GAINS,
+  APPLICATION_FAULTS,
   POSTCOPY_LATENCY,
   UFFD_SCALABILITY,
   COMPACTION_GAINS,
