@@ -153,7 +153,7 @@ export class Link {
 
   /** Sends one message of `bytes` payload; sleeps first while the buffers are full. */
   send(k: Thread, type: number, page: number, bytes: number, word0 = 0, word1 = 0, version = 0): Proc<void> {
-    if (!k.stepping && this.#delayNs(k.nowNs) <= 0 && this.#windowOpen()) {
+    if (!k.stepping && this.takesAtOnce(k.nowNs)) {
       this.#put(k.nowNs, type, page, bytes, word0, word1, version)
       return NOTHING
     }
@@ -193,6 +193,11 @@ export class Link {
 
   #windowOpen(): boolean {
     return this.#unreadBytes < this.#options.sendBufferBytes + this.#options.receiveBufferBytes
+  }
+
+  /** Clock gear: `send` would not wait. */
+  takesAtOnce(nowNs: number): boolean {
+    return this.#delayNs(nowNs) <= 0 && this.#windowOpen()
   }
 
   #put(nowNs: number, type: number, page: number, bytes: number, word0: number, word1: number, version: number): void {

@@ -79,9 +79,14 @@ export class DirtyBitmap {
     return added
   }
 
+  /** Clearing the page's bit has to clear marks in the kernel's log first. */
+  owes(page: number): boolean {
+    return this.#owing.has(Math.floor(page / CHUNK_PAGES))
+  }
+
   /** Clock gear: 2. at once, where 1. has nothing to do; false: ask `clear`. */
   clearUnowed(k: Thread, page: number): boolean {
-    return !k.stepping && !this.#owing.has(Math.floor(page / CHUNK_PAGES)) && this.bits.clear(page)
+    return !k.stepping && !this.owes(page) && this.bits.clear(page)
   }
 
   /** 1. and 2.: true if the page was dirty and is the caller's to send. @qemu migration_bitmap_clear_dirty */

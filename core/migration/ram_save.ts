@@ -12,7 +12,8 @@
  * behind what the socket of the stream holds, nor for the rest of a huge page.
  * @qemu RAMState, ram_save_host_page, ram_save_host_page_urgent, ram_save_page, ram_save_setup, ram_save_iterate, ram_save_complete
  */
-import { BLOCK, type Proc, QUANTUM, write } from '../engine/op.ts'
+import { atOnce } from '../engine/at_once.ts'
+import { BLOCK, NOTHING, type Proc, QUANTUM, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Link } from '../hw/link.ts'
 import type { PageContent, Process } from '../machine/process.ts'
@@ -73,6 +74,10 @@ export interface RamOptions {
 export interface FreePages {
   readonly first: number
   readonly end: number
+}
+
+function* turn(): Proc<void> {
+  yield QUANTUM
 }
 
 export class RamState {
@@ -216,8 +221,18 @@ export class RamState {
   }
 
   #saveOne(k: Thread, page: number): Proc<void> {
+    const { stream } = this.#o
     if (this.#channels !== null) return this.#queuePage(k, page, this.#channels)
-    return this.#savePage(k, page, this.#o.stream, this.#content)
+    if (!this.#isQuiet(k, page)) return this.#savePage(k, page, stream, this.#content)
+    atOnce(this.#savePage(k, page, stream, this.#content))
+    return k.expired ? turn() : NOTHING
+  }
+
+  /** Clock gear, the usual case: saving a page will find room in the stream, and nobody in its way. */
+  #isQuiet(k: Thread, page: number): boolean {
+    const { stream, process, releases } = this.#o
+    if (k.stepping || releases !== undefined || this.dirty.owes(page)) return false
+    return stream.takesAtOnce(k.nowNs) && process.isCalm(k)
   }
 
   /** @qemu ram_save_multifd_page */
