@@ -10,6 +10,7 @@
  * passes: the same after each pass, and each channel waits at its SYNC for the others and for the stream.
  * @qemu ram_load_precopy, multifd_recv_thread, multifd_recv_sync_main
  */
+import { atOnce } from '../engine/at_once.ts'
 import { touch } from '../engine/footprint.ts'
 import { AccessMode, BLOCK, type Proc, QUANTUM, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
@@ -50,7 +51,8 @@ export function* ramLoadPrecopy(k: Thread, o: RamLoadOptions): Proc<'listen' | '
         if (o.multifd !== undefined && o.process.machine.kernel.has('multifd-sync')) yield* o.multifd.waitForSync(k)
         break
       default:
-        yield* loadPage(k, o, m)
+        if (o.process.isCalm(k)) atOnce(loadPage(k, o, m))
+        else yield* loadPage(k, o, m)
     }
   }
 }
@@ -114,7 +116,8 @@ export class MultifdReceiver {
         if (this.holds) yield* this.#hold(k, this.#synced[n])
       } else if (m.type === StreamMessage.Page || m.type === StreamMessage.Zero) {
         if (m.type === StreamMessage.Page) k.cpu.nowNs += this.unpackNs
-        yield* loadPage(k, o, m)
+        if (o.process.isCalm(k)) atOnce(loadPage(k, o, m))
+        else yield* loadPage(k, o, m)
         if (k.expired) yield QUANTUM
       } else throw new PlaceError(`message ${m.type} on a channel of pages`)
     }

@@ -47,6 +47,7 @@ describe('procs run at once', () => {
     { guest: 'kv', resolver: 'copy', memBytes: 4 * 2 ** 20 },
     { guest: 'sweep', resolver: 'copy', memBytes: 32 * 2 ** 20, bandwidthBitsPerSec: 1e11 },
     { guest: 'sweep', resolver: 'move', memBytes: 32 * 2 ** 20, bandwidthBitsPerSec: 1e11, vcpus: 2 },
+    { guest: 'sweep', mode: 'hybrid', memBytes: 32 * 2 ** 20, bandwidthBitsPerSec: 1e11 },
     { guest: 'uniform', resolver: 'remap', faults: 'classic', vcpus: 3 },
     { guest: 'uniform', resolver: 'remap', faults: 'vma-lock', vcpus: 2 },
   ]
@@ -57,10 +58,12 @@ describe('procs run at once', () => {
     expect(twins.check.verdict).toBe('consistent')
   })
 
-  test('placing a page makes no generator: the loader calls the twin', () => {
+  test('saving, loading and placing a page make no generator: the twins are called', () => {
     expect(bundle).toMatch(/this\.placePage\$\(k, page,/)
     expect(bundle).toMatch(/\n\t*placePage\$\(k, page, content, buffer\) \{/)
     expect(bundle).toMatch(/resolver\.placeRun\$\(k,/)
+    expect(bundle).toMatch(/#savePage\$\(k, page, stream,/)
+    expect(bundle).toMatch(/ loadPage\$\(k, o, m\)/)
   })
 
   test('a twin neither yields nor announces', () => {
