@@ -26,6 +26,7 @@ export function connectEngine(onProblem: (sentence: string) => void): Engine {
     frameAtRow: (row) => remote.frameAtRow(row),
     frameAtTime: (timeNs) => remote.frameAtTime(timeNs),
     series: (binNs) => remote.series(binNs),
+    milestones: () => remote.milestones(),
     events: (from, to) => remote.events(from, to),
     biography: (page, limit) => remote.biography(page, limit),
     findRow: (row, dir, kind, page) => remote.findRow(row, dir, kind, page),

@@ -14,6 +14,7 @@ import './styles/narrow.css'
 import { App } from './app.tsx'
 import { startCensus } from './census.ts'
 import { connectEngine } from './engine_client.ts'
+import { OPENING } from './examples.ts'
 import { offerDownloads, takeDroppedFiles } from './files.ts'
 import { ControlsContext } from './hooks.tsx'
 import type { Binding } from './keys.ts'
@@ -24,9 +25,6 @@ import { makeBindings } from './shortcuts.ts'
 import { useScreen } from './state.ts'
 import { TerminalSession } from './terminal/terminal_session.ts'
 import { startTheme } from './theme.ts'
-
-/** Small enough that each page's cell carries its second cue, slow enough that there is something to watch. */
-const OPENING = 'migrate --guest kv --mem 32M --vcpus 4 --bandwidth 1Gbps'
 
 function start(): void {
   startTheme()

@@ -1,7 +1,8 @@
 /**
  * Plays a run: moves the playhead, asks the engine for the picture there, and keeps the screen's facts up to date.
  *
- *  1. `run(line)` sends a command to the engine and looks at its status every 100 ms until it is answered.
+ *  1. `run(line)` sends a command to the engine and looks at its status every 100 ms until it is answered, and, where it went on
+ *     in the background (`migrate -d`), until the run is over.
  *  2. When the engine has a new run, the playhead follows the engine's end until the migration has started, then plays
  *     from shortly before that start at a speed that lets the crossing take about twenty seconds.
  *  3. Every animation frame while playing: advance the playhead, ask for its picture. One request is under way at a
@@ -12,7 +13,17 @@
 import type { CommandOutput, EngineApi, Frame, RunStatus } from '../core/api/protocol.ts'
 import type { Crossing } from './playback.ts'
 import { advance, clampSpeed, fittingSpeed, leadIn } from './playback.ts'
-import { focusedPage, hoveredPage, playheadNs, shownFrame, shownSeries, shownSleeps, timelineView, useScreen } from './state.ts'
+import {
+  focusedPage,
+  hoveredPage,
+  playheadNs,
+  shownFrame,
+  shownMilestones,
+  shownSeries,
+  shownSleeps,
+  timelineView,
+  useScreen,
+} from './state.ts'
 import { crossingView, follow, tickStep, wholeRun } from './timeline/scale.ts'
 import { SleepCollector } from './timeline/sleeps.ts'
 
@@ -45,6 +56,9 @@ export class Player {
   #crossingKnown = false
   #sleeps = new SleepCollector()
   #collecting: SleepCollector | null = null
+  /** Commands that are not answered yet, and whether the engine is being looked at. */
+  #commands = 0
+  #polling = false
   #nextSeriesMs = 0
   #nextFocusMs = 0
 
@@ -61,18 +75,24 @@ export class Player {
   async run(line: string, output: CommandOutput, columns: number): Promise<number> {
     useScreen.setState({ running: line })
     const answer = this.engine.command(line, output, columns)
-    let answered = false
+    this.#commands++
     const poll = async (): Promise<void> => {
-      if (answered) return
+      if (this.#commands === 0 && useScreen.getState().status?.state !== 'running') {
+        this.#polling = false
+        return
+      }
       // A dead engine is told by the command itself, which fails then.
       await this.#lookAtEngine().catch(() => {})
       this.clock.later(() => void poll(), POLL_MS)
     }
-    void poll()
+    if (!this.#polling) {
+      this.#polling = true
+      void poll()
+    }
     try {
       return await answer
     } finally {
-      answered = true
+      this.#commands--
       useScreen.setState({ running: null })
       await this.#lookAtEngine()
     }
@@ -104,6 +124,7 @@ export class Player {
     this.#sleeps = new SleepCollector()
     this.#nextSeriesMs = 0
     shownSeries.set(null)
+    shownMilestones.set(null)
     shownSleeps.set([])
     shownFrame.set(null)
     playheadNs.set(0)
@@ -131,9 +152,11 @@ export class Player {
       timelineView.set(
         status.startedNs >= 0 ? crossingView(status.startedNs, status.completedNs, status.endNs) : wholeRun(status.endNs),
       )
-      if (status.completedNs >= 0) {
+      // One that ends otherwise has its length, too.
+      const overNs = status.completedNs >= 0 || status.state === 'running' ? status.completedNs : status.endNs
+      if (overNs >= 0) {
         this.#crossingKnown = true
-        if (!this.#speedChosen) useScreen.setState({ speedNsPerSec: fittingSpeed(crossing) })
+        if (!this.#speedChosen) useScreen.setState({ speedNsPerSec: fittingSpeed({ ...crossing, completedNs: overNs }) })
       }
     }
   }
@@ -147,9 +170,13 @@ export class Player {
     if (status.state === 'running' && now < this.#nextSeriesMs) return
     this.#nextSeriesMs = now + SERIES_EVERY_MS
     const generation = this.#generation
-    const series = await this.engine.series(tickStep(status.endNs, SERIES_BINS))
+    const [series, milestones] = await Promise.all([
+      this.engine.series(tickStep(status.endNs, SERIES_BINS)),
+      this.engine.milestones(),
+    ])
     if (generation !== this.#generation) return
     shownSeries.set(series)
+    shownMilestones.set(milestones)
     void this.#collectSleeps()
   }
 
@@ -322,5 +349,12 @@ function newestFaultPage(timeNs: number): number {
 }
 
 function unchanged(a: RunStatus, b: RunStatus | null): boolean {
-  return b !== null && a.state === b.state && a.rows === b.rows && a.endNs === b.endNs && a.completedNs === b.completedNs
+  return (
+    b !== null &&
+    a.state === b.state &&
+    a.migration === b.migration &&
+    a.rows === b.rows &&
+    a.endNs === b.endNs &&
+    a.completedNs === b.completedNs
+  )
 }

@@ -5,7 +5,7 @@
  * Written by player.ts and by the panels; read by everybody.
  */
 import { create } from 'zustand'
-import type { EngineApi, Frame, RunInfo, RunStatus, Series } from '../core/api/protocol.ts'
+import type { EngineApi, Frame, Milestones, RunInfo, RunStatus, Series } from '../core/api/protocol.ts'
 import { Signal } from './signal.ts'
 import type { TimelineView } from './timeline/scale.ts'
 import type { Sleep } from './timeline/sleeps.ts'
@@ -52,5 +52,6 @@ export const hoveredPage = new Signal(-1)
 /** The page the inspector speaks of: hovered, else pinned, else that of the newest fault. */
 export const focusedPage = new Signal(-1)
 export const shownSeries = new Signal<Series | null>(null)
+export const shownMilestones = new Signal<Milestones | null>(null)
 export const shownSleeps = new Signal<readonly Sleep[]>([])
 export const timelineView = new Signal<TimelineView>({ fromNs: 0, toNs: 1e6 })

@@ -22,7 +22,7 @@ export const STATE_SHADE: Readonly<Record<StateName, Shade>> = {
   inflight: shade('#3FF3E9', '#0DCAFE'),
   dirty: shade('#FEDC63', '#EEAB17'),
   fault: shade('#F54E0E', '#B6380E'),
-  wp: shade('#CA89B8', '#4D1E4F'),
+  stale: shade('#CA89B8', '#4D1E4F'),
   error: shade('#F54E0E', '#B6380E'),
 }
 
@@ -54,8 +54,10 @@ export const CHROME = {
   bad: shade('#FF8A5C', '#B6380E'),
   bandQuiet: shade('#1B222B', '#EEF1F4'),
   bandSetup: shade('#303B48', '#D5DBE2'),
+  bandPrecopy: shade('#394655', '#C9D2DB'),
   bandPostcopy: shade('#465566', '#B9C4CF'),
   bandDone: shade('#25303B', '#E0E6EB'),
+  bandTrouble: shade('#54421A', '#F2DDA4'),
 } as const
 
 /** Lanes of the race explorer: Okabe and Ito's colours, each taken lighter or darker until it stands out on its ground. */

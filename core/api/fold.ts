@@ -8,9 +8,9 @@
  *    makes searchable.
  *
  * What a cell means. Source: dirty until sent in its present version, in flight, then resident. Destination: missing, in
- * flight, fault while a vCPU sleeps on it, then resident or zero. Pairs with core/trace/recorder.ts.
+ * flight, fault while a vCPU sleeps on it, then resident or zero; stale once the guest has written it anew at the source. Pairs with core/trace/recorder.ts.
  */
-import { EventKind, isZeroRecord, MIGRATION_STATUS, type MigrationStatus } from '../trace/event.ts'
+import { EventKind, INCIDENT_NAME, isZeroRecord, MIGRATION_STATUS, type MigrationStatus } from '../trace/event.ts'
 import { PageState } from '../trace/page_state.ts'
 import type { Recorder } from '../trace/recorder.ts'
 import { describeRow } from '../trace/text.ts'
@@ -19,6 +19,7 @@ import { type Frame, type FrameCounters, PROTOCOL_VERSION } from './protocol.ts'
 /** Rows between two key frames, at least; with many pages they stand further apart. */
 const KEY_FRAME_ROWS = 16_384
 const TIME_INDEX_ROWS = 1024
+const LINK_DOWN = INCIDENT_NAME.indexOf('link-down')
 
 class Picture {
   row = 0
@@ -42,6 +43,10 @@ class Picture {
     guestOps: 0,
     violations: 0,
     checksPassed: 0,
+    passes: 0,
+    dirtyAtPass: 0,
+    throttlePercent: 0,
+    linksDown: 0,
   }
   /** Pages asked for and not yet placed. */
   requested: Set<number> = new Set()
@@ -151,6 +156,9 @@ export class Fold {
     switch (r.kind(row)) {
       case EventKind.State:
         p.status = MIGRATION_STATUS[arg]
+        // The guest has gone, or goes on at full speed; what the destination had of old is dropped.
+        if (p.status === 'postcopy-active' || isOver(p.status)) c.throttlePercent = 0
+        if (p.status === 'postcopy-active') dropStale(p.destination)
         if (p.status === 'postcopy-paused' || p.status === 'failed' || p.status === 'cancelled') loseInFlight(p)
         break
       case EventKind.Populate:
@@ -160,7 +168,10 @@ export class Fold {
         break
       case EventKind.Dirty:
         c.dirtied++
-        if (r.lanes[r.lane(row)].machine === 'source') p.source[page] = PageState.dirty
+        if (r.lanes[r.lane(row)].machine === 'source') {
+          p.source[page] = PageState.dirty
+          if (isThere(p.destination[page])) p.destination[page] = PageState.stale
+        }
         break
       case EventKind.Send:
         if (isZeroRecord(arg)) c.zeroPagesSent++
@@ -169,7 +180,8 @@ export class Fold {
         c.pagesInFlight++
         c.bytesInFlight += arg
         if (p.source[page] === PageState.dirty) p.source[page] = PageState.inflight
-        if (p.destination[page] === PageState.missing) p.destination[page] = PageState.inflight
+        if (p.destination[page] === PageState.missing || p.destination[page] === PageState.stale)
+          p.destination[page] = PageState.inflight
         break
       case EventKind.Receive:
         c.pagesInFlight--
@@ -178,7 +190,9 @@ export class Fold {
         break
       case EventKind.Place:
         c.pagesPlaced++
-        p.destination[page] = arg === 1 ? PageState.zero : PageState.resident
+        // Pre-copy: it may have been written again while it was on its way.
+        if (p.source[page] === PageState.dirty && !HANDED_OVER.includes(p.status)) p.destination[page] = PageState.stale
+        else p.destination[page] = arg === 1 ? PageState.zero : PageState.resident
         p.requested.delete(page)
         c.requestsPending = p.requested.size
         break
@@ -210,11 +224,38 @@ export class Fold {
         break
       case EventKind.RequestReceived:
       case EventKind.VcpuRun:
+        break
       case EventKind.Pass:
+        c.passes++
+        c.dirtyAtPass = arg
+        break
+      case EventKind.Throttle:
+        c.throttlePercent = arg
+        break
       case EventKind.Incident:
+        if (arg === LINK_DOWN) c.linksDown++
+        else if (~arg === LINK_DOWN) c.linksDown--
         break
     }
   }
+}
+
+/** The guest is at the destination: nothing that arrives there is old. */
+const HANDED_OVER: readonly MigrationStatus[] = [
+  'postcopy-active',
+  'postcopy-paused',
+  'postcopy-recover-setup',
+  'postcopy-recover',
+  'completed',
+]
+
+const isOver = (status: MigrationStatus): boolean => status === 'completed' || status === 'failed' || status === 'cancelled'
+
+const isThere = (state: number): boolean => state === PageState.resident || state === PageState.zero
+
+function dropStale(destination: Uint8Array): void {
+  for (let page = 0; page < destination.length; page++)
+    if (destination[page] === PageState.stale) destination[page] = PageState.missing
 }
 
 /** The connection broke: what was on its way is back where it was. */

@@ -20,7 +20,7 @@ const LOOKS: Record<keyof typeof PageState, Look> = {
   inflight: { glyph: '\u00bb', rgb: [0x3f, 0xf3, 0xe9], basic: 96, meaning: 'in flight' },
   dirty: { glyph: '\u2592', rgb: [0xfe, 0xdc, 0x63], basic: 93, meaning: 'dirty' },
   fault: { glyph: '!', rgb: [0xf5, 0x4e, 0x0e], basic: 91, meaning: 'a vCPU waits' },
-  wp: { glyph: 'w', rgb: [0xca, 0x89, 0xb8], basic: 35, meaning: 'write-protected' },
+  stale: { glyph: '~', rgb: [0xca, 0x89, 0xb8], basic: 35, meaning: 'stale' },
   error: { glyph: 'X', rgb: [0xf5, 0x4e, 0x0e], basic: 91, meaning: 'wrong' },
 }
 
@@ -63,7 +63,7 @@ export function drawCells(cells: Uint8Array, width: number, depth: ColourDepth):
 }
 
 export function legend(): string {
-  const shown = ['missing', 'zero', 'resident', 'inflight', 'dirty', 'fault', 'error'] as const
+  const shown = ['missing', 'zero', 'resident', 'inflight', 'dirty', 'stale', 'fault', 'error'] as const
   return shown.map((name) => `${LOOKS[name].glyph} ${LOOKS[name].meaning}`).join('  ')
 }
 

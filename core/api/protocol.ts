@@ -7,7 +7,9 @@
 import type { History, Litmus } from '../litmus/litmus.ts'
 import type { RunReport } from '../run/report.ts'
 import type { RaceNews } from '../shell/shell_state.ts'
-import type { Lane, MigrationStatus } from '../trace/event.ts'
+import type { IncidentName, Lane, MigrationStatus } from '../trace/event.ts'
+
+export type { IncidentName, MigrationStatus }
 
 export const PROTOCOL_VERSION = 1
 
@@ -50,6 +52,13 @@ export interface FrameCounters {
   guestOps: number
   violations: number
   checksPassed: number
+  /** Passes over memory that are over, and pages that were dirty at the end of the last. */
+  passes: number
+  dirtyAtPass: number
+  /** Share of their time that auto-converge lets the vCPUs sleep now; 0: they run freely. */
+  throttlePercent: number
+  /** Injected breaks of the link that are not over. */
+  linksDown: number
 }
 
 /** What a screen must know of a run before its first frame. */
@@ -62,11 +71,16 @@ export interface RunInfo {
   readonly bandwidthBitsPerSec: number
   readonly rttNs: number
   readonly lanes: readonly Lane[]
+  /** Channels beside the stream: `urgent`, `multifd`. */
+  readonly urgentChannel: boolean
+  readonly multifdChannels: number
 }
 
 /** How far the engine has come. */
 export interface RunStatus {
   readonly state: 'running' | 'done' | 'failed' | 'interrupted'
+  /** Of the migration, where the engine is. */
+  readonly migration: MigrationStatus
   /** Rows recorded so far. */
   readonly rows: number
   /** Simulated time of the newest row. */
@@ -77,6 +91,25 @@ export interface RunStatus {
   readonly completedNs: number
   /** One sentence, when failed. */
   readonly error: string
+}
+
+/** The few moments that a timeline names, oldest first; all are simulated time. */
+export interface Milestones {
+  readonly states: readonly { readonly timeNs: number; readonly status: MigrationStatus }[]
+  /** The end of each pass over memory, and pages that were dirty then. */
+  readonly passes: readonly { readonly timeNs: number; readonly dirtyPages: number }[]
+  /** What was injected; `toNs` is Infinity while it lasts, and `fromNs` where it has no duration. */
+  readonly incidents: readonly { readonly name: IncidentName; readonly fromNs: number; readonly toNs: number }[]
+  readonly throttles: readonly { readonly timeNs: number; readonly percent: number }[]
+  /** Where each vCPU was running, and when; `toNs` is Infinity while it does. */
+  readonly running: readonly {
+    readonly lane: string
+    readonly machine: Lane['machine']
+    readonly fromNs: number
+    readonly toNs: number
+  }[]
+  /** What could be said of a pre-copy's end at these times; empty: nothing. `never`: it has none. */
+  readonly forecasts: readonly { readonly timeNs: number; readonly sentence: string; readonly never: boolean }[]
 }
 
 /** Columns for the charts, binned by simulated time from 0 to `binNs * length`. */
@@ -142,6 +175,7 @@ export interface EngineApi {
   /** The frame behind the last row whose time is at or below `timeNs`. */
   frameAtTime(timeNs: number): Promise<Frame | null>
   series(binNs: number): Promise<Series | null>
+  milestones(): Promise<Milestones | null>
   /** Rows [from, to) as text, newest last; `kinds` empty means all. */
   events(from: number, to: number): Promise<readonly EventRow[]>
   /** Everything that happened to a page, oldest first (at most `limit` newest rows). */

@@ -23,12 +23,14 @@ import type { Recorder } from '../trace/recorder.ts'
 import { describeRow } from '../trace/text.ts'
 import { chartSeries } from './chart_series.ts'
 import { Fold } from './fold.ts'
+import { MilestoneCollector } from './milestones.ts'
 import type {
   CommandOutput,
   Completion,
   EngineApi,
   EventRow,
   Frame,
+  Milestones,
   RaceListing,
   RaceView,
   RunInfo,
@@ -41,6 +43,7 @@ interface Shown {
   readonly recorder: Recorder
   readonly command: string
   readonly fold: Fold
+  readonly milestones: MilestoneCollector
   outcome: RunOutcome | 'running'
   report: RunReport | null
 }
@@ -64,8 +67,11 @@ export class Session implements EngineApi {
       observer: {
         onRun: (run, recorder, command) => {
           this.#generation++
-          this.#shown = { run, recorder, command, fold: new Fold(recorder, run.pages), outcome: 'running', report: null }
+          const fold = new Fold(recorder, run.pages)
+          const milestones = new MilestoneCollector(recorder)
+          this.#shown = { run, recorder, command, fold, milestones, outcome: 'running', report: null }
         },
+        onProgress: ({ nowNs, forecast }) => this.#shown?.milestones.foresee(nowNs, forecast),
         onEnd: (outcome) => {
           if (this.#shown !== null) this.#shown.outcome = outcome
         },
@@ -117,6 +123,8 @@ export class Session implements EngineApi {
       bandwidthBitsPerSec: options.bandwidthBitsPerSec,
       rttNs: options.rttNs,
       lanes: shown.recorder.lanes.map((lane) => ({ ...lane })),
+      urgentChannel: shown.run.channels.urgent !== null,
+      multifdChannels: shown.run.channels.multifd.length,
     }
   }
 
@@ -129,6 +137,7 @@ export class Session implements EngineApi {
     const over = shown.outcome === 'done' || shown.outcome === 'time-limit'
     return {
       state: failed ? 'failed' : shown.outcome === 'interrupted' ? 'interrupted' : over ? 'done' : 'running',
+      migration: state.status,
       rows: shown.recorder.rows,
       endNs: shown.recorder.endNs,
       startedNs: orNone(state.startNs),
@@ -149,6 +158,10 @@ export class Session implements EngineApi {
 
   async series(binNs: number): Promise<Series | null> {
     return this.#shown === null ? null : chartSeries(this.#shown.recorder, binNs)
+  }
+
+  async milestones(): Promise<Milestones | null> {
+    return this.#shown?.milestones.read() ?? null
   }
 
   async events(from: number, to: number): Promise<readonly EventRow[]> {

@@ -17,6 +17,8 @@ import type { Thread } from '../hw/cpu.ts'
 import { LINK_BROKEN, type Link } from '../hw/link.ts'
 import type { Message } from '../hw/message_ring.ts'
 import type { PageContent, Process } from '../machine/process.ts'
+import { EventKind } from '../trace/event.ts'
+import type { Recorder } from '../trace/recorder.ts'
 import { ramDiscardRange } from './discard.ts'
 import { PlaceError } from './host_page.ts'
 import type { PageMap } from './page_map.ts'
@@ -30,6 +32,8 @@ export interface RamLoadOptions {
   readonly stream: Link
   /** Pages besides those of the stream. @qemu multifd-channels */
   readonly multifd?: MultifdReceiver
+  /** Where each page's arrival is written down. */
+  readonly recorder?: Recorder
 }
 
 /** The main channel, until LISTEN or the device state: post-copy, or the guest goes on at once; or until the connection breaks. */
@@ -58,10 +62,11 @@ export function* ramLoadPrecopy(k: Thread, o: RamLoadOptions): Proc<'listen' | '
 }
 
 /** Writes the page, unless it is zeros and already is, and marks it received. @qemu ram_handle_zero */
-function* loadPage(k: Thread, { process, ramPage, map }: RamLoadOptions, m: Message): Proc<void> {
+function* loadPage(k: Thread, { process, ramPage, map, recorder }: RamLoadOptions, m: Message): Proc<void> {
   const { type, page, word0, word1, version } = m
   const content: PageContent = { word0, word1, version }
   k.cpu.nowNs += LOAD_PAGE_NS
+  recorder?.event(k.nowNs, EventKind.Receive, k.lane, page, m.bytes)
   let isThere = false
   if (type === StreamMessage.Zero || type === StreamMessage.Xbzrle) {
     const found: PageContent = { word0: 0, word1: 0, version: 0 }
@@ -72,6 +77,7 @@ function* loadPage(k: Thread, { process, ramPage, map }: RamLoadOptions, m: Mess
   if (!isThere) yield* process.writePage(k, ramPage + page, content)
   if (k.stepping) yield write(page, 'page_map')
   map.receive(page)
+  recorder?.event(k.nowNs, EventKind.Place, k.lane, page, isThere ? 1 : 0)
 }
 
 /** Makes of a difference the page that it comes from. @qemu load_xbzrle */

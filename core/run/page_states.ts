@@ -14,12 +14,13 @@ function stateOf(pte: Pte): PageState {
   return ptePfn(pte) === ZERO_PFN ? PageState.zero : PageState.resident
 }
 
-/** Source: what it has, dirty until sent. Destination: what has arrived, what is asked for, what is on the wire. */
+/** Source: what it has, dirty until sent. Destination: what has arrived, and is stale by now, what is asked for, what is on the wire. */
 export function paintPages(run: MigrationRun, source: Uint8Array, destination: Uint8Array): void {
   const { outgoing, incoming, ramPage } = run
   const from = run.sourceProcess.mm.table
   const to = run.destinationProcess.mm.table
   const switched = run.state.downtimeStartNs > 0
+  const inPrecopy = run.state.status === 'active'
   for (let page = 0; page < run.pages; page++) {
     const pte = from.lookup(ramPage + page)
     const here = stateOf(pte)
@@ -28,6 +29,7 @@ export function paintPages(run: MigrationRun, source: Uint8Array, destination: U
     const there = stateOf(to.lookup(ramPage + page))
     const asked = incoming?.map.state(page) === PageMapState.requested
     const onTheWay = asked ? PageState.fault : sent ? PageState.inflight : PageState.missing
-    destination[page] = there === PageState.missing ? onTheWay : there
+    const isStale = inPrecopy && ((pte & PTE_D) !== 0 || outgoing?.bitmap.has(page) === true)
+    destination[page] = there === PageState.missing ? onTheWay : isStale ? PageState.stale : there
   }
 }

@@ -52,5 +52,6 @@ export function startMultifd(run: MigrationRun, { send, receiver }: Multifd, inc
 function* receive(k: Thread, run: MigrationRun, receiver: MultifdReceiver, incoming: Destination, n: number): Proc<void> {
   run.destinationProcess.adopt(k)
   const { ramPage, channels } = run
-  yield* receiver.receive(k, { process: run.destinationProcess, ramPage, map: incoming.map, stream: channels.stream }, n)
+  const { destinationProcess: process, recorder } = run
+  yield* receiver.receive(k, { process, ramPage, map: incoming.map, stream: channels.stream, recorder }, n)
 }

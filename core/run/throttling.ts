@@ -7,6 +7,7 @@ import type { Thread } from '../hw/cpu.ts'
 import { DirtyLimit } from '../migration/dirty_limit.ts'
 import type { DirtyRings } from '../migration/dirty_rings.ts'
 import { ThrottleTrigger } from '../migration/throttle_trigger.ts'
+import { EventKind } from '../trace/event.ts'
 import type { MigrationRun } from './migration_run.ts'
 
 /** While auto-converge watches, a pass is not longer than this without a look at the bitmap. @qemu CPU_THROTTLE_DIRTY_SYNC_TIMER */
@@ -36,7 +37,10 @@ export class Throttling {
   /** A sync found so many pages more to be dirty. */
   synced(k: Thread, dirtied: number): void {
     this.#thread = k
-    this.#trigger?.synced(k.nowNs, dirtied * 4096, this.#run.channels.bytesSent)
+    const { throttle, recorder, channels } = this.#run
+    const before = throttle.percentage
+    this.#trigger?.synced(k.nowNs, dirtied * 4096, channels.bytesSent)
+    if (throttle.percentage !== before) recorder.event(k.nowNs, EventKind.Throttle, k.lane, -1, throttle.percentage)
   }
 
   /** @qemu migration_dirty_limit_guest */

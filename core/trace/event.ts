@@ -43,6 +43,8 @@ export const EventKind = {
   Pass: 15,
   /** Something that was injected happened: arg is an index into INCIDENT_NAME. It is over: its complement (negative). */
   Incident: 16,
+  /** The vCPUs are throttled from now on. arg: percent of their time that they sleep. */
+  Throttle: 17,
 } as const
 export type EventKind = (typeof EventKind)[keyof typeof EventKind]
 

@@ -12,7 +12,8 @@ export const PageState = {
   inflight: 3,
   dirty: 4,
   fault: 5,
-  wp: 6,
+  /** At the destination: it came, and was written at the source since. */
+  stale: 6,
   error: 7,
 } as const
 export type PageState = (typeof PageState)[keyof typeof PageState]

@@ -98,6 +98,7 @@ export function* writePerfetto(r: Recorder): Generator<string> {
       case EventKind.CheckPassed:
       case EventKind.Pass:
       case EventKind.Incident:
+      case EventKind.Throttle:
         put(`{"ph":"i","s":"p","name":${JSON.stringify(describeRow(r, row))},${at},"ts":${us(ns)}}`)
         break
       default:

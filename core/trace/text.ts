@@ -66,6 +66,8 @@ export function describeRow(r: Recorder, row: number): string {
       return `${lane.name} did ${arg} operations`
     case EventKind.Pass:
       return `the dirty bitmap is synced; ${arg} page${arg === 1 ? ' is' : 's are'} dirty`
+    case EventKind.Throttle:
+      return `the vCPUs are throttled: they sleep ${arg} % of the time`
     case EventKind.Incident:
       return arg >= 0 ? `injected: ${INCIDENT_NAME[arg]}` : `over: ${INCIDENT_NAME[~arg]}`
   }

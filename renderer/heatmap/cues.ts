@@ -2,7 +2,7 @@
  * What a page state looks like inside its cell: the second cue beside colour, one ink a pixel.
  *
  *   missing   empty            inflight  chevron to the right     fault  thick ring
- *   zero      small ring       dirty     notch, top left          wp     diagonal hatch
+ *   zero      small ring       dirty     notch, top left          stale  diagonal hatch
  *   resident  solid                                               error  X
  *
  * Cells below 4 CSS pixels are plain: there is no room for a shape. From 6 on a pixel of ground separates cells. In the
@@ -38,7 +38,7 @@ export function inkAt(state: number, x: number, y: number, size: number, ratio: 
       const ring = Math.max(1, Math.round(side / 5))
       return x < ring || y < ring || x > last - ring || y > last - ring ? 'ring' : 'fill'
     }
-    case PageState.wp:
+    case PageState.stale:
       return (x + y) % Math.max(3, Math.round(side / 3)) < thick ? 'mark' : 'fill'
     case PageState.error:
       return Math.abs(x - y) < thick || Math.abs(x + y - last) < thick ? 'cross' : 'fill'

@@ -80,7 +80,7 @@ const URGENCY: readonly number[] = (() => {
     PageState.zero,
     PageState.resident,
     PageState.missing,
-    PageState.wp,
+    PageState.stale,
     PageState.dirty,
     PageState.inflight,
     PageState.fault,

@@ -90,9 +90,7 @@ export function countStates(states: Uint8Array): readonly number[] {
 }
 
 /** What people call each state, by PageState. */
-export const STATE_LABEL: readonly string[] = PAGE_STATE_NAME.map((name) =>
-  name === 'inflight' ? 'in flight' : name === 'wp' ? 'write-protected' : name,
-)
+export const STATE_LABEL: readonly string[] = PAGE_STATE_NAME.map((name) => (name === 'inflight' ? 'in flight' : name))
 
 /** The text twin of a map. */
 export function describeStates(machine: string, counts: readonly number[]): string {

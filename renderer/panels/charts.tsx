@@ -42,6 +42,7 @@ const throughputSpec = (linkMbPerSec: number): ChartSpec => ({
 export function ChartsPanel() {
   const series = useSignal(shownSeries)
   const hasRun = useScreen((state) => state.info !== null)
+  const over = useScreen((state) => state.status !== null && state.status.state !== 'running')
   const link = useScreen((state) => (state.info ? state.info.bandwidthBitsPerSec / 8e6 : 1))
   const throughput = useMemo(() => throughputOf(series), [series])
   const latency = useMemo(() => latencyOf(series), [series])
@@ -60,7 +61,9 @@ export function ChartsPanel() {
             <em>
               {summary.count > 0
                 ? `p50 ${formatTime(summary.p50Ns)} · p99 ${formatTime(summary.p99Ns)} · ${formatCount(summary.count)} faults`
-                : 'no remote fault yet'}
+                : over
+                  ? 'no remote fault'
+                  : 'no remote fault yet'}
             </em>
           </h3>
           <Chart spec={LATENCY} data={latency} />

@@ -68,7 +68,9 @@ function Findings({ report }: { report: RunReport }) {
   const good = consistency.verdict === 'consistent'
   return (
     <>
-      {good ? (
+      {good && consistency.pagesCompared === 0 ? (
+        <Verdict grade="warn" word="no verdict" sentence="The run ended before its pages could be compared." />
+      ) : good ? (
         <Verdict grade="good" word="consistent" sentence="No page lost, stale, torn, duplicated or misplaced." />
       ) : (
         <Verdict grade="bad" word="inconsistent" sentence={firstViolation?.message ?? 'The run broke an invariant.'} />

@@ -3,11 +3,12 @@
  * Use of the wire is that of the series' bin under the playhead; everything else are counters of the shown frame.
  */
 import { useEffect, useRef, useState } from 'react'
-import type { EventRow } from '../../core/api/protocol.ts'
+import type { EventRow, FrameCounters, RunInfo } from '../../core/api/protocol.ts'
 import { slowly } from '../census.ts'
 import { formatBitRate, formatBytes, formatCount, formatKind, formatTime } from '../format.ts'
 import { Hot, useControls, usePainter } from '../hooks.tsx'
-import { playheadNs, shownFrame, shownSeries, useScreen } from '../state.ts'
+import { incidentsAt } from '../moments.ts'
+import { playheadNs, shownFrame, shownMilestones, shownSeries, useScreen } from '../state.ts'
 import { Panel } from './panel.tsx'
 
 const LOG_ROWS = 120
@@ -18,9 +19,9 @@ const LOG_EVERY_MS = 150
 
 export function LinkPanel() {
   const info = useScreen((state) => state.info)
-  const facts = info ? `${formatBitRate(info.bandwidthBitsPerSec)} · RTT ${formatTime(info.rttNs).replace('.0 ', ' ')}` : ''
+  const quiet = info ? `${formatBitRate(info.bandwidthBitsPerSec)} · RTT ${formatTime(info.rttNs).replace('.0 ', ' ')}` : ''
   return (
-    <Panel name="Link" className="link" facts={facts}>
+    <Panel name="Link" className="link" facts={<Hot sources={[playheadNs, shownMilestones]} text={() => incidents() || quiet} />}>
       {info ? (
         <>
           <Wire />
@@ -35,7 +36,30 @@ export function LinkPanel() {
   )
 }
 
+const isDown = () => (shownFrame.value?.counters.linksDown ?? 0) > 0
+
+/** `3, last left 1,204`; the bitmap's first sync is no pass. */
+function passes(counters: FrameCounters | undefined): string {
+  const done = (counters?.passes ?? 0) - 1
+  return done < 1 ? '0' : `${formatCount(done)}, left ${formatCount(counters?.dirtyAtPass ?? 0)} pg`
+}
+
+/** What was injected and is under way. */
+function incidents(): string {
+  const now = incidentsAt(shownMilestones.value, playheadNs.value)
+  return now.map(({ name }) => `△ ${name.replace('-', ' ')}`).join(', ')
+}
+
+/** Where there are more than the stream. */
+function channelNames({ urgentChannel, multifdChannels }: RunInfo): string {
+  if (!urgentChannel && multifdChannels === 0) return ''
+  return ['stream', urgentChannel ? 'urgent' : '', multifdChannels > 0 ? `${multifdChannels} multifd` : '']
+    .filter(Boolean)
+    .join(', ')
+}
+
 function Wire() {
+  const channels = useScreen((state) => (state.info ? channelNames(state.info) : ''))
   const bar = useRef<HTMLMeterElement>(null)
   usePainter(() => {
     if (bar.current) bar.current.value = utilisation()
@@ -47,7 +71,10 @@ function Wire() {
       <div className="wire-way">
         <span>data</span>
         <meter ref={bar} className="bar" aria-label="Use of the link" min={0} max={1} />
-        <Hot sources={[playheadNs, shownSeries]} text={() => `${Math.round(utilisation() * 100)} %`} />
+        <Hot
+          sources={[playheadNs, shownSeries, shownFrame]}
+          text={() => (isDown() ? '△ down' : `${Math.round(utilisation() * 100)} %`)}
+        />
       </div>
       <div className="wire-way back">
         <span>requests</span>
@@ -67,6 +94,14 @@ function Wire() {
         <dd>{counter(() => formatCount(counters()?.zeroPagesSent ?? 0))}</dd>
         <dt>requests</dt>
         <dd>{counter(() => formatCount(counters()?.requests ?? 0))}</dd>
+        <dt>passes</dt>
+        <dd>{counter(() => passes(counters()))}</dd>
+        {channels && (
+          <>
+            <dt>channels</dt>
+            <dd>{channels}</dd>
+          </>
+        )}
       </dl>
     </div>
   )

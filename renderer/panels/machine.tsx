@@ -26,7 +26,9 @@ export function DestinationPanel() {
 
 function sourceFacts(): string {
   const counters = shownFrame.value?.counters
-  return counters ? `sent ${formatCount(counters.pagesSent)} pages` : ''
+  if (!counters) return ''
+  const throttle = counters.throttlePercent > 0 ? `vCPUs throttled by ${counters.throttlePercent} %` : ''
+  return [throttle, `sent ${formatCount(counters.pagesSent)} pages`].filter(Boolean).join(' · ')
 }
 
 function destinationFacts(): string {

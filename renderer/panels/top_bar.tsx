@@ -7,7 +7,8 @@ import type { Frame } from '../../core/api/protocol.ts'
 import { useControls, usePainter } from '../hooks.tsx'
 import { tooltip } from '../keys.ts'
 import type { ThemeChoice } from '../state.ts'
-import { shownFrame, useScreen } from '../state.ts'
+import { shownFrame, shownMilestones, useScreen } from '../state.ts'
+import { PHASES, STATUS_WORD } from '../status_words.ts'
 import { chooseTheme } from '../theme.ts'
 import { Icon } from './icons.tsx'
 
@@ -63,58 +64,32 @@ function Badges() {
   )
 }
 
-const PHASES = ['setup', 'precopy', 'device', 'postcopy', 'completed'] as const
-
-/** Shown beside the segments: nobody asked for these, or not for the migration to end so. */
-const TROUBLE: readonly Frame['status'][] = [
-  'failed',
-  'cancelling',
-  'cancelled',
-  'postcopy-paused',
-  'postcopy-recover-setup',
-  'postcopy-recover',
-]
-
-/** Which segment a status lights; -1: none yet. */
-export function phaseOf(status: Frame['status']): number {
-  switch (status) {
-    case 'setup':
-    case 'wait-unplug':
-      return 0
-    case 'active':
-      return 1
-    case 'pre-switchover':
-    case 'device':
-      return 2
-    case 'postcopy-active':
-    case 'postcopy-paused':
-    case 'postcopy-recover-setup':
-    case 'postcopy-recover':
-      return 3
-    case 'completed':
-      return 4
-    default:
-      return -1
-  }
-}
-
+/** Each phase by its name, but the present one by that of the state; those that the migration went through are past. */
 function PhaseStrip() {
   const [status, setStatus] = useState<Frame['status']>('none')
-  usePainter(() => setStatus(shownFrame.value?.status ?? 'none'), [shownFrame])
-  const now = phaseOf(status)
-  const troubled = TROUBLE.includes(status)
+  const [past, setPast] = useState('')
+  usePainter(() => {
+    const frame = shownFrame.value
+    setStatus(frame?.status ?? 'none')
+    const gone = shownMilestones.value?.states.filter(({ timeNs }) => timeNs <= (frame?.timeNs ?? 0)) ?? []
+    setPast(PHASES.filter((_, index) => gone.some((state) => STATUS_WORD[state.status].phase === index)).join())
+  }, [shownFrame, shownMilestones])
+  const { phase: now, word, isTrouble } = STATUS_WORD[status]
   return (
-    <ol className="phases" aria-label={`Phase: ${status === 'none' ? 'guest runs at the source' : status}`}>
-      {PHASES.map((phase, index) => (
-        <li
-          key={phase}
-          className={index === now ? 'now' : index < now ? 'past' : ''}
-          aria-current={index === now ? 'step' : undefined}
-        >
-          {phase}
-        </li>
-      ))}
-      {troubled && <li className="trouble">△ {status}</li>}
+    <ol className="phases" aria-label={`Phase: ${status === 'none' ? 'guest runs at the source' : `${word} (${status})`}`}>
+      {PHASES.map((phase, index) => {
+        const kind = index === now ? (isTrouble ? 'now trouble' : 'now') : past.split(',').includes(phase) ? 'past' : ''
+        return (
+          <li
+            key={phase}
+            className={kind}
+            title={index === now ? `QEMU calls this state ${status}` : undefined}
+            aria-current={index === now ? 'step' : undefined}
+          >
+            {index === now ? `${isTrouble ? '△ ' : ''}${word}` : phase}
+          </li>
+        )
+      })}
     </ol>
   )
 }

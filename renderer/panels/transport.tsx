@@ -3,11 +3,13 @@
  * Its buttons carry the names Play, Pause, Step forward and Step back, and tooltips from the key registry.
  */
 import type { MouseEvent, ReactNode } from 'react'
+import { useRef } from 'react'
 import { formatCount, formatSpeed, formatTime } from '../format.ts'
-import { Hot, useControls } from '../hooks.tsx'
+import { Hot, useControls, usePainter } from '../hooks.tsx'
 import { tooltip } from '../keys.ts'
+import { forecastAt } from '../moments.ts'
 import { sliderToSpeed, speedToSlider } from '../playback.ts'
-import { playheadNs, shownFrame, useScreen } from '../state.ts'
+import { playheadNs, shownFrame, shownMilestones, useScreen } from '../state.ts'
 import { Icon } from './icons.tsx'
 
 export function Transport() {
@@ -36,6 +38,7 @@ export function Transport() {
         </Button>
       </div>
       <Speed />
+      <Forecast />
       <div className="where">
         <span className="pair">
           <span className="faint">t</span>{' '}
@@ -51,6 +54,22 @@ export function Transport() {
       </div>
     </div>
   )
+}
+
+/** Whether the pre-copy under the playhead will end. */
+function Forecast() {
+  const line = useRef<HTMLParagraphElement>(null)
+  usePainter(() => {
+    const element = line.current
+    if (!element) return
+    const forecast = forecastAt(shownMilestones.value, playheadNs.value)
+    const text = forecast === null ? '' : `${forecast.never ? '△ ' : ''}${forecast.sentence}`
+    if (element.textContent === text) return
+    element.textContent = text
+    element.title = text
+    element.classList.toggle('warn', forecast?.never === true)
+  }, [playheadNs, shownMilestones])
+  return <p ref={line} className="forecast" role="note" aria-label="Forecast" />
 }
 
 interface ButtonProps {

@@ -7,6 +7,7 @@
 
 import type { ITheme, Terminal } from '@xterm/xterm'
 import { useEffect, useRef } from 'react'
+import { EXAMPLES } from '../examples.ts'
 import { useControls, useSignal } from '../hooks.tsx'
 import { Panel } from '../panels/panel.tsx'
 import { useScreen } from '../state.ts'
@@ -72,9 +73,28 @@ export function TerminalPanel() {
   }, [theme])
 
   return (
-    <Panel name="Terminal" className="terminal" facts={running ? 'running · Ctrl+C stops it' : 'Tab completes · help'}>
+    <Panel
+      name="Terminal"
+      className="terminal"
+      facts={running && 'running · Ctrl+C stops it'}
+      action={!running && <Examples run={(command) => session.execute(command)} />}
+    >
       <div ref={place} className="xterm-place" />
     </Panel>
+  )
+}
+
+function Examples({ run }: { run: (command: string) => void }) {
+  return (
+    <ul className="examples" aria-label="Examples">
+      {EXAMPLES.map(({ name, question, command }) => (
+        <li key={name}>
+          <button type="button" className="small" title={`${question}\n${command}`} onClick={() => run(command)}>
+            {name}
+          </button>
+        </li>
+      ))}
+    </ul>
   )
 }
 

@@ -1,12 +1,13 @@
 /**
- * Draws the timeline: a minimap of the whole run, then, for the part in view, an axis, the migration's states, the use
- * of the wire, and one lane a vCPU on each machine with the intervals in which it slept on a missing page.
+ * Draws the timeline: a minimap of the whole run, then, for the part in view, an axis, the migration's states, its passes and
+ * what was injected, where there is any, the use of the wire, and one lane a vCPU on each machine with the intervals in which it slept on a missing page.
  *
  * Lengths are CSS pixels; the caller has scaled the context. `rowsFor` says what stands where, so that drawing and tests
  * agree. Colours mean what they mean on the maps: resident for running, fault for sleeping, inflight for the wire.
  */
-import type { RunInfo, RunStatus, Series } from '../../core/api/protocol.ts'
-import { formatTick } from '../format.ts'
+import type { Milestones, RunInfo, RunStatus, Series } from '../../core/api/protocol.ts'
+import { formatCount, formatTick } from '../format.ts'
+import { STATUS_WORD } from '../status_words.ts'
 import type { Scheme, Shade } from '../tokens.ts'
 import { CHROME, STATE_SHADE } from '../tokens.ts'
 import type { TimelineView } from './scale.ts'
@@ -17,6 +18,7 @@ export interface TimelineModel {
   readonly info: RunInfo
   readonly status: RunStatus
   readonly series: Series | null
+  readonly milestones: Milestones | null
   readonly sleeps: readonly Sleep[]
   readonly view: TimelineView
   readonly playheadNs: number
@@ -28,13 +30,14 @@ export const GUTTER = 116
 export const MINIMAP_HEIGHT = 18
 const AXIS_HEIGHT = 16
 const STATE_HEIGHT = 16
+const EVENTS_HEIGHT = 15
 const LEAST_LANE = 2
 const MOST_LANE = 16
 /** Lower lanes share one label. */
 const LEAST_LABELLED = 9
 
 export interface TimelineRow {
-  readonly kind: 'minimap' | 'axis' | 'state' | 'wire' | 'source' | 'destination'
+  readonly kind: 'minimap' | 'axis' | 'state' | 'events' | 'wire' | 'source' | 'destination'
   readonly label: string
   readonly y: number
   readonly height: number
@@ -42,8 +45,8 @@ export interface TimelineRow {
   readonly vcpu: number
 }
 
-/** What stands where in `height` pixels. Both machines get half of what is left; lanes that do not fit are left out. */
-export function rowsFor(vcpus: number, height: number): readonly TimelineRow[] {
+/** What stands where in `height` pixels; `events`: the label of their row, which is left out where it is empty. Both machines get half of what is left; lanes that do not fit are left out. */
+export function rowsFor(vcpus: number, height: number, events = ''): readonly TimelineRow[] {
   const rows: TimelineRow[] = []
   let y = 0
   const add = (kind: TimelineRow['kind'], label: string, rowHeight: number, gap: number, vcpu = -1): void => {
@@ -53,6 +56,7 @@ export function rowsFor(vcpus: number, height: number): readonly TimelineRow[] {
   add('minimap', 'whole run', MINIMAP_HEIGHT, 2)
   add('axis', 'simulated time', AXIS_HEIGHT, 2)
   add('state', 'migration', STATE_HEIGHT, 2)
+  if (events !== '') add('events', events, EVENTS_HEIGHT, 2)
   add('wire', 'wire', Math.max(12, Math.min(30, (height - y) * 0.24)), 3)
   const room = (height - y) / 2
   const gap = room / vcpus > LEAST_LABELLED ? 2 : 1
@@ -77,19 +81,20 @@ export interface Band {
 }
 
 /** The states of the migration as bands over simulated time. */
-export function bandsFor(status: RunStatus): readonly Band[] {
-  const { startedNs, switchedNs, completedNs, endNs } = status
-  const band = (name: string, fromNs: number, toNs: number, shade: Shade): Band[] =>
-    toNs > fromNs ? [{ name, fromNs, toNs, shade }] : []
-  if (startedNs < 0) return band('before', 0, endNs, CHROME.bandQuiet)
-  const switched = switchedNs >= 0 ? switchedNs : endNs
-  const completed = completedNs >= 0 ? completedNs : endNs
-  return [
-    ...band('before', 0, startedNs, CHROME.bandQuiet),
-    ...band('switch-over', startedNs, switched, CHROME.bandSetup),
-    ...band('POSTCOPY', switched, completed, CHROME.bandPostcopy),
-    ...(completedNs >= 0 ? band('completed', completed, endNs, CHROME.bandDone) : []),
-  ]
+export function bandsFor({ endNs }: RunStatus, milestones: Milestones | null): readonly Band[] {
+  const states = [{ timeNs: 0, status: 'none' as const }, ...(milestones?.states ?? [])]
+  return states.flatMap(({ timeNs, status }, index) => {
+    const toNs = states[index + 1]?.timeNs ?? endNs
+    const { word, shade, isTrouble } = STATUS_WORD[status]
+    return toNs > timeNs ? [{ name: isTrouble ? `△ ${word}` : word, fromNs: timeNs, toNs, shade }] : []
+  })
+}
+
+/** What the row of passes and incidents is called; empty: there is nothing to show in one. The bitmap's first sync is no pass. */
+export function eventsLabel(milestones: Milestones | null): string {
+  const passes = (milestones?.passes.length ?? 0) > 1 ? 'passes' : ''
+  const incidents = (milestones?.incidents.length ?? 0) > 0 ? 'incidents' : ''
+  return [passes, incidents].filter(Boolean).join(', ')
 }
 
 export function drawTimeline(
@@ -104,7 +109,7 @@ export function drawTimeline(
   context.clearRect(0, 0, width, height)
   context.font = font
   context.textBaseline = 'middle'
-  const rows = rowsFor(model.info.vcpus, height)
+  const rows = rowsFor(model.info.vcpus, height, eventsLabel(model.milestones))
   for (const row of rows) {
     context.fillStyle = CHROME.muted[scheme]
     context.fillText(row.label, 12, row.y + Math.max(row.height, LEAST_LABELLED) / 2 + 0.5)
@@ -115,6 +120,7 @@ export function drawTimeline(
   context.rect(0, 0, plot, height)
   context.clip()
   for (const row of rows) drawRow(context, row, plot, model)
+  drawIncidents(context, rows, plot, model)
   const top = MINIMAP_HEIGHT + 2
   drawHandle(context, timeToX(view, plot, model.playheadNs), top, scheme)
   drawPlayhead(context, timeToX(view, plot, model.playheadNs), top, height, scheme)
@@ -132,6 +138,9 @@ function drawRow(context: CanvasRenderingContext2D, row: TimelineRow, plot: numb
       break
     case 'state':
       drawBands(context, row, plot, model, model.view, true)
+      break
+    case 'events':
+      drawPasses(context, row, plot, model)
       break
     case 'wire':
       drawWire(context, row, plot, model)
@@ -163,7 +172,7 @@ function drawBands(
   view: TimelineView,
   labelled: boolean,
 ): void {
-  for (const band of bandsFor(model.status)) {
+  for (const band of bandsFor(model.status, model.milestones)) {
     const from = Math.max(0, timeToX(view, plot, band.fromNs))
     const to = Math.min(plot, timeToX(view, plot, band.toNs))
     if (to <= 0 || from >= plot) continue
@@ -210,20 +219,71 @@ function drawWire(
   context.fillRect(0, bottom, plot, 1)
 }
 
+/** A block for each pass: as high as the share of memory that it has to send, with the number of pages where there is room. */
+function drawPasses(
+  context: CanvasRenderingContext2D,
+  row: TimelineRow,
+  plot: number,
+  { view, scheme, milestones, info, status }: TimelineModel,
+): void {
+  const passes = milestones?.passes ?? []
+  if (passes.length < 2) return
+  const end = milestones?.states.find(({ timeNs, status: state }) => timeNs >= (passes[0]?.timeNs ?? 0) && state !== 'active')
+  passes.forEach(({ timeNs, dirtyPages }, index) => {
+    const toNs = passes[index + 1]?.timeNs ?? Math.max(timeNs, end?.timeNs ?? status.endNs)
+    const from = timeToX(view, plot, timeNs)
+    const to = timeToX(view, plot, toNs)
+    if (to < 0 || from > plot) return
+    const high = Math.max(1, Math.min(1, dirtyPages / info.pages) * row.height)
+    context.globalAlpha = 0.4
+    context.fillStyle = STATE_SHADE.dirty[scheme]
+    context.fillRect(from, row.y + row.height - high, Math.max(1, to - from - 1), high)
+    context.globalAlpha = 1
+    const text = formatCount(dirtyPages)
+    if (to - from < context.measureText(text).width + 8) return
+    context.fillStyle = CHROME.text[scheme]
+    context.fillText(text, Math.max(0, from) + 4, row.y + row.height / 2 + 0.5)
+  })
+}
+
+/** What was injected: a flag with its name, and a veil over all rows below for as long as it lasts. */
+function drawIncidents(
+  context: CanvasRenderingContext2D,
+  rows: readonly TimelineRow[],
+  plot: number,
+  { view, scheme, milestones, status }: TimelineModel,
+): void {
+  const row = rows.find(({ kind }) => kind === 'events')
+  const last = rows.at(-1)
+  if (row === undefined || last === undefined) return
+  const height = last.y + last.height - row.y
+  let free = 0
+  for (const { name, fromNs, toNs } of milestones?.incidents ?? []) {
+    const from = timeToX(view, plot, fromNs)
+    const to = timeToX(view, plot, Math.min(toNs, status.endNs))
+    context.fillStyle = CHROME.warn[scheme]
+    context.globalAlpha = 0.18
+    context.fillRect(from, row.y, Math.max(1, to - from), height)
+    context.globalAlpha = 1
+    context.fillRect(from - 0.5, row.y, 1, height)
+    const text = `△ ${name.replace('-', ' ')}`
+    if (from < free) continue
+    context.fillText(text, from + 4, row.y + row.height / 2 + 0.5)
+    free = from + 8 + context.measureText(text).width
+  }
+}
+
 /** Thin line: the vCPU is here and may run. Block: it sleeps. Nothing: the guest is on the other machine. */
 function drawLane(context: CanvasRenderingContext2D, row: TimelineRow, plot: number, model: TimelineModel): void {
   const { view, status, scheme, sleeps } = model
   const middle = row.y + row.height / 2
-  const [fromNs, toNs] =
-    row.kind === 'source'
-      ? [0, status.startedNs >= 0 ? status.startedNs : status.endNs]
-      : [status.switchedNs >= 0 ? status.switchedNs : Number.POSITIVE_INFINITY, status.endNs]
-  const from = Math.max(0, timeToX(view, plot, fromNs))
-  const to = Math.min(plot, timeToX(view, plot, toNs))
-  if (to > from) {
-    context.fillStyle = STATE_SHADE.resident[scheme]
-    const thick = Math.max(2, Math.min(6, row.height * 0.45))
-    context.fillRect(from, middle - thick / 2, to - from, thick)
+  const thick = Math.max(2, Math.min(6, row.height * 0.45))
+  context.fillStyle = STATE_SHADE.resident[scheme]
+  for (const { lane, machine, fromNs, toNs } of model.milestones?.running ?? []) {
+    if (machine !== row.kind || lane !== `vCPU ${row.vcpu}`) continue
+    const from = Math.max(0, timeToX(view, plot, fromNs))
+    const to = Math.min(plot, timeToX(view, plot, Math.min(toNs, status.endNs)))
+    if (to > from) context.fillRect(from, middle - thick / 2, to - from, thick)
   }
   if (row.kind === 'source') return
   context.fillStyle = STATE_SHADE.fault[scheme]

@@ -8,7 +8,7 @@ import { useEffect, useRef } from 'react'
 import { formatTime } from '../format.ts'
 import { Hot, useControls, useCrispCanvas, usePainter } from '../hooks.tsx'
 import { Panel } from '../panels/panel.tsx'
-import { playheadNs, shownFrame, shownSeries, shownSleeps, timelineView, useScreen } from '../state.ts'
+import { playheadNs, shownFrame, shownMilestones, shownSeries, shownSleeps, timelineView, useScreen } from '../state.ts'
 import { scheme } from '../theme.ts'
 import { bandsFor, drawTimeline, GUTTER, MINIMAP_HEIGHT } from './draw.ts'
 import { wholeRun, xToTime, zoom } from './scale.ts'
@@ -30,13 +30,14 @@ export function TimelinePanel() {
       info,
       status,
       series: shownSeries.value,
+      milestones: shownMilestones.value,
       sleeps: shownSleeps.value,
       view: timelineView.value,
       playheadNs: playheadNs.value,
       scheme: scheme.value,
     }
     drawTimeline(context, element.width / ratio, element.height / ratio, model, `11px ${getComputedStyle(element).fontFamily}`)
-  }, [playheadNs, shownSeries, shownSleeps, timelineView, scheme])
+  }, [playheadNs, shownSeries, shownMilestones, shownSleeps, timelineView, scheme])
   useCrispCanvas(canvas, paint)
 
   usePainter(() => {
@@ -118,9 +119,20 @@ export function TimelinePanel() {
 function describe(): string {
   const { status } = useScreen.getState()
   if (!status) return 'Timeline: no run yet'
-  const bands = bandsFor(status).map((band) => `${band.name} from ${formatTime(band.fromNs)} to ${formatTime(band.toNs)}`)
+  const milestones = shownMilestones.value
+  const bands = bandsFor(status, milestones).map(
+    (band) => `${band.name} from ${formatTime(band.fromNs)} to ${formatTime(band.toNs)}`,
+  )
   const faults = shownSeries.value?.faultTimeNs.length ?? 0
-  return `Timeline: ${bands.join(', ')}; ${faults} remote faults`
+  const passes = Math.max(0, (milestones?.passes.length ?? 0) - 1)
+  const left = milestones?.passes.at(-1)?.dirtyPages ?? 0
+  const incidents = milestones?.incidents.map(({ name, fromNs }) => `${name} at ${formatTime(fromNs)}`) ?? []
+  return [
+    `Timeline: ${bands.join(', ')}`,
+    ...(passes > 0 ? [`${passes} passes, the last left ${left} pages dirty`] : []),
+    ...incidents,
+    `${faults} remote faults`,
+  ].join('; ')
 }
 
 /** Arrows move by a hundredth of what is in view, page keys by a tenth. */

@@ -6,7 +6,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Fold } from '../../core/api/fold.ts'
-import { PageState } from '../../core/api/protocol.ts'
+import { PAGE_STATE_NAME, PageState } from '../../core/api/protocol.ts'
 import { EventKind, MIGRATION_STATUS } from '../../core/trace/event.ts'
 import { Recorder } from '../../core/trace/recorder.ts'
 import { sampleRun } from '../trace/sample_run.ts'
@@ -233,5 +233,55 @@ it('of any small run, the picture at its end is whole and the guest saw nothing 
 })
 
 it('the numbers of page states are the same for the live map and the screen', () => {
-  expect(PageState).toEqual({ missing: 0, zero: 1, resident: 2, inflight: 3, dirty: 4, fault: 5, wp: 6, error: 7 })
+  expect(PageState).toEqual({ missing: 0, zero: 1, resident: 2, inflight: 3, dirty: 4, fault: 5, stale: 6, error: 7 })
+})
+
+describe('a page of a pre-copy', () => {
+  const planted = (steps: readonly (readonly [keyof typeof EventKind, number, number])[]): Fold => {
+    const r = new Recorder({ keep: true })
+    r.addLane({ name: 'vCPU 0', machine: 'source' })
+    r.addLane({ name: 'main', machine: 'destination' })
+    r.event(0, EventKind.State, 0, -1, MIGRATION_STATUS.indexOf('active'))
+    steps.forEach(([kind, lane, arg], at) => {
+      r.event(at + 1, EventKind[kind], lane, kind === 'State' ? -1 : 0, arg)
+    })
+    return new Fold(r, 1)
+  }
+  const seen = (fold: Fold) =>
+    Array.from({ length: fold.recorder.rows }, (_, row) => PAGE_STATE_NAME[fold.at(row + 1).destination[0] ?? 0])
+
+  it('is stale once it was written again, in flight when it goes again, and dropped at the switch', () => {
+    const fold = planted([
+      ['Populate', 0, 0],
+      ['Send', 0, 4104],
+      ['Receive', 1, 4104],
+      ['Place', 1, 0],
+      ['Dirty', 0, 0],
+      ['Send', 0, 4104],
+      ['Place', 1, 0],
+      ['Dirty', 0, 0],
+      ['State', 0, MIGRATION_STATUS.indexOf('postcopy-active')],
+    ])
+    expect(seen(fold).slice(4)).toEqual(['resident', 'stale', 'inflight', 'resident', 'stale', 'missing'])
+  })
+
+  it('that was written while it was on its way is stale when it arrives', () => {
+    const fold = planted([
+      ['Populate', 0, 0],
+      ['Send', 0, 4104],
+      ['Dirty', 0, 0],
+      ['Place', 1, 0],
+    ])
+    expect(seen(fold).slice(2)).toEqual(['inflight', 'inflight', 'stale'])
+  })
+})
+
+it('a real pre-copy leaves nothing on the wire: all that was sent has been received', () => {
+  const done = sampleRun({ guest: 'sweep:rate=50MB/s', memBytes: 4 * 2 ** 20, mode: 'precopy' })
+  const { counters, destination } = new Fold(done.recorder, done.run.pages).at(done.recorder.rows)
+  expect(counters.pagesSent + counters.zeroPagesSent).toBeGreaterThanOrEqual(done.run.pages)
+  expect([counters.pagesInFlight, counters.bytesInFlight]).toEqual([0, 0])
+  expect(counters.passes).toBe(done.run.state.dirtySyncCount)
+  expect(destination.includes(PageState.inflight)).toBe(false)
+  expect(destination.includes(PageState.stale)).toBe(false)
 })

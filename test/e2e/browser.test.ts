@@ -162,6 +162,7 @@ describe('the screen in a browser', () => {
     await page.mouse.move(10, 10)
     await expect.poll(() => inspector.innerText()).toMatch(/kept[\s\S]*Populate/)
     await page.keyboard.press('Escape')
+    await button('Next fault').click()
     await expect.poll(() => inspector.innerText()).toContain('newest fault')
   })
 

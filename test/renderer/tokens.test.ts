@@ -29,7 +29,7 @@ describe('tokens', () => {
       'inflight #3FF3E9 #0DCAFE',
       'dirty #FEDC63 #EEAB17',
       'fault #F54E0E #B6380E',
-      'wp #CA89B8 #4D1E4F',
+      'stale #CA89B8 #4D1E4F',
       'error #F54E0E #B6380E',
     ])
   })
@@ -55,7 +55,7 @@ describe('tokens', () => {
   })
 
   test('dark: every state that asks for action reaches 4.2 to 1; light: the pale ones have an outline that does', () => {
-    for (const name of ['inflight', 'dirty', 'fault', 'wp', 'resident'] as const) {
+    for (const name of ['inflight', 'dirty', 'fault', 'stale', 'resident'] as const) {
       expect(contrast(STATE_SHADE[name].dark, CHROME.ground.dark)).toBeGreaterThanOrEqual(4.1)
     }
     expect(contrast(CUE_SHADE.outlineInflight.light, CHROME.ground.light)).toBeGreaterThanOrEqual(4.2)

@@ -9,6 +9,7 @@ import type {
   EngineApi,
   EventRow,
   Frame,
+  Milestones,
   RaceListing,
   RaceView,
   RunInfo,
@@ -83,7 +84,8 @@ export class EngineDouble implements EngineApi {
     const lanes = (['source', 'destination'] as const).flatMap((machine) =>
       Array.from({ length: VCPUS }, (_, vcpu) => ({ name: `vCPU ${vcpu}`, machine })),
     )
-    return { command: this.#command, seed: 1, pages: this.pages, vcpus: VCPUS, bandwidthBitsPerSec: 1e9, rttNs: 150_000, lanes }
+    const wire = { bandwidthBitsPerSec: 1e9, rttNs: 150_000, urgentChannel: false, multifdChannels: 0 }
+    return { command: this.#command, seed: 1, pages: this.pages, vcpus: VCPUS, lanes, ...wire }
   }
 
   async status(): Promise<RunStatus | null> {
@@ -91,6 +93,7 @@ export class EngineDouble implements EngineApi {
     const reached = (ns: number) => (endNs >= ns ? ns : -1)
     return {
       state: this.#revealed === this.#events.length ? 'done' : 'running',
+      migration: endNs >= this.#completedNs ? 'completed' : 'postcopy-active',
       rows: this.#revealed,
       endNs,
       startedNs: reached(this.#startedNs),
@@ -139,6 +142,10 @@ export class EngineDouble implements EngineApi {
         guestOps: 0,
         violations: 0,
         checksPassed: timeNs >= this.#completedNs ? 4 : 0,
+        passes: 1,
+        dirtyAtPass: this.pages,
+        throttlePercent: 0,
+        linksDown: 0,
       },
       narration: last ? `${last.lane} on the ${last.machine}: ${last.kind} of page ${last.page}.` : '',
       page: last?.page ?? -1,
@@ -171,6 +178,11 @@ export class EngineDouble implements EngineApi {
       faultLatencyNs: Float64Array.from(faults, (fault) => fault.latencyNs),
       faultPage: Int32Array.from(faults, (fault) => fault.page),
     }
+  }
+
+  async milestones(): Promise<Milestones | null> {
+    const states = [{ timeNs: this.#startedNs, status: 'postcopy-active' as const }]
+    return { states, passes: [], incidents: [], throttles: [], running: [], forecasts: [] }
   }
 
   async events(from: number, to: number): Promise<readonly EventRow[]> {

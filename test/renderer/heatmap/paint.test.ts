@@ -24,7 +24,7 @@ describe('second cues', () => {
     expect(picture(PageState.zero, 4)).toBe('#### #..# #..# ####')
     expect(picture(PageState.dirty, 4)).toBe('..## .### #### ####')
     expect(picture(PageState.fault, 4)).toBe('OOOO O##O O##O OOOO')
-    expect(picture(PageState.wp, 4)).toBe('/##/ ##/# #/## /##/')
+    expect(picture(PageState.stale, 4)).toBe('/##/ ##/# #/## /##/')
     expect(picture(PageState.error, 4)).toBe('X##X #XX# #XX# X##X')
     expect(picture(PageState.inflight, 4)).toContain('>')
   })

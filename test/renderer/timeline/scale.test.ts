@@ -61,11 +61,28 @@ describe('timeline rows', () => {
   })
 
   test('bands cover the run from its start to its end without a hole', () => {
-    const status: RunStatus = { state: 'done', rows: 9, endNs: 900, startedNs: 200, switchedNs: 250, completedNs: 700, error: '' }
-    const bands = bandsFor(status)
-    expect(bands.map((band) => band.name)).toEqual(['before', 'switch-over', 'POSTCOPY', 'completed'])
-    expect(bands.map((band) => band.fromNs)).toEqual([0, 200, 250, 700])
-    expect(bands.map((band) => band.toNs)).toEqual([200, 250, 700, 900])
-    expect(bandsFor({ ...status, startedNs: -1, switchedNs: -1, completedNs: -1 }).map((band) => band.name)).toEqual(['before'])
+    const status: RunStatus = {
+      state: 'done',
+      rows: 9,
+      endNs: 900,
+      startedNs: 200,
+      switchedNs: 250,
+      completedNs: 700,
+      error: '',
+      migration: 'completed',
+    }
+    const states = [
+      { timeNs: 200, status: 'setup' },
+      { timeNs: 210, status: 'active' },
+      { timeNs: 250, status: 'postcopy-active' },
+      { timeNs: 400, status: 'postcopy-paused' },
+      { timeNs: 700, status: 'completed' },
+    ] as const
+    const milestones = { states, passes: [], incidents: [], throttles: [], running: [], forecasts: [] }
+    const bands = bandsFor(status, milestones)
+    expect(bands.map((band) => band.name)).toEqual(['before', 'setup', 'pre-copy', 'post-copy', '△ paused', 'completed'])
+    expect(bands.map((band) => band.fromNs)).toEqual([0, 200, 210, 250, 400, 700])
+    expect(bands.map((band) => band.toNs)).toEqual([200, 210, 250, 400, 700, 900])
+    expect(bandsFor(status, null).map((band) => band.name)).toEqual(['before'])
   })
 })
