@@ -32,6 +32,8 @@ export interface KernelHooks {
   shootdown(k: Thread, page: number, cpus: number): void
   /** Thread `k` is about to sleep on a missing page. */
   userfault(k: Thread, page: number, store: boolean): void
+  /** A store met a write-protected page that a dirty log covers; the PTE is dirty already, so the MMU says nothing of it. */
+  logged(k: Thread, page: number): void
 }
 
 /** How a page fault finds its area: under mmap_lock, without a lock (v12 of 2019, or the RFC of 2014), under the area's lock. */
@@ -95,7 +97,7 @@ export class Kernel {
   /** vm.unprivileged_userfaultfd */
   unprivilegedUserfaultfd = false
   ipis = 0
-  hooks: KernelHooks = { populate: () => {}, shootdown: () => {}, userfault: () => {} }
+  hooks: KernelHooks = { populate: () => {}, shootdown: () => {}, userfault: () => {}, logged: () => {} }
   readonly #pteLocks: Spinlock[] = []
   readonly #pmdLocks: Spinlock[] = []
   readonly #without: ReadonlySet<ProtectionName>

@@ -30,7 +30,9 @@ import {
   pteWithFlags,
   pteWritable,
 } from '../hw/pte.ts'
+
 import { anonVmaPrepare } from './anon_vma.ts'
+import type { Mm } from './mm.ts'
 import { pageAddNewAnonRmap, pageMoveAnonRmap, pageRemoveRmap } from './rmap.ts'
 import { shmemFault } from './shmem.ts'
 import { doSwapPage } from './swap_in.ts'
@@ -182,6 +184,14 @@ function canReuse(k: Thread, vmf: Vmf, pfn: Pfn): boolean {
   return isSole
 }
 
+/** Under the PTE lock, before the PTE gets W. */
+function markWritten(k: Thread, mm: Mm, page: number): void {
+  const log = mm.dirtyLog
+  if (log === null || !log.covers(page)) return
+  log.mark(k, page)
+  mm.kernel.hooks.logged(k, page)
+}
+
 /**
  * A store to a page mapped without W, in an area that may be written.
  *
@@ -213,7 +223,7 @@ function* doWpPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   const old = ptePfn(pte)
   if ((vma.flags & VM_SHARED) !== 0) {
     if (k.stepping) yield write(slot, 'pte')
-    mm.dirtyLog?.mark(k, page)
+    markWritten(k, mm, page)
     tables.set(slot, pteWithFlags(pte, pteFlags(pte) | PTE_W | PTE_D))
     lock.unlock(k)
     return 'done'
@@ -222,7 +232,7 @@ function* doWpPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   if (old !== ZERO_PFN && (pages.isExclusive(old) || canReuse(k, vmf, old))) {
     pages.setExclusive(old)
     if (k.stepping) yield write(slot, 'pte')
-    mm.dirtyLog?.mark(k, page)
+    markWritten(k, mm, page)
     tables.set(slot, pteWithFlags(pte, pteFlags(pte) | PTE_W | PTE_D))
     lock.unlock(k)
     return 'done'
@@ -255,7 +265,7 @@ function* doWpPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   // Clear and flush before the new page shows, so that no CPU writes to one while another reads from the other.
   tables.set(slot, PTE_NONE)
   yield* flushTlbPage(k, mm, page)
-  mm.dirtyLog?.mark(k, page)
+  markWritten(k, mm, page)
   tables.set(slot, makePte(pfn, vmf.prot | PTE_D))
   if (old === ZERO_PFN) {
     mm.rss++

@@ -31,6 +31,10 @@ export function watch(run: MigrationRun, machine: Machine): void {
       for (let i = 0; i < pages; i++) recorder.event(k.nowNs, EventKind.Populate, k.lane, p + i, zero ? 1 : 0)
     },
     shootdown: (k, page, cpus) => recorder.event(k.nowNs, EventKind.Shootdown, k.lane, guestPage(page), cpus),
+    logged: (k, page) => {
+      const p = guestPage(page)
+      if (p >= 0) recorder.event(k.nowNs, EventKind.Dirty, k.lane, p, 0)
+    },
     userfault: (k, page, store) => {
       recorder.event(k.nowNs, EventKind.Fault, k.lane, guestPage(page), store ? 1 : 0)
       const vcpu = run.vm.threads.indexOf(k)

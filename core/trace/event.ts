@@ -13,7 +13,7 @@ export const EventKind = {
   State: 0,
   /** A page of the guest's RAM got its first frame on this lane's machine. arg: 1 if it is the zero page. */
   Populate: 1,
-  /** Hardware set the dirty bit of a clean PTE. arg: 0. */
+  /** A clean page was written: hardware set its PTE's dirty bit, or the store met the dirty log's write protection. arg: 0. */
   Dirty: 2,
   /** The source put a page on the wire. arg: bytes on the wire (isZeroRecord). */
   Send: 3,

@@ -39,7 +39,7 @@ export function describeRow(r: Recorder, row: number): string {
     case EventKind.Populate:
       return arg === 1 ? `${page} is mapped to the zero page` : `${page} gets its first frame`
     case EventKind.Dirty:
-      return `${lane.name} writes ${page}; the dirty bit is set`
+      return `${lane.name} writes ${page}, which was clean`
     case EventKind.Send:
       return isZeroRecord(arg) ? `${page} is zero; its record goes out in ${arg} bytes` : `${page} goes out in ${arg} bytes`
     case EventKind.Receive:

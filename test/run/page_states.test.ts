@@ -10,7 +10,7 @@ import { finish, small } from './small.ts'
 
 describe('cells', () => {
   it('have the numbers of PageState', () => {
-    expect(PageState).toEqual({ missing: 0, zero: 1, resident: 2, inflight: 3, dirty: 4, fault: 5, wp: 6, error: 7 })
+    expect(PageState).toEqual({ missing: 0, zero: 1, resident: 2, inflight: 3, dirty: 4, fault: 5, stale: 6, error: 7 })
   })
 
   it('are missing everywhere before the first turn, and resident or zero at the destination at the end', () => {

@@ -23,7 +23,7 @@ describe('a row in words', () => {
     ['State', -1, 5, 'the migration is postcopy-active'],
     ['Populate', 31, 0, 'page 0x1f gets its first frame'],
     ['Populate', 31, 1, 'page 0x1f is mapped to the zero page'],
-    ['Dirty', 31, 0, 'vCPU 0 writes page 0x1f; the dirty bit is set'],
+    ['Dirty', 31, 0, 'vCPU 0 writes page 0x1f, which was clean'],
     ['Send', 31, 4104, 'page 0x1f goes out in 4104 bytes'],
     ['Send', 31, 9, 'page 0x1f is zero; its record goes out in 9 bytes'],
     ['Receive', 31, 4104, 'page 0x1f arrives'],
