@@ -42,7 +42,7 @@ export function drivenPrecopy(k: Thread, drive: PrecopyDrive, driven: Driven): P
   return {
     ram,
     threshold: (thread) => {
-      rates.update(thread.nowNs, state.dirtyAtSync * 4096)
+      rates.update(thread.nowNs, state.dirtyAtSync * 4096, ram.pending === 0)
       onIteration(thread)
       return rates.threshold(thread.nowNs)
     },

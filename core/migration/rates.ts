@@ -8,7 +8,7 @@
  *
  * Two things are ours, and make the downtime keep its limit (docs/decisions/0021-downtime-is-a-promise.md): fixed costs come off
  * the budget first, and bytes that still wait in the socket count as not sent. And a first estimate is made as soon as one is
- * needed: a small guest is sent in less than one delay.
+ * needed, when nothing is left to send: a small guest is sent in less than one delay.
  *
  * max-bandwidth: what may be sent in one delay; once that is used up, the rest of the delay is slept.
  * @qemu migration_update_counters, migration_rate_limit, migration_rate_exceeded
@@ -65,10 +65,13 @@ export class Rates {
     this.#maxBandwidth = bytesPerSec
   }
 
-  /** At the end of a delay, or at once if nothing is known yet. `dirtyBytes`: at the last sync. */
-  update(nowNs: number, dirtyBytes: number): void {
+  /**
+   * At the end of a delay; or, if nothing is known yet, as soon as nothing is left to send: not before, since the first bytes go
+   * into empty buffers and look faster than the link is. `dirtyBytes`: at the last sync.
+   */
+  update(nowNs: number, dirtyBytes: number, isNothingLeft: boolean): void {
     const ns = nowNs - this.#windowStartNs
-    if (ns < BUFFER_DELAY_NS && (this.bandwidth > 0 || ns <= 0)) return
+    if (ns < BUFFER_DELAY_NS && (this.bandwidth > 0 || ns <= 0 || !isNothingLeft)) return
     const bytes = this.#o.put() - this.#o.queued(nowNs)
     const measured = ((bytes - this.#windowStartBytes) * 1e9) / ns
     // What may be sent in a delay may have gone in a burst: as a rate it is no more than the limit.
