@@ -80,6 +80,8 @@ export class Source {
   /** Host pages left of the policy's run. */
   #runLeft = 0
   #shut = -1
+  /** Its end was said, and may have been read: if the connection breaks now, what is asked for after the recovery goes by the stream. */
+  #urgentEnded = false
   #lost = false
   #thread: Thread | null = null
 
@@ -179,6 +181,7 @@ export class Source {
     const { stream, urgent } = this.#o
     // What a channel is told to be its end must come behind all pages.
     yield* this.ram.urgentSent(k)
+    this.#urgentEnded = true
     for (const channel of urgent === undefined ? [stream] : [stream, urgent]) {
       if (!this.#isShut) yield* channel.send(k, StreamMessage.End, -1, END_BYTES)
     }
@@ -365,7 +368,7 @@ export class Source {
       }
       state.requests++
       recorder.event(k.nowNs, EventKind.RequestReceived, k.lane, m.page, 0)
-      if (urgent !== undefined) {
+      if (urgent !== undefined && !this.#urgentEnded) {
         yield* this.#sendUrgent(k, m.page, urgent)
         continue
       }
