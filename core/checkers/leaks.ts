@@ -10,7 +10,7 @@ import { ZERO_PFN } from '../hw/phys_mem.ts'
 import { HUGE_PAGES, PTE_NONE, pmdHuge, ptePfn } from '../hw/pte.ts'
 import type { Kernel } from '../mm/kernel.ts'
 import type { Mm } from '../mm/mm.ts'
-import { PG_TAIL } from '../mm/page.ts'
+import { PG_HWPOISON, PG_TAIL } from '../mm/page.ts'
 import { visitAllEntries } from './entries.ts'
 import { type Invariant, onEachKernel } from './invariant.ts'
 
@@ -28,7 +28,9 @@ export function noFrameLeaks(kernel: Kernel): string | null {
   for (let pfn = ZERO_PFN + 1; pfn < pages.highest; pfn++) {
     // A page of a page cache, or of the swap cache, may be mapped nowhere.
     const cached = (pages.mapping[pfn] > 0 && (pages.mapping[pfn] & 1) === 0) || swap.isCached(pfn)
-    if (pages.refcount[pfn] > 0 && pages.mapcount[pfn] === 0 && !cached)
+    // One that has failed is kept from everybody.
+    const failed = (pages.flags[pfn] & PG_HWPOISON) !== 0
+    if (pages.refcount[pfn] > 0 && pages.mapcount[pfn] === 0 && !cached && !failed)
       return `pfn ${pfn} has refcount ${pages.refcount[pfn]} and no mapping`
     if (pages.refcount[pfn] === 0 && (pages.flags[pfn] & PG_TAIL) !== 0 && !pages.isHuge(pfn - (pfn % HUGE_PAGES)))
       return `pfn ${pfn} is the tail of a huge page that has no head`

@@ -14,7 +14,7 @@ import { AccessMode, BLOCK, INPUT, type Proc, QUANTUM, read, SLEEP, write } from
 import type { Thread } from '../hw/cpu.ts'
 import { type Accesses, translateBlock } from '../hw/mmu_block.ts'
 import type { Pfn, PhysMem } from '../hw/phys_mem.ts'
-import type { Process } from '../machine/process.ts'
+import { type Process, SignalError } from '../machine/process.ts'
 import { EventKind } from '../trace/event.ts'
 import type { Recorder } from '../trace/recorder.ts'
 import type { Shadow } from './shadow.ts'
@@ -55,6 +55,8 @@ export interface GuestContext {
   exits?: VcpuExits
   phase: GuestPhase
   onMismatch(mismatch: Mismatch): void
+  /** The memory of that page has failed: a touch is a machine check. */
+  isPoisoned?(page: number): boolean
 }
 
 /** Above this a vCPU halts until its next access. @kernel kvm_vcpu_halt */
@@ -70,6 +72,8 @@ export class Vcpu {
   /** Set to stop the vCPU at its next access. */
   stopRequested = false
   running = false
+  /** It touched memory that has failed. Its guest has no handler for that: this vCPU halts for good, the others run on. */
+  machineChecked = false
   /** Called when it has stopped. */
   onStopped: (k: Thread) => void = () => {}
   readonly #block = new Int32Array(BLOCK_ACCESSES)
@@ -128,7 +132,7 @@ export class Vcpu {
     // What was left of a block is done at its own pace.
     let haltNs = this.#pace(k, accesses, accessNs)
     while (!this.stopRequested) {
-      if (workload === null) {
+      if (workload === null || this.machineChecked) {
         k.park('its workload')
         if (!this.stopRequested) yield BLOCK
         continue
@@ -147,7 +151,14 @@ export class Vcpu {
         yield isStore ? write(page, 'tlb') : read(page, 'tlb')
         mmu.touchEntry(page)
         let pfn = mmu.translate(page, isStore)
-        if (pfn < 0) pfn = yield* process.touch(k, page, isStore)
+        if (pfn < 0) {
+          try {
+            pfn = yield* process.touch(k, page, isStore)
+          } catch (e) {
+            this.#machineCheck(e, ramPage)
+            continue
+          }
+        }
         this.#performOne(k, phys, pfn, accesses.stepNs)
         if (context.exits?.isDue(k) === true) yield* this.#leaveGuest(k, context.exits)
       } else {
@@ -156,7 +167,13 @@ export class Vcpu {
         this.#perform(k, phys, from, this.#cursor)
         if (accesses.isFault) {
           const { page, isStore } = this.#next(ramPage)
-          const pfn = yield* process.touchAfterMiss(k, page, isStore)
+          let pfn: Pfn
+          try {
+            pfn = yield* process.touchAfterMiss(k, page, isStore)
+          } catch (e) {
+            this.#machineCheck(e, ramPage)
+            continue
+          }
           this.#performOne(k, phys, pfn, accesses.stepNs)
           if (context.exits?.isDue(k) === true) yield* this.#leaveGuest(k, context.exits)
         }
@@ -173,6 +190,12 @@ export class Vcpu {
     this.running = false
     recorder.event(k.nowNs, EventKind.VcpuRun, k.lane, -1, 0)
     this.onStopped(k)
+  }
+
+  /** The signal for a page whose memory has failed is the guest's machine check; any other is a bug. */
+  #machineCheck(e: unknown, ramPage: number): void {
+    if (!(e instanceof SignalError) || this.context.isPoisoned?.(e.page - ramPage) !== true) throw e
+    this.machineChecked = true
   }
 
   /** Sets the time that an access of the present block takes; answers how long the vCPU halts behind each, 0 if it computes. */

@@ -12,6 +12,7 @@ import { type DirtyRing, dirtyRingsEnable, dirtyRingsReset } from '../mm/dirty_r
 import { fork } from '../mm/fork.ts'
 import { readUserBuffer } from '../mm/gup.ts'
 import { madvise } from '../mm/madvise.ts'
+import { memoryFailure } from '../mm/memory_failure.ts'
 import { mincore, mlock } from '../mm/mlock.ts'
 import { pageOfAddress as pageOf } from '../mm/mm.ts'
 import { exitMmap, munmap } from '../mm/mmap.ts'
@@ -77,6 +78,8 @@ export const sys = {
     mremap(k, p.mm, old, oldLength, newLength, flags, to),
   madvise: (k: Thread, p: Process, address: number, length: number, advice: number): Proc<number> =>
     madvise(k, p.mm, address, length, advice),
+  /** madvise(MADV_HWPOISON) of one page: as if the hardware had found its frame broken. */
+  hwpoison: (k: Thread, p: Process, address: number): Proc<number> => memoryFailure(k, p.mm, pageOf(address)),
   mprotect: (k: Thread, p: Process, address: number, length: number, prot: number): Proc<number> =>
     mprotect(k, p.mm, address, length, prot),
   mlock: (k: Thread, p: Process, address: number, length: number): Proc<number> => mlock(k, p.mm, address, length, true),

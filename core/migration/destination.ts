@@ -237,6 +237,9 @@ export class Destination {
           break
         case StreamMessage.End:
           return
+        case StreamMessage.Poison:
+          yield* placement.poison(k, m.page)
+          break
         default: {
           const { page } = m
           k.cpu.nowNs += LOAD_PAGE_NS

@@ -154,4 +154,14 @@ export class Placement {
     }
     if (wasRequested) yield* resolver.wake(k, ramPage + first)
   }
+
+  /** Steps 1 to 3 for a page that the source could not read: who touches it gets a signal, for which KVM gives the guest a machine check. */
+  *poison(k: Thread, page: number): Proc<void> {
+    const { map, ramPage, resolver } = this.#o
+    if (this.isSettled(page)) return
+    yield* resolver.poison(k, ramPage + page)
+    if (k.stepping) yield write(page, 'page_map')
+    const before = map.receive(page)
+    if (before === PageMapState.requested) yield* resolver.wake(k, ramPage + page)
+  }
 }

@@ -97,6 +97,8 @@ export class RamState {
   #isLastPass = false
   /** Where the search for the next dirty page goes on. */
   #cursor = 0
+  /** Pages whose memory has failed: nobody may read them, and the destination is told so. @qemu hwpoison_page_list */
+  readonly poisoned = new Set<number>()
 
   constructor(options: RamOptions) {
     this.#o = options
@@ -282,6 +284,11 @@ export class RamState {
     const clearsFirst = this.kernel.has('dirty-clear-before-copy')
     // 1.
     if (clearsFirst && !this.dirty.clearUnowed(k, page) && !(yield* this.dirty.clear(k, page))) return
+    if (this.poisoned.size > 0 && this.poisoned.has(page)) {
+      state.remaining = this.pending
+      yield* channel.send(k, StreamMessage.Poison, page, HEADER_BYTES)
+      return
+    }
     // 2.
     yield* process.readPage(k, ramPage + page, content)
     if (!clearsFirst && !(yield* this.dirty.clear(k, page))) return

@@ -30,6 +30,8 @@ export const StreamMessage = {
   RecvBitmap: 11,
   /** CMD_POSTCOPY_RESUME: what had not come will be sent again from here on. */
   Resume: 12,
+  /** A page that the source cannot read, since its memory has failed. Not in QEMU, which knows no such page once it migrates. */
+  Poison: 13,
 } as const
 
 export const ReturnMessage = {

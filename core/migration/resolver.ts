@@ -92,6 +92,8 @@ export interface Resolver {
   fill(k: Thread, offset: number, content: PageContent | null, channel?: number): Proc<void>
   /** Places the temporary host page, filled, at a missing host page. */
   placeHost(k: Thread, page: number, channel?: number): Proc<void>
+  /** There will never be a page here: whoever touches it gets a signal. */
+  poison(k: Thread, page: number): Proc<void>
   /** Wakes those who wait for the host page that begins at `page`, or for so many pages, where placing did not. */
   wake(k: Thread, page: number, pages?: number): Proc<void>
   /** Wakes those who wait for a page that somebody else has placed, whatever he did about waking. */
@@ -202,6 +204,11 @@ export class RemapResolver implements Resolver {
     const bytes = this.hostPages * 4096
     const moved = yield* sys.remapAnonPages(k, this.#process, addressOf(page), addressOf(this.#temporary[channel]), bytes, 0)
     check(moved, bytes, `remap_anon_pages to page ${page}`)
+  }
+
+  /** The interface of 2014 knows no poison: what is not mapped is a SIGSEGV, and nobody ever reads anything else. */
+  *poison(k: Thread, page: number): Proc<void> {
+    check(yield* sys.munmap(k, this.#process, addressOf(page), 4096), 0, `munmap of page ${page}`)
   }
 
   *wake(k: Thread, page: number, pages = this.hostPages): Proc<void> {
@@ -334,6 +341,10 @@ export class IoctlResolver implements Resolver, RemovalWatcher {
     const bytes = this.hostPages * 4096
     const placed = yield* call(k, this.#process, this.#uffd, addressOf(page), addressOf(this.#temporary[channel]), bytes, 0)
     check(placed.ret, 0, `UFFDIO_${this.name.toUpperCase()} to page ${page}`)
+  }
+
+  *poison(k: Thread, page: number): Proc<void> {
+    check((yield* sys.uffdioPoison(k, this.#uffd, addressOf(page), 4096, 0)).ret, 0, `UFFDIO_POISON of page ${page}`)
   }
 
   *wake(): Proc<void> {

@@ -38,6 +38,8 @@ export const PG_HEAD = 64
 export const PG_TAIL = 128
 /** A huge page of the hugetlb pool: never split. Stands on its head. @kernel PageHuge */
 export const PG_HUGETLB = 256
+/** Its memory has failed: nobody gets it again. */
+export const PG_HWPOISON = 512
 
 export const PAGE_MAPPING_ANON = 1
 

@@ -7,6 +7,7 @@
  *    hand-over
  *  paused after it                    the destination has what it received; the rest is on the source, safe and out of the guest's reach: missing.
  *    with release-ram                 what was on its way is lost.
+ *  memory failed                      its page is lost, wherever the guest is.
  *  a machine crashed                  what only it had is lost, and so is the guest, where it had run there or cannot go on.
  *
  * Lost are pages that the guest had written; of a page that it never wrote there is nothing to lose. Nothing is invented: a machine answers for
@@ -32,7 +33,8 @@ export interface Aftermath {
 }
 
 export function aftermath(run: MigrationRun): Aftermath {
-  if (run.state.status === 'completed' && run.incidents.crashed.size === 0) {
+  const { poisoned } = run.incidents
+  if (run.state.status === 'completed' && run.incidents.crashed.size + poisoned.size === 0) {
     const guest = guestOf(run)
     return { guest, of: () => guest, lost: 0, missing: 0, sentence: '' }
   }
@@ -42,6 +44,7 @@ export function aftermath(run: MigrationRun): Aftermath {
   const goesOn = where === 'destination' || run.state.status !== 'postcopy-paused'
   const guest = goesOn && (where === 'source' ? source : destination) ? where : 'nowhere'
   const of = (page: number): Whereabouts => {
+    if (poisoned.has(page)) return 'nowhere'
     const has = where === 'source' || (run.state.status !== 'completed' && !isReceived(run, page)) ? 'source' : where
     if (has === 'source' && isGivenUp(run, page)) return 'nowhere'
     return (has === 'source' ? source : destination) ? has : 'nowhere'
@@ -93,5 +96,8 @@ function sentenceOf(run: MigrationRun, guest: Whereabouts, lost: number, missing
     return incidents.isDownForGood
       ? `the link is down for good: ${count(missing)} are on the source, out of the guest's reach; nothing is lost if it ever works again`
       : `the connection broke, and nobody has recovered it: ${count(missing)} are on the source, out of the guest's reach; give --recover`
+  const failed = incidents.poisoned.size
+  if (failed > 0 && state.status === 'completed')
+    return `the memory of ${count(failed)} failed at the source before ${failed === 1 ? 'it was' : 'they were'} sent: a vCPU that touches such a page gets a machine check, and halts`
   return state.error
 }

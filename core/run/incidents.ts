@@ -6,17 +6,22 @@
  *  2. A link that goes down breaks the connection, every channel of it, and no new one can be made until it is up.
  *  3. Recovery: a post-copy that is paused gets a new connection when the link is up, if the run is told to recover, or somebody asks.
  *  4. A machine that crashes: its threads stop where they are, and its sockets are reset.
- *  5. What cannot be done in a state is refused, as QEMU does, and said so: a cancel once the guest was handed over, a pause before, a
+ *  5. Memory that fails, at the source, of a page that the guest has written and that was not sent: the first behind the middle of RAM.
+ *     The source knows at once (SIGBUS, BUS_MCEERR_AO), and tells the destination when it is the page's turn. It is lost: a vCPU that
+ *     touches it gets a machine check, and halts.
+ *  6. What cannot be done in a state is refused, as QEMU does, and said so: a cancel once the guest was handed over, a pause before, a
  *     recovery where the source has given up what it sent.
  *
  * isStuck: the migration is paused, and nothing that is known, and nobody who is there, will let it go on. The run then ends as it is.
  */
+import { assert } from '../base/assert.ts'
 import type { Prng } from '../base/prng.ts'
 import { BLOCK, type Proc, SLEEP } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Link } from '../hw/link.ts'
 import { LinkWeather, type PacketCounts } from '../hw/link_weather.ts'
 import type { Machine } from '../machine/machine.ts'
+import { addressOf, errnoName, sys } from '../machine/syscall.ts'
 import { SETUP_NS } from '../migration/parameters.ts'
 import { EventKind, INCIDENT_NAME, type IncidentName, type MigrationStatus } from '../trace/event.ts'
 import type { TimedInjection } from './injection.ts'
@@ -45,6 +50,8 @@ const PAUSABLE: readonly MigrationStatus[] = ['postcopy-active', 'postcopy-recov
 export class Incidents {
   readonly happened: HappenedIncident[] = []
   readonly crashed = new Set<Machine>()
+  /** Guest pages whose memory has failed. */
+  readonly poisoned = new Set<number>()
   readonly #run: MigrationRun
   /** Made when there is something for it to do. */
   #thread: Thread | null = null
@@ -189,11 +196,11 @@ export class Incidents {
     this.#run.recorder.event(k.nowNs, EventKind.Incident, k.lane, -1, over ? ~index : index)
   }
 
-  /** 5. */
+  /** 6. */
   #refusal(what: IncidentName): string {
     const { status } = this.#run.state
     if (what === 'cancel' && !CANCELLABLE.includes(status)) return `a migration that is ${status} cannot be cancelled`
-    if (what === 'poison') return 'memory that fails is not modelled'
+    if (what === 'poison' && this.#unsent() < 0) return 'every page that the guest has written was sent'
     if (what === 'pause' && !PAUSABLE.includes(status)) return `a migration that is ${status} cannot be paused`
     return ''
   }
@@ -216,6 +223,8 @@ export class Incidents {
       case 'handler-stall':
         if (incoming !== null) incoming.faultsStallUntilNs = untilNs
         return
+      case 'poison':
+        return yield* this.#poison(k, this.#unsent())
       case 'source-crash':
         return yield* this.#crash(k, source)
       case 'destination-crash':
@@ -266,6 +275,29 @@ export class Incidents {
     yield SLEEP
     if (this.crashed.size > 0 || k.nowNs < this.#upAtNs) return state.set(k, 'postcopy-paused')
     yield* this.#reconnect(k)
+  }
+
+  /** 5. */
+  *#poison(k: Thread, page: number): Proc<void> {
+    const { sourceProcess, ramPage, outgoing } = this.#run
+    this.poisoned.add(page)
+    outgoing?.ram.poisoned.add(page)
+    const failed = yield* sys.hwpoison(k, sourceProcess, addressOf(ramPage + page))
+    assert(failed === 0, `the memory of page ${page} answered ${errnoName(failed)}`)
+  }
+
+  /** The page that fails; -1: there is none. */
+  #unsent(): number {
+    const { outgoing, shadow, pages } = this.#run
+    const bits = outgoing?.bitmap
+    if (bits === undefined) return -1
+    const next = (from: number, end: number): number => {
+      for (let page = bits.nextSet(from); page >= 0 && page < end; page = bits.nextSet(page + 1))
+        if (shadow.version[page] > 0 && !this.poisoned.has(page)) return page
+      return -1
+    }
+    const behind = next(pages >>> 1, pages)
+    return behind >= 0 ? behind : next(0, pages >>> 1)
   }
 
   /** 4. */

@@ -192,6 +192,7 @@ export class MigrationRun {
       throttle: this.throttle,
       phase: 'boot',
       onMismatch: (m) => this.check.load(m),
+      isPoisoned: (page) => this.incidents.poisoned.has(page),
     }
     let workloads: ReturnType<typeof makeWorkloads>
     try {

@@ -16,7 +16,7 @@ function stateOf(pte: Pte): PageState {
 
 /** Source: what it has, dirty until sent. Destination: what has arrived, and is stale by now, what is asked for, what is on the wire. */
 export function paintPages(run: MigrationRun, source: Uint8Array, destination: Uint8Array): void {
-  const { outgoing, incoming, ramPage } = run
+  const { outgoing, incoming, ramPage, incidents } = run
   const from = run.sourceProcess.mm.table
   const to = run.destinationProcess.mm.table
   const switched = run.state.downtimeStartNs > 0
@@ -28,6 +28,11 @@ export function paintPages(run: MigrationRun, source: Uint8Array, destination: U
     source[page] = here === PageState.resident && !sent && (pte & PTE_D) !== 0 ? PageState.dirty : here
     const there = stateOf(to.lookup(ramPage + page))
     const asked = incoming?.map.state(page) === PageMapState.requested
+    if (incidents.poisoned.has(page)) {
+      source[page] = PageState.error
+      destination[page] = incoming?.map.state(page) === PageMapState.received ? PageState.error : PageState.missing
+      continue
+    }
     const onTheWay = asked ? PageState.fault : sent ? PageState.inflight : PageState.missing
     const isStale = inPrecopy && ((pte & PTE_D) !== 0 || outgoing?.bitmap.has(page) === true)
     destination[page] = there === PageState.missing ? onTheWay : isStale ? PageState.stale : there

@@ -52,11 +52,13 @@ export interface IncidentReport {
 
 export interface MigrationReport {
   status: MigrationStatus
-  /** One sentence, when it did not complete. */
+  /** One sentence, when it did not complete, or pages were lost on the way. */
   'error-desc'?: string
   /** Of all channels, both ways, in weather that was injected. */
   packets?: PacketCounts
   incidents?: IncidentReport[]
+  /** Memory that failed at the source: pages, and vCPUs that touched one and halted. */
+  poisoned?: { pages: number; 'machine-checks': number }
   'total-time': number
   'setup-time': number
   downtime: number

@@ -144,7 +144,7 @@ function xbzrleReport(xbzrle: Xbzrle): XbzrleReport {
   }
 }
 
-function whatHappened({ incidents, aftermath, state }: MigrationRun): Partial<MigrationReport> {
+function whatHappened({ incidents, aftermath, state, vm }: MigrationRun): Partial<MigrationReport> {
   const { packets, happened } = incidents
   const error = aftermath?.sentence ?? state.error
   const told = ({ what, atNs, refused }: HappenedIncident) => ({ what, at: ms(atNs), ...(refused === '' ? {} : { refused }) })
@@ -152,6 +152,9 @@ function whatHappened({ incidents, aftermath, state }: MigrationRun): Partial<Mi
     ...(error === '' ? {} : { 'error-desc': error }),
     ...(packets === null ? {} : { packets }),
     ...(happened.length === 0 ? {} : { incidents: happened.map(told) }),
+    ...(incidents.poisoned.size === 0
+      ? {}
+      : { poisoned: { pages: incidents.poisoned.size, 'machine-checks': vm.vcpus.filter((v) => v.machineChecked).length } }),
   }
 }
 

@@ -113,7 +113,7 @@ const MOST_TLB_BYTES = 4 * 2 ** 30
 
 /** What else cannot go together, or null; half a sentence with its remedy. */
 export function contradiction(options: MigrateOptions): string | null {
-  const { memBytes, vcpus, balloonBytes, mode, capabilities, inject, recover } = options
+  const { memBytes, vcpus, balloonBytes, mode, capabilities, inject, recover, pageSizeBytes } = options
   const tlbBytes = 2 * vcpus * (memBytes / 4096) * TLB_INDEX_BYTES
   if (tlbBytes > MOST_TLB_BYTES)
     return `the TLBs of ${vcpus} vCPUs over ${memBytes / 2 ** 30} GiB take ${Math.ceil(tlbBytes / 2 ** 30)} GiB of this host; take fewer vCPUs or less memory`
@@ -136,6 +136,11 @@ export function contradiction(options: MigrateOptions): string | null {
     if ('share' in injection) {
       if (shares.has(injection.what)) return `${injection.what} is injected twice; keep one of the two`
       shares.add(injection.what)
+    } else if (injection.what === 'poison' && !injection.state.startsWith('postcopy')) {
+      // QEMU does not begin to migrate a guest with such a page, and does not survive one in pre-copy.
+      return `${spellInjection(injection)} would end the source, since pre-copy cannot go round it; take poison@postcopy`
+    } else if (injection.what === 'poison' && pageSizeBytes !== 4096) {
+      return `${spellInjection(injection)} would take 2 MiB at once, which is not modelled; take page-size 4k`
     } else if (injection.state.startsWith('postcopy') && !capabilities['postcopy-ram']) {
       return `${spellInjection(injection)} would never happen in mode ${mode}; take mode postcopy or hybrid`
     } else if (injection.state === 'pre-switchover' && !capabilities['pause-before-switchover']) {

@@ -61,6 +61,14 @@ describe('a link that goes down in post-copy', () => {
     expect(run.incoming?.duplicates).toBe(0)
   })
 
+  it.each(RESOLVERS)('with an urgent channel, by %s, is recovered even where that channel had come to its end', (resolver) => {
+    const capabilities = { ...DEFAULT_OPTIONS.capabilities, 'postcopy-preempt': true }
+    const { run, report } = inject([down], { recover: true, resolver, capabilities, guest: 'uniform' })
+    expect(states(run)).toContain('postcopy-recover')
+    expect(report.migration.status).toBe('completed')
+    expect(report.consistency).toMatchObject({ ...CLEAN, lost: 0, missing: 0, pagesCompared: 256 })
+  })
+
   it('and again while it recovers is recovered all the same', () => {
     const { run, report } = inject([down, timed('link-down', 'postcopy-recover', 100_000, 20 * MS)], { recover: true })
     expect(states(run).filter((s) => s === 'postcopy-paused')).toHaveLength(2)
@@ -211,6 +219,45 @@ describe('after the hand-over', () => {
   })
 })
 
+describe('memory of the source that fails in post-copy', () => {
+  const poison = timed('poison', 'postcopy', 5 * MS)
+  const BIG = { memBytes: 2 ** 23, guest: 'sweep' }
+
+  it.each(RESOLVERS)(
+    'placed by %s: the page is lost and called so, all others are right, and the migration completes',
+    (resolver) => {
+      const { run, report } = inject([poison], { ...BIG, resolver })
+      expect(report.migration.status).toBe('completed')
+      expect(report.consistency).toMatchObject({ ...CLEAN, lost: 1, missing: 0, accounting: 0, pagesCompared: 2047 })
+      expect(report.migration['error-desc']).toMatch(/memory of 1 page failed at the source before it was sent/)
+      expect(run.incoming?.map.received).toBe(2048)
+    },
+  )
+
+  it.each(RESOLVERS)('placed by %s: a vCPU that touches it halts by a machine check, and sees nothing invented', (resolver) => {
+    const { run, report } = inject([poison], { ...BIG, guest: 'sweep:rate=200MB/s', vcpus: 1, resolver, durationNs: 100 * MS })
+    expect(report.migration.poisoned).toEqual({ pages: 1, 'machine-checks': 1 })
+    expect(report.consistency).toMatchObject({ ...CLEAN, lost: 1 })
+    expect(run.vm.isRunning).toBe(false)
+  })
+
+  it('goes by the urgent channel, too, and once more after a break', () => {
+    const capabilities = { ...DEFAULT_OPTIONS.capabilities, 'postcopy-preempt': true }
+    const down = timed('link-down', 'postcopy', 6 * MS, 5 * MS)
+    const { run, report } = inject([poison, down], { ...BIG, recover: true, capabilities, guest: 'uniform', resolver: 'copy' })
+    expect(states(run)).toContain('postcopy-paused')
+    expect(report.migration.status).toBe('completed')
+    expect(report.consistency).toMatchObject({ ...CLEAN, lost: 1, missing: 0, pagesCompared: 2047 })
+  })
+
+  it('twice takes two pages; and is refused when all that the guest has written was sent', () => {
+    expect(inject([poison, poison], BIG).report.consistency).toMatchObject({ ...CLEAN, lost: 2, pagesCompared: 2046 })
+    const { report } = inject([timed('poison', 'postcopy', 5 * MS)])
+    expect(report.migration.incidents).toMatchObject([{ refused: 'every page that the guest has written was sent' }])
+    expect(report.consistency).toMatchObject({ ...CLEAN, lost: 0, pagesCompared: 256 })
+  })
+})
+
 describe('the network', () => {
   it('that loses, doubles and reorders packets costs time and nothing else', () => {
     const weather: Injection[] = [
@@ -281,7 +328,17 @@ it('what happens, and that it is over, is in the trace', () => {
 })
 
 describe('whatever happens, and whenever', () => {
-  const TIMED = ['link-down', 'latency', 'rate', 'handler-stall', 'source-crash', 'destination-crash', 'cancel', 'pause'] as const
+  const TIMED = [
+    'link-down',
+    'latency',
+    'rate',
+    'handler-stall',
+    'source-crash',
+    'destination-crash',
+    'cancel',
+    'pause',
+    'poison',
+  ] as const
   const STATES = ['setup', 'active', 'device', 'postcopy-active', 'postcopy-paused', 'postcopy-recover'] as const
   const one: fc.Arbitrary<Injection> = fc.record({
     what: fc.constantFrom(...TIMED),
@@ -302,14 +359,18 @@ describe('whatever happens, and whenever', () => {
         fc.constantFrom(...MODES),
         fc.constantFrom(...RESOLVERS),
         fc.boolean(),
+        fc.boolean(),
         fc.nat(1000),
-        (injections, mode, resolver, recover, seed) => {
-          const run = finish({ inject: injections, mode, resolver, recover, seed, guest: 'sweep:rate=20MB/s' })
+        (injections, mode, resolver, recover, urgent, seed) => {
+          const capabilities = { ...DEFAULT_OPTIONS.capabilities, 'postcopy-preempt': urgent && mode !== 'precopy' }
+          const run = finish({ inject: injections, mode, resolver, recover, capabilities, seed, guest: 'sweep:rate=20MB/s' })
           const { consistency, migration } = run.report()
           expect(consistency).toMatchObject({ ...CLEAN, accounting: 0 })
           const crashed = run.incidents.crashed.size > 0
-          if (!crashed) expect(consistency.lost).toBe(0)
-          if (migration.status === 'completed' && !crashed) expect(consistency).toMatchObject({ missing: 0, pagesCompared: 256 })
+          const poisoned = run.incidents.poisoned.size
+          if (!crashed) expect(consistency.lost).toBe(poisoned)
+          if (migration.status === 'completed' && !crashed)
+            expect(consistency).toMatchObject({ missing: 0, pagesCompared: 256 - poisoned })
           if (migration.status !== 'completed') expect(migration['error-desc']).not.toBe('')
           expect(consistency.pagesCompared + consistency.lost + consistency.missing).toBeGreaterThanOrEqual(256)
         },

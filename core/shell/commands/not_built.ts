@@ -13,7 +13,6 @@ import { ArgumentError } from '../arguments.ts'
 export const NOT_BUILT: Readonly<Record<string, string>> = {
   'capability pause-before-switchover': 'a switch that waits for nobody',
   'parameter max-postcopy-bandwidth': '--bandwidth',
-  'inject poison': 'memory that never fails',
 }
 
 /** For a spec: `...notBuilt('recover')`. */
