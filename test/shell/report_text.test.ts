@@ -132,6 +132,13 @@ describe('the report', () => {
     expect(text.trimEnd().split('\n').at(-1)).toBe('✓ consistent: 1,234,567 loads checked, 65,536 pages compared')
   })
 
+  it('a run whose pages were not compared has no verdict', () => {
+    const consistency = { ...sampleReport().consistency, loadsChecked: 7, pagesCompared: 0 }
+    expect(verdictText(consistency, 100, false)).toBe(
+      'no verdict: the run ended before its pages could be compared; 7 loads checked\n',
+    )
+  })
+
   it('has no colour unless it may, and green never without its sign', () => {
     expect(reportText(sampleReport(), 'migrate', 100, false)).not.toContain('\u001b')
     expect(verdictText(sampleReport().consistency, 100, true)).toMatch(/^\u001b\[32m✓ consistent\u001b\[0m/)

@@ -129,6 +129,9 @@ export function verdictText(consistency: ConsistencyReport, columns: number, col
     const head = `\u2715 ${formatCount(lost)} pages lost`
     return `${colour ? `${RED}${head}${PLAIN}` : head}; what is left is consistent: ${checked}\n`
   }
+  // Cut short by the time limit: that nothing was found is no success.
+  if (consistency.verdict === 'consistent' && pagesCompared === 0)
+    return `no verdict: the run ended before its pages could be compared; ${formatCount(loadsChecked)} loads checked\n`
   if (consistency.verdict === 'consistent')
     return `${colour ? `${GREEN}\u2713 consistent${PLAIN}` : '\u2713 consistent'}: ${checked}\n`
   const counts = (['lost', 'stale', 'torn', 'duplicated', 'misplaced', 'accounting'] as const)
