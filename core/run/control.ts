@@ -54,6 +54,17 @@ export class MigrationControl {
     return null
   }
 
+  /** The guest stands where it is; the migration goes on, and starts it where it ends. @qemu qmp_stop */
+  stop(): string | null {
+    const { state, source, vm } = this.#run
+    if (state.status === 'none') return NOT_STARTED
+    if (state.downtimeStartNs > 0) return 'comes too late: the guest is leaving the source, or has left it'
+    if (!vm.isRunning) return 'has nothing to do, since the guest already stands'
+    const monitor = source.makeThread('monitor')
+    source.start(monitor, vm.stop(monitor), this.#run.nowNs)
+    return null
+  }
+
   #command(what: 'cancel' | 'pause'): string | null {
     return this.#run.state.status === 'none' ? NOT_STARTED : this.#run.incidents.command(what)
   }

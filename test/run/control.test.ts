@@ -103,3 +103,26 @@ describe('migrate_cancel, migrate_pause and migrate_recover', () => {
     expect(run.control.recover()).toContain('release-ram rules out a recovery')
   })
 })
+
+describe('stop', () => {
+  it('lets a pre-copy end that would not, since nothing is written any more, and the guest goes on at the destination', () => {
+    const run = underWay({})
+    expect(run.control.stop()).toBeNull()
+    while (run.vm.isRunning) run.advance(1)
+    const opsBefore = run.report().guest.opsDuring
+    expect(run.state.status).toBe('active')
+    while (run.state.status === 'active') run.advance(1)
+    expect(run.report().guest.opsDuring).toBe(opsBefore)
+    while (run.advance(1000) !== 'done');
+    const { migration, consistency, guest } = run.report()
+    expect([migration.status, consistency.verdict, consistency.lost]).toEqual(['completed', 'consistent', 0])
+    expect(guest.opsAfter).toBeGreaterThan(0)
+  })
+
+  it('is refused where the guest already stands', () => {
+    const run = underWay({})
+    run.control.stop()
+    while (run.vm.isRunning) run.advance(1)
+    expect(run.control.stop()).toContain('already')
+  })
+})

@@ -20,11 +20,12 @@ export interface Measured {
 
 const TURNS_A_SLICE = 64
 
-/** Runs until it is over, or until `enough` passes are. */
+/** Runs until it is over, or until `enough` passes are. `watch` sees it after each slice, and may speak to it. */
 export function* migrate(
   label: string,
   options: Partial<MigrateOptions>,
   enough = Number.POSITIVE_INFINITY,
+  watch: (run: MigrationRun) => void = () => {},
 ): Generator<string, Measured, void> {
   const run = new MigrationRun({ ...DEFAULT_OPTIONS, durationNs: 0, ...options }, new Recorder({ keep: false }))
   const { state } = run
@@ -45,6 +46,7 @@ export function* migrate(
   for (;;) {
     const result = run.advance(TURNS_A_SLICE)
     look()
+    watch(run)
     if (result === 'done' || passes.length >= enough) return { run, passes }
     yield label
   }

@@ -15,9 +15,10 @@ import { columnsOf } from '../layout.ts'
 import { drive, type Job, type Suite } from './bench_suite.ts'
 import { refuseNotBuilt } from './not_built.ts'
 
-const LINK = 10e9
+/** Slow enough that a pass takes a while: auto-converge acts once a second at most. */
+const LINK = 1e9
 const VCPUS = 2
-const QUICK = { seeds: 1, memBytes: 32 * 2 ** 20 }
+const QUICK = { seeds: 1, memBytes: 24 * 2 ** 20 }
 const FULL = { seeds: 3, memBytes: 128 * 2 ** 20 }
 
 interface Ended {
@@ -76,7 +77,7 @@ async function measure(context: CommandContext, scenario: Scenario): Promise<Gue
     if (typeof options === 'string' || refusal !== null) {
       return { ...row, seeds: [], outcome: `refused: ${refusal}`, metric: null, downtime: null, passes: null }
     }
-    const ended = await drive(context, run(options, name))
+    const ended = await drive(context, run(options, scenario))
     if (ended === null) return null
     outcome = ended.outcome
     totals.push(ended.totalMs)
@@ -96,14 +97,19 @@ function notBuiltYet(options: MigrateOptions): string | null {
   }
 }
 
-function* run(options: MigrateOptions, name: string): Job<Ended> {
-  const { run } = yield* migrate(name, options, MAX_ITERS)
+function* run(options: MigrateOptions, { name, pauseIters = Number.POSITIVE_INFINITY }: Scenario): Job<Ended> {
+  let stoppedNs = Number.POSITIVE_INFINITY
+  const { run } = yield* migrate(name, options, MAX_ITERS, ({ state, control, nowNs }) => {
+    // Upstream counts the sync with which a migration begins.
+    if (stoppedNs < Number.POSITIVE_INFINITY || state.status !== 'active' || state.dirtySyncCount < pauseIters) return
+    if (control.stop() === null) stoppedNs = nowNs
+  })
   const { state } = run
   const gaveUp = run.timedOut ? 'gave up after 300 s' : run.finished ? null : `gave up after ${MAX_ITERS} passes`
   return {
     outcome: gaveUp ?? state.status,
     totalMs: ((gaveUp === null ? state.endNs : state.syncedNs) - state.startNs) / 1e6,
-    downtimeMs: gaveUp === null ? (state.downtimeEndNs - state.downtimeStartNs) / 1e6 : 0,
+    downtimeMs: gaveUp === null ? (state.downtimeEndNs - Math.min(stoppedNs, state.downtimeStartNs)) / 1e6 : 0,
     passes: state.dirtySyncCount,
   }
 }
