@@ -9,7 +9,7 @@ const SECOND = 1e9
 const MB = 1e6
 
 /** A writer of `rate` bytes a second on clean pages that a pass of one second found `found` bytes of. */
-function after(rate: number, found: number): Forecaster {
+function writer(rate: number, found: number): Forecaster {
   const f = new Forecaster()
   f.passed(1 * SECOND, 0)
   f.look(1.01 * SECOND, 0)
@@ -21,7 +21,7 @@ function after(rate: number, found: number): Forecaster {
 describe('a writer that never meets its own pages', () => {
   it('below the bandwidth converges in the time of the geometric series', () => {
     // 100 MB at 100 MB/s, dirtied at 50 MB/s: 1 + 1/2 + 1/4 + ... = 2 s.
-    const forecast = after(50 * MB, 50 * MB).forecast({
+    const forecast = writer(50 * MB, 50 * MB).forecast({
       remainingBytes: 100 * MB,
       thresholdBytes: 0,
       sendingBytesPerSec: 100 * MB,
@@ -31,7 +31,7 @@ describe('a writer that never meets its own pages', () => {
   })
 
   it('above it never does, and the sentence names both rates', () => {
-    const forecast = after(120 * MB, 120 * MB).forecast({
+    const forecast = writer(120 * MB, 120 * MB).forecast({
       remainingBytes: 100 * MB,
       thresholdBytes: 1 * MB,
       sendingBytesPerSec: 100 * MB,
@@ -42,7 +42,7 @@ describe('a writer that never meets its own pages', () => {
 })
 
 it('a fast writer on a set that fits the threshold is done soon', () => {
-  const forecast = after(500 * MB, 10 * MB).forecast({
+  const forecast = writer(500 * MB, 10 * MB).forecast({
     remainingBytes: 10 * MB,
     thresholdBytes: 30 * MB,
     sendingBytesPerSec: 100 * MB,
