@@ -26,6 +26,7 @@ export class Timeline implements Engine {
   /** It has its input, and goes on with the turn that it is in. */
   #resumed: Task | null = null
   #stopped = false
+  #paused = false
 
   constructor(quantumNs: number) {
     if (quantumNs <= 0) fail(`quantum ${quantumNs} <= 0`)
@@ -66,6 +67,11 @@ export class Timeline implements Engine {
     else queue.splice(i, 0, task)
   }
 
+  /** Ends this `run` after the present turn, so that the host can look; the next one goes on. */
+  pause(): void {
+    this.#paused = true
+  }
+
   /** Ends the simulation after the present turn: `run` answers 'stopped' from then on. */
   stop(): void {
     this.#stopped = true
@@ -87,7 +93,8 @@ export class Timeline implements Engine {
     const resumed = this.#resumed
     this.#resumed = null
     if (resumed !== null && this.#turn(resumed, this.#queues[resumed.clock.id])) return 'input'
-    for (let n = 0; n < turns; n++) {
+    this.#paused = false
+    for (let n = 0; n < turns && !this.#paused; n++) {
       if (this.#stopped) return 'stopped'
       let best = -1
       let bestStart = Number.POSITIVE_INFINITY

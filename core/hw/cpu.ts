@@ -21,6 +21,8 @@ export class Cpu extends Clock {
   irqOffBy: Task | null = null
   readonly pending: PendingIpi[] = []
   ipisTaken = 0
+  /** What INVLPG takes. */
+  readonly invlpgNs: number
 
   constructor(
     id: number,
@@ -28,6 +30,7 @@ export class Cpu extends Clock {
     windowPages: number,
   ) {
     super(id)
+    this.invlpgNs = preset.invlpgCycles.value / preset.clockGHz.value
     this.mmu = new Mmu(preset, windowPages, this)
   }
 }

@@ -15,8 +15,9 @@ import { type Pfn, ZERO_PFN } from '../hw/phys_mem.ts'
 import { PTE_P, ptePfn, pteWritable } from '../hw/pte.ts'
 import { ERRNO } from './errno.ts'
 import { type Mm, WINDOW_BASE } from './mm.ts'
-import { handlePageFault } from './page_fault.ts'
+import { handleMmFault, handlePageFault } from './page_fault.ts'
 import { FAULT_KERNEL } from './vm_fault.ts'
+import { VM_READ, VM_WRITE } from './vma.ts'
 
 /** The frame behind a page, or EFAULT. The caller must not keep it across a yield. */
 export function* getUserPage(k: Thread, mm: Mm, page: number, store: boolean): Proc<Pfn> {
@@ -46,8 +47,40 @@ export function* readUserBuffer(k: Thread, mm: Mm, address: number, length: numb
   return length
 }
 
-/** Makes [start, end) present; 0, or EFAULT. @kernel faultin_page_range, populate_vma_page_range */
+/**
+ * Makes [start, end) present; 0, or EFAULT. mmap_lock is held from page to page, until a fault has to let go of it.
+ * @kernel faultin_page_range, populate_vma_page_range
+ */
 export function* populate(k: Thread, mm: Mm, start: number, end: number, store: boolean): Proc<number> {
-  for (let page = start; page < end; page++) if ((yield* getUserPage(k, mm, page, store)) < ZERO_PFN) return ERRNO.EFAULT
+  const { faults } = mm.kernel
+  const right = store ? VM_WRITE : VM_READ
+  let isHeld = false
+  for (let page = start; page < end; ) {
+    if (!isHeld) yield* mm.mmapLock.downRead(k)
+    isHeld = true
+    if (k.stepping) yield read(mm.table.walk(page), 'pte')
+    const pte = mm.table.lookup(page)
+    if ((pte & PTE_P) !== 0 && (!store || pteWritable(pte))) {
+      page++
+      continue
+    }
+    const vma = mm.tree.find(page)
+    if (vma === null || !vma.contains(page) || (vma.flags & right) === 0) {
+      mm.mmapLock.upRead(k)
+      return ERRNO.EFAULT
+    }
+    const attempt = yield* handleMmFault(k, mm, vma, page, store, FAULT_KERNEL, 0)
+    // A signal, or a sleep: the lock is not held any more. The page is looked at again.
+    isHeld = attempt !== 'sigbus' && attempt !== 'retry' && attempt !== 'changed'
+    if (attempt === 'oom' || attempt === 'sigbus' || k.fatalSignal) {
+      if (isHeld) mm.mmapLock.upRead(k)
+      return ERRNO.EFAULT
+    }
+    if (attempt !== 'done') continue
+    faults.total++
+    faults.classic++
+    faults.minor++
+  }
+  if (isHeld) mm.mmapLock.upRead(k)
   return 0
 }

@@ -22,7 +22,7 @@ import { pteAlloc, ptepGet } from './pgtable.ts'
 import { handlePteFault } from './pte_fault.ts'
 import { handleSpeculativeFault, handleSpeculativeFault2014 } from './speculative_fault.ts'
 import { type Attempt, FAULT_FLAG_USER, FAULT_USER, type FirstTry, INDEX_NOW } from './vm_fault.ts'
-import { VM_READ, VM_WRITE } from './vma.ts'
+import { VM_READ, VM_WRITE, type Vma } from './vma.ts'
 import { faultUnderVmaLock } from './vma_lock.ts'
 
 /** What a user thread gets back: go on, a signal, or the end (a fatal signal came while it slept). */
@@ -66,43 +66,7 @@ export function* handlePageFault(
       return 'sigsegv'
     }
     // 2. and 3.
-    let attempt: Attempt | 'fallback' = 'fallback'
-    let slot = mm.table.walk(page)
-    if (slot < 0) {
-      const pmdSlot = mm.table.pmdSlotAllocate(page)
-      const vmf = {
-        mm,
-        vma,
-        page,
-        store,
-        slot: pmdSlot,
-        pte: PTE_NONE,
-        prot: vma.pageProt,
-        guard: null,
-        index: INDEX_NOW,
-        flags,
-        offset,
-      }
-      attempt = yield* handleHugeFault(k, vmf)
-      if (attempt === 'fallback') slot = yield* pteAlloc(k, mm, page)
-    }
-    if (slot >= 0) {
-      if (k.stepping) yield loading(k, slot, 'pte')
-      const pte = ptepGet(k, kernel, slot)
-      attempt = yield* handlePteFault(k, {
-        mm,
-        vma,
-        page,
-        store,
-        slot,
-        pte,
-        prot: vma.pageProt,
-        guard: null,
-        index: INDEX_NOW,
-        flags,
-        offset,
-      })
-    }
+    const attempt = yield* handleMmFault(k, mm, vma, page, store, flags, offset)
     switch (attempt) {
       case 'fallback': // A huge page came in between: hardware walks again.
       case 'done':
@@ -129,6 +93,33 @@ export function* handlePageFault(
         return 'oom'
     }
   }
+}
+
+/** 2. and 3., with mmap_lock held for reading; 'fallback': a huge page came in between, and the table must be walked again. */
+export function* handleMmFault(
+  k: Thread,
+  mm: Mm,
+  vma: Vma,
+  page: number,
+  store: boolean,
+  flags: number,
+  offset: number,
+): Proc<Attempt | 'fallback'> {
+  const prot = vma.pageProt
+  const guard = null
+  const index = INDEX_NOW
+  let slot = mm.table.walk(page)
+  if (slot < 0) {
+    const pmdSlot = mm.table.pmdSlotAllocate(page)
+    const vmf = { mm, vma, page, store, slot: pmdSlot, pte: PTE_NONE, prot, guard, index, flags, offset }
+    const huge = yield* handleHugeFault(k, vmf)
+    if (huge !== 'fallback') return huge
+    slot = yield* pteAlloc(k, mm, page)
+    if (slot < 0) return 'fallback'
+  }
+  if (k.stepping) yield loading(k, slot, 'pte')
+  const pte = ptepGet(k, mm.kernel, slot)
+  return yield* handlePteFault(k, { mm, vma, page, store, slot, pte, prot, guard, index, flags, offset })
 }
 
 function tryWithoutMmapLock(k: Thread, mm: Mm, page: number, store: boolean, flags: number, offset: number): Proc<FirstTry> {

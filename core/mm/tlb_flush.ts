@@ -26,7 +26,7 @@ export function flushTlbPage(k: Thread, mm: Mm, page: number): Proc<void> {
 
 /** On the caller's own CPU alone: what others have cached stays. @kernel local_flush_tlb_page */
 export function flushTlbPageHere(k: Thread, mm: Mm, page: number): void {
-  k.cpu.nowNs += k.cpu.preset.invlpgCycles.value / k.cpu.preset.clockGHz.value
+  k.cpu.nowNs += k.cpu.invlpgNs
   invalidate(k.cpu, mm, page, page + 1, 1)
 }
 
@@ -38,8 +38,7 @@ export function flushTlbHuge(k: Thread, mm: Mm, page: number): Proc<void> {
 /** `stride`: pages that each entry of the range covers, 1 or 512. @kernel flush_tlb_mm_range */
 export function flushTlbRange(k: Thread, mm: Mm, start: number, end: number, stride = 1): Proc<void> {
   if (start >= end) return NOTHING
-  const { preset } = k.cpu
-  k.cpu.nowNs += (Math.min((end - start) / stride, FLUSH_CEILING) * preset.invlpgCycles.value) / preset.clockGHz.value
+  k.cpu.nowNs += Math.min((end - start) / stride, FLUSH_CEILING) * k.cpu.invlpgNs
   if (k.stepping) return shootdownByIpi(k, mm, start, end, stride)
   const { cpus } = mm
   invalidate(k.cpu, mm, start, end, stride)
@@ -67,6 +66,10 @@ function account(k: Thread, mm: Mm, page: number, sent: number): void {
 function invalidate(cpu: Cpu, mm: Mm, start: number, end: number, stride: number): void {
   // Another address space is loaded there: its entries are of that space, and loading this one flushes.
   if (cpu.mmu.space !== mm.table) return
+  if (end === start + 1) {
+    cpu.mmu.flushPage(start)
+    return
+  }
   if (end - start > FLUSH_CEILING * stride) {
     cpu.mmu.flushAll()
     return

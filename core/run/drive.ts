@@ -33,6 +33,7 @@ export async function driveRun(
   let breathedAt = host.wallSeconds()
   try {
     for (;;) {
+      const { phase } = run
       const state = run.advance(SLICE_TURNS)
       if (state === 'done') break
       if (state === 'input') {
@@ -43,7 +44,7 @@ export async function driveRun(
         run.feed(trace, next.done === true ? null : next.value)
       }
       const now = host.wallSeconds()
-      if (state === 'waiting' || now - breathedAt >= BREATH_SECONDS) {
+      if (state === 'waiting' || run.phase !== phase || now - breathedAt >= BREATH_SECONDS) {
         onSlice(run.progress())
         await host.breathe()
         breathedAt = host.wallSeconds()

@@ -324,6 +324,8 @@ export class MigrationRun {
 
   #enter(phase: GuestPhase, k: Thread): void {
     this.#phase = phase
+    // The host measures phases.
+    this.#timeline.pause()
     this.vm.guest.phase = phase
     this.phaseNs[phase] = k.nowNs
   }
@@ -357,6 +359,10 @@ export class MigrationRun {
   /** Every channel between the machines, both ways. */
   get links(): readonly Link[] {
     return [...this.channels.outgoing, this.channels.returnPath]
+  }
+
+  get phase(): Progress['phase'] {
+    return this.#phase
   }
 
   progress(): Progress {

@@ -259,14 +259,12 @@ function* untilStopped(chunks: Iterable<string>, { stop }: CommandContext): Gene
   }
 }
 
-const PHASES: readonly Progress['phase'][] = ['boot', 'before', 'during', 'after', 'done']
-
-/** Host time: of the whole run, and of every slice in which any of the migration may have happened. */
+/** Host time: of the whole run, and of the slices in which the migration was under way. A slice ends where a phase does. */
 class Stopwatch {
   readonly #host: Host
   readonly #startedAt: number
   #slicedAt: number
-  #phase = 0
+  #phase: Progress['phase'] = 'boot'
   #migratingSeconds = 0
 
   constructor(host: Host) {
@@ -277,10 +275,8 @@ class Stopwatch {
 
   slice({ phase }: Progress): void {
     const now = this.#host.wallSeconds()
-    const during = PHASES.indexOf('during')
-    const reached = PHASES.indexOf(phase)
-    if (this.#phase <= during && reached >= during) this.#migratingSeconds += now - this.#slicedAt
-    this.#phase = reached
+    if (this.#phase === 'during') this.#migratingSeconds += now - this.#slicedAt
+    this.#phase = phase
     this.#slicedAt = now
   }
 
