@@ -10,15 +10,13 @@
  * the budget first, and bytes that still wait in the socket count as not sent. And a first estimate is made as soon as one is
  * needed, when nothing is left to send: a small guest is sent in less than one delay.
  *
- * max-bandwidth: what may be sent in one delay; once that is used up, the rest of the delay is slept.
+ * max-bandwidth: what may be sent in one delay; once that is used up, the rest of the delay is slept (rate_window.ts).
  * @qemu migration_update_counters, migration_rate_limit, migration_rate_exceeded
  */
 import { type Proc, SLEEP } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { PAGE_RECORD_BYTES } from './parameters.ts'
-
-/** @qemu BUFFER_DELAY */
-export const BUFFER_DELAY_NS = 100_000_000
+import { BUFFER_DELAY_NS, RateWindow } from './rate_window.ts'
 
 /** Shorter sleeps are not worth it. Ours. */
 const DRAIN_LEAST_NS = 100_000
@@ -43,26 +41,25 @@ export class Rates {
   bandwidth = 0
   expectedDowntimeNs = 0
   readonly #o: RateOptions
-  #windowStartNs = 0
-  /** Bytes that had left by then, and bytes given to the sockets. */
+  /** Of bytes given to the sockets. */
+  readonly #window: RateWindow
+  /** Bytes that had left when it began. */
   #windowStartBytes = 0
-  #windowStartPut = 0
-  #maxBandwidth: number
 
   constructor(options: RateOptions) {
     this.#o = options
-    this.#maxBandwidth = options.maxBandwidth
+    this.#window = new RateWindow(options.maxBandwidth)
   }
 
   start(nowNs: number): void {
-    this.#windowStartNs = nowNs
-    this.#windowStartPut = this.#o.put()
-    this.#windowStartBytes = this.#windowStartPut - this.#o.queued(nowNs)
+    const put = this.#o.put()
+    this.#window.start(nowNs, put)
+    this.#windowStartBytes = put - this.#o.queued(nowNs)
   }
 
   /** Another limit from now on. @qemu migration_rate_set */
   set maxBandwidth(bytesPerSec: number) {
-    this.#maxBandwidth = bytesPerSec
+    this.#window.bytesPerSec = bytesPerSec
   }
 
   /**
@@ -70,12 +67,12 @@ export class Rates {
    * into empty buffers and look faster than the link is. `dirtyBytes`: at the last sync.
    */
   update(nowNs: number, dirtyBytes: number, isNothingLeft: boolean): void {
-    const ns = nowNs - this.#windowStartNs
+    const ns = nowNs - this.#window.startNs
     if (ns < BUFFER_DELAY_NS && (this.bandwidth > 0 || ns <= 0 || !isNothingLeft)) return
     const bytes = this.#o.put() - this.#o.queued(nowNs)
     const measured = ((bytes - this.#windowStartBytes) * 1e9) / ns
     // What may be sent in a delay may have gone in a burst: as a rate it is no more than the limit.
-    this.bandwidth = this.#maxBandwidth > 0 ? Math.min(measured, this.#maxBandwidth) : measured
+    this.bandwidth = this.#window.isLimited ? Math.min(measured, this.#window.bytesPerSec) : measured
     const { downtimeLimitNs, availSwitchoverBandwidth } = this.#o
     const switchover = availSwitchoverBandwidth > 0 ? availSwitchoverBandwidth : this.bandwidth
     const fixedNs = this.#o.fixedNs()
@@ -91,14 +88,12 @@ export class Rates {
 
   /** Pages that may be sent before the delay is over. @qemu migration_rate_exceeded */
   get allowance(): number {
-    if (this.#maxBandwidth <= 0) return Number.POSITIVE_INFINITY
-    const bytes = (this.#maxBandwidth * BUFFER_DELAY_NS) / 1e9 - (this.#o.put() - this.#windowStartPut)
-    return Math.max(0, Math.ceil(bytes / PAGE_RECORD_BYTES))
+    return this.#window.isLimited ? Math.ceil(this.#window.left(this.#o.put()) / PAGE_RECORD_BYTES) : Number.POSITIVE_INFINITY
   }
 
   /** Sleeps until the delay is over, if all that may be sent in it was sent. @qemu migration_rate_limit */
   *limit(k: Thread): Proc<void> {
-    const untilNs = this.#windowStartNs + BUFFER_DELAY_NS
+    const untilNs = this.#window.endNs
     if (this.allowance > 0 || untilNs <= k.nowNs) return
     k.wakeAtNs = untilNs
     yield SLEEP

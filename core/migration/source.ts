@@ -9,8 +9,8 @@
  *     channel, say what is old (discard.ts), say LISTEN. The packaged state is the hand-over, once and for ever: if the connection
  *     broke before, the guest goes on here; after it, never (R69).
  *  5. postcopy-active, until no page is left:
- *     a requested page goes first; else a page that the prepaging policy pushes (prepaging/policy.ts). A page's bit is cleared
- *     when it is sent, so nothing is sent twice (ram_save.ts).
+ *     a requested page goes first, and at once; else a page that the prepaging policy pushes (prepaging/policy.ts), no faster than
+ *     max-postcopy-bandwidth. A page's bit is cleared when it is sent, so nothing is sent twice (ram_save.ts).
  *  6. end: tell the destination, wait for its word (SHUT): completed, or failed with its reason.
  *  7. The connection broke. In post-copy: paused, until there is a new one; then recover (recovery.ts), and on with 5. Before the hand-over:
  *     the guest goes on here, the log ends, and the migration has failed; or it was cancelled, which is to break it on purpose. In 3., and at
@@ -40,6 +40,7 @@ import { unsentHostPages } from './prepaging/host_pages.ts'
 import type { PrepagingPolicy, Unsent } from './prepaging/policy.ts'
 import { type FreePages, type RamOptions, RamState } from './ram_save.ts'
 import { ReturnMessage, StreamMessage } from './ram_stream.ts'
+import { RateWindow } from './rate_window.ts'
 import { SourceRecovery } from './recovery.ts'
 
 /** Pages that a policy is asked for at a time. Ours: as many as a word or two of the bitmap. */
@@ -54,6 +55,8 @@ export interface SourceOptions extends RamOptions {
   readonly policy?: PrepagingPolicy
   /** Of the stream's socket buffer, what such pages may take; a requested one waits behind them. [Infinity] */
   readonly pushQueueBytes?: number
+  /** Most that is sent a second before such a page waits; 0: no limit. [0] @qemu max-postcopy-bandwidth */
+  readonly maxPostcopyBandwidth?: number
   /** A pre-copy comes first, and how it is driven; without: post-copy at once. */
   readonly precopy?: PrecopyDrive
   /** A pre-copy came first: the bitmap says what is left. */
@@ -75,6 +78,7 @@ export class Source {
   readonly #o: SourceOptions
   readonly #policy: PrepagingPolicy
   readonly #unsent: Unsent
+  readonly #pushWindow: RateWindow
   readonly #requests: number[] = []
   #requestHead = 0
   /** Host pages left of the policy's run. */
@@ -93,6 +97,7 @@ export class Source {
     this.snapshot = onMoment === undefined ? null : new BackgroundSnapshot({ ...options, ram: this.ram, startVcpus, onMoment })
     this.#policy = options.policy ?? new ForwardPolicy()
     this.#unsent = unsentHostPages(this.bitmap, options.hostPages)
+    this.#pushWindow = new RateWindow(options.maxPostcopyBandwidth ?? 0)
   }
 
   /** Pages that were not sent. */
@@ -313,9 +318,21 @@ export class Source {
         yield SLEEP
         continue
       }
+      if (this.#pushWindow.isLimited && (yield* this.#awaitWindow(k))) continue
       this.#runLeft--
       yield* this.ram.saveHostPage(k, first++ * hostPages)
     }
+  }
+
+  /** Sleeps until more may be pushed, or until a request comes, for which there is no limit; false: more may be. @qemu migration_rate_limit */
+  *#awaitWindow(k: Thread): Proc<boolean> {
+    const openNs = this.#pushWindow.openNs(k.nowNs, this.ram.bytesSent)
+    if (openNs <= k.nowNs) return false
+    k.park('the time to push more')
+    k.wakeAtNs = openNs
+    yield SLEEP
+    k.unpark()
+    return true
   }
 
   /** The next requested page that was not sent yet, or -1. */
@@ -374,7 +391,7 @@ export class Source {
       }
       if (k.stepping) yield write(0, 'source.requests')
       this.#requests.push(m.page)
-      if (this.#policy.waits) this.#thread?.wake(k.nowNs)
+      if (this.#policy.waits || this.#pushWindow.isLimited) this.#thread?.wake(k.nowNs)
     }
   }
 }

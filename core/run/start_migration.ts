@@ -54,6 +54,7 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
     recorder,
     policy: run.prepaging.policy,
     pushQueueBytes: run.prepaging.queueBytes,
+    maxPostcopyBandwidth: options.parameters['max-postcopy-bandwidth'],
     freePages: options.freePageHints ? run.free.hint() : null,
     ...(precopied && !isSnapshot ? { precopy: makeDrive(run, rates, throttling.syncEveryNs) } : {}),
     onSync: (k, dirtied) => {

@@ -82,6 +82,36 @@ describe('pre-copy', () => {
   })
 })
 
+describe('post-copy', () => {
+  const LIMIT = 2 ** 20 * 16
+  const push = (limit: number) =>
+    report({
+      mode: 'postcopy',
+      memBytes: 16 * 2 ** 20,
+      guest: 'uniform:rate=200/s',
+      parameters: { ...small().parameters, 'max-postcopy-bandwidth': limit },
+    })
+
+  it('pushes no faster than max-postcopy-bandwidth, and as fast as the link carries without', () => {
+    const [free, limited] = [push(0), push(LIMIT)]
+    for (const { migration, consistency } of [free, limited])
+      expect([migration.status, consistency.verdict]).toEqual(['completed', 'consistent'])
+    // 16 MiB: 0.14 s at 1 Gb/s; at 16 MiB a second, less the burst of the last tenth.
+    expect(free.migration['total-time']).toBeLessThan(300)
+    expect(limited.migration['total-time']).toBeGreaterThan(850)
+    expect(limited.migration['total-time']).toBeLessThan(1100)
+  })
+
+  it('answers requests beyond that limit, and at once', () => {
+    const { migration, guest } = push(2 ** 20)
+    expect(migration.status).toBe('completed')
+    // Ten windows a second, most of each asleep: a request that waited for the next would wait 50 ms on average.
+    expect(migration.ram['postcopy-requests']).toBeGreaterThan(20)
+    expect(migration['postcopy-latency']).toBeLessThan(5e6)
+    expect(guest.opsDuring).toBeGreaterThan(0)
+  })
+})
+
 describe('hybrid', () => {
   it('switches after the passes asked for, and sends the rest on demand', () => {
     const { migration, consistency } = report({

@@ -12,7 +12,6 @@ import { ArgumentError } from '../arguments.ts'
 /** Keys are an option's name and, where it takes words, the word. */
 export const NOT_BUILT: Readonly<Record<string, string>> = {
   'capability pause-before-switchover': 'a switch that waits for nobody',
-  'parameter max-postcopy-bandwidth': '--bandwidth',
 }
 
 /** For a spec: `...notBuilt('recover')`. */
