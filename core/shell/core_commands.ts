@@ -4,6 +4,7 @@
  * A new command is one file under commands/ and one name here; help, completion and checks follow by themselves.
  */
 import type { Command } from './command.ts'
+import { adviseCommand } from './commands/advise.ts'
 import { waitCommand } from './commands/background.ts'
 import { benchCommand } from './commands/bench.ts'
 import { conformCommand } from './commands/conform.ts'
@@ -19,6 +20,7 @@ import { clearCommand, echoCommand, helpEntry, manCommand, versionCommand } from
 
 export const CORE_COMMANDS: readonly Command[] = [
   migrateCommand,
+  adviseCommand,
   runCommand,
   conformCommand,
   benchCommand,

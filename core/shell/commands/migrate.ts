@@ -72,12 +72,7 @@ async function migrate(context: CommandContext): Promise<number> {
     throw new CommandError('a migration is under way; wait waits for its end, and migrate_cancel ends it')
   // 1. Nothing starts before all of this is known to be right.
   const options = migrateOptions(given, state.settings)
-  const guest = parseGuest(options.guest)
-  if (!guest.ok) {
-    const names = GUESTS.map((g) => g.name)
-    throw new ArgumentError(`${guest.message}${guest.unknown === undefined ? '' : didYouMean(guest.unknown, names)}`)
-  }
-  const { paths } = guest.guest
+  const paths = tracesOf(options)
   const files: Files = { trace: given.text('trace'), perfetto: given.text('perfetto') }
   await checkFiles(files, paths, host)
   for (const path of paths) await checkReadable(path, host)
@@ -142,6 +137,14 @@ async function migrateNow(context: CommandContext, newest: NewestRun, paths: rea
   return exitCodeOf(report, outcome, options, context)
 }
 
+/** The trace files of the guest, where it is made of some. Throws ArgumentError where there is no such guest. */
+export function tracesOf(options: MigrateOptions): readonly string[] {
+  const guest = parseGuest(options.guest)
+  if (guest.ok) return guest.guest.paths
+  const names = GUESTS.map((g) => g.name)
+  throw new ArgumentError(`${guest.message}${guest.unknown === undefined ? '' : didYouMean(guest.unknown, names)}`)
+}
+
 async function checkFiles({ trace, perfetto }: Files, inputs: readonly string[], host: Host): Promise<void> {
   if (trace !== null && trace === perfetto)
     throw new ArgumentError('--trace and --perfetto name the same file; give each its own')
@@ -156,7 +159,7 @@ async function checkFiles({ trace, perfetto }: Files, inputs: readonly string[],
 }
 
 /** A guest boots before it reads its trace; a file that is not there should not wait for that. */
-async function checkReadable(path: string, host: Host): Promise<void> {
+export async function checkReadable(path: string, host: Host): Promise<void> {
   for await (const block of host.open(path)) if (block.length > 0) return
 }
 
@@ -172,13 +175,13 @@ async function ownPolicy(options: MigrateOptions, host: Host): Promise<ForeignPo
 }
 
 /** The library that compresses pages, loaded, where multifd is told to. */
-async function compressorOf({ capabilities, parameters }: MigrateOptions): Promise<(() => Compressor) | null> {
+export async function compressorOf({ capabilities, parameters }: MigrateOptions): Promise<(() => Compressor) | null> {
   const method = parameters['multifd-compression']
   if (!capabilities.multifd || method === 'none') return null
   return loadCompression(method, parameters[`multifd-${method}-level`])
 }
 
-function makeRun(
+export function makeRun(
   options: MigrateOptions,
   recorder: Recorder,
   policy: ForeignPolicy | null,
@@ -193,7 +196,7 @@ function makeRun(
 }
 
 /** What the user can mend becomes a CommandError; a bug stays what it is. */
-function forUser(error: unknown, options: MigrateOptions): unknown {
+export function forUser(error: unknown, options: MigrateOptions): unknown {
   if (error instanceof RunError || error instanceof GuestError) return new CommandError(error.message, ExitCode.usage)
   if (error instanceof PrepagingError) return new CommandError(error.message, ExitCode.usage)
   if (error instanceof TraceError) return new CommandError(error.message)
