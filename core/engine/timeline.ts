@@ -20,6 +20,9 @@ export class Timeline implements Engine {
   turns = 0
   readonly #quantumNs: number
   readonly #queues: Task[][] = []
+  /** CPUs whose queue may hold a task, in no order: most sleep most of the time. */
+  readonly #busy: number[] = []
+  readonly #isBusy: boolean[] = []
   readonly #clocks: Clock[] = []
   #current: Clock | null = null
   #inputTask: Task | null = null
@@ -61,6 +64,11 @@ export class Timeline implements Engine {
 
   #enqueue(queue: Task[], task: Task, atNs: number): void {
     task.readyAtNs = atNs
+    const c = task.clock.id
+    if (!this.#isBusy[c]) {
+      this.#isBusy[c] = true
+      this.#busy.push(c)
+    }
     let i = queue.length
     while (i > 0 && queue[i - 1].readyAtNs > atNs) i--
     if (i === queue.length) queue.push(task)
@@ -99,11 +107,18 @@ export class Timeline implements Engine {
       let best = -1
       let bestStart = Number.POSITIVE_INFINITY
       let second = Number.POSITIVE_INFINITY
-      for (let c = 0; c < this.#queues.length; c++) {
+      const busy = this.#busy
+      for (let i = 0; i < busy.length; i++) {
+        const c = busy[i]
         const queue = this.#queues[c]
-        if (queue === undefined || queue.length === 0) continue
+        if (queue.length === 0) {
+          this.#isBusy[c] = false
+          busy[i--] = busy[busy.length - 1]
+          busy.pop()
+          continue
+        }
         const start = Math.max(this.#clocks[c].nowNs, queue[0].readyAtNs)
-        if (start < bestStart) {
+        if (start < bestStart || (start === bestStart && c < best)) {
           second = bestStart
           bestStart = start
           best = c
