@@ -22,8 +22,8 @@ const NEXT: Readonly<Record<MigrationStatus, readonly MigrationStatus[]>> = {
   'wait-unplug': ['active', 'cancelling'],
   // migration_switchover_prepare (the first two), bg_migration_completion, migration_detect_error, migration_cancel
   active: ['pre-switchover', 'device', 'completed', 'failed', 'cancelling'],
-  // migration_switchover_prepare after migrate_continue, migration_cancel
-  'pre-switchover': ['device', 'cancelling'],
+  // migration_switchover_prepare after migrate_continue, multifd_send_set_error, migration_cancel
+  'pre-switchover': ['device', 'failed', 'cancelling'],
   // postcopy_start, migration_completion_end, migration_completion (COLO, and its failure), migration_cancel
   device: ['postcopy-active', 'completed', 'colo', 'failed', 'cancelling'],
   // migration_completion_end, migration_completion, postcopy_pause; it cannot be cancelled: qmp_migrate_cancel refuses

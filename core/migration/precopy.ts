@@ -34,10 +34,11 @@ export interface PrecopyOptions {
   readonly stopVcpus: (k: Thread) => Proc<void>
 }
 
-/** From the first page to the last, after 1; the guest stands afterwards, and the destination has, or will get, all of it. */
+/** From the first page to the last, after 1, with nothing in between; the guest stands afterwards, and the destination has, or will get, all of it. */
 export function* precopy(k: Thread, o: PrecopyOptions): Proc<void> {
   yield* iterate(k, o)
-  yield* complete(k, o)
+  yield* o.stopVcpus(k)
+  yield* o.ram.complete(k)
 }
 
 /** 2., until the guest should stop; why. @qemu migration_iteration_run */
@@ -52,12 +53,6 @@ export function* iterate(k: Thread, o: PrecopyOptions): Proc<IterationEnd> {
     if (o.pace !== undefined) yield* o.pace(k)
   }
   return 'completion'
-}
-
-/** 3. @qemu migration_completion_precopy */
-export function* complete(k: Thread, o: Pick<PrecopyOptions, 'ram' | 'stopVcpus'>): Proc<void> {
-  yield* o.stopVcpus(k)
-  yield* o.ram.complete(k)
 }
 
 /** @qemu qemu_savevm_state_pending_estimate, qemu_savevm_state_pending_exact */

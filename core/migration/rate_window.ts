@@ -5,6 +5,8 @@
  * beyond the limit, as a requested page does, counts too: the next push waits the longer.
  * @qemu migration_rate_exceeded, migration_rate_set
  */
+import { type Proc, SLEEP } from '../engine/op.ts'
+import type { Thread } from '../hw/cpu.ts'
 
 /** @qemu BUFFER_DELAY */
 export const BUFFER_DELAY_NS = 100_000_000
@@ -37,9 +39,17 @@ export class RateWindow {
     return Math.max(0, (this.bytesPerSec * BUFFER_DELAY_NS) / 1e9 - (bytes - this.#startBytes))
   }
 
-  /** From when on more may go; the window that is over is followed by the next. */
-  openNs(nowNs: number, bytes: number): number {
-    if (nowNs >= this.endNs) this.start(nowNs, bytes)
-    return this.left(bytes) > 0 ? nowNs : this.endNs
+  /**
+   * Sleeps until more may go, unless woken before, by something for which there is no limit; false: more may go now. The window
+   * that is over is followed by the next. @qemu migration_rate_limit
+   */
+  *wait(k: Thread, bytes: number): Proc<boolean> {
+    if (k.nowNs >= this.endNs) this.start(k.nowNs, bytes)
+    if (this.left(bytes) > 0) return false
+    k.park('the time to send more')
+    k.wakeAtNs = this.endNs
+    yield SLEEP
+    k.unpark()
+    return true
   }
 }

@@ -4,8 +4,8 @@
  * migration thread:
  *  1. setup: the connection; where a pre-copy comes first, the dirty log; then active.
  *  2. pre-copy, if there is one: iterations, while the guest runs (precopy.ts). They end with 3 or 4, or the migration ends here.
- *  3. completion: stop the vCPUs, send what is left and the device state.
- *  4. or post-copy. Switch over: stop the vCPUs, save the device state, send it packaged; after a pre-copy, before that: end its
+ *  3. completion: stop the vCPUs; pause, if so told (switchover.ts); send what is left and the device state.
+ *  4. or post-copy. Switch over: stop the vCPUs; pause, if so told; save the device state, send it packaged; after a pre-copy, before that: end its
  *     channel, say what is old (discard.ts), say LISTEN. The packaged state is the hand-over, once and for ever: if the connection
  *     broke before, the guest goes on here; after it, never (R69).
  *  5. postcopy-active, until no page is left:
@@ -33,7 +33,7 @@ import { EventKind } from '../trace/event.ts'
 import { BackgroundSnapshot } from './background_snapshot.ts'
 import { postcopySendDiscardBitmap } from './discard.ts'
 import { DEVICE_SAVE_NS, DEVICE_STATE_BYTES, END_BYTES, SETUP_NS, SYNC_BYTES, VCPU_STATE_BYTES } from './parameters.ts'
-import { complete, iterate, type PrecopyOptions } from './precopy.ts'
+import { iterate, type PrecopyOptions } from './precopy.ts'
 import { drivenPrecopy, type PrecopyDrive } from './precopy_drive.ts'
 import { ForwardPolicy } from './prepaging/forward.ts'
 import { unsentHostPages } from './prepaging/host_pages.ts'
@@ -42,6 +42,7 @@ import { type FreePages, type RamOptions, RamState } from './ram_save.ts'
 import { ReturnMessage, StreamMessage } from './ram_stream.ts'
 import { RateWindow } from './rate_window.ts'
 import { SourceRecovery } from './recovery.ts'
+import { Switchover } from './switchover.ts'
 
 /** Pages that a policy is asked for at a time. Ours: as many as a word or two of the bitmap. */
 const RUN_PAGES = 64
@@ -65,6 +66,8 @@ export interface SourceOptions extends RamOptions {
   readonly stopVcpus: (k: Thread) => Proc<void>
   /** Lets them go on, on this machine. @qemu vm_start */
   readonly startVcpus?: (k: Thread) => void
+  /** The vCPUs stand: a pause comes first, and whether somebody will end it. @qemu pause-before-switchover */
+  readonly pausesBeforeSwitchover?: () => boolean
   /** No migration: an image of the moment at which this is called goes out, and the guest stays. @qemu background-snapshot */
   readonly onSnapshot?: () => void
   /** What the destination has, asked of it when the connection broke. @libvirt virDomainMigrateFinish3 */
@@ -75,6 +78,7 @@ export class Source {
   readonly ram: RamState
   readonly recovery: SourceRecovery
   readonly snapshot: BackgroundSnapshot | null
+  readonly switchover: Switchover
   readonly #o: SourceOptions
   readonly #policy: PrepagingPolicy
   readonly #unsent: Unsent
@@ -93,8 +97,9 @@ export class Source {
     this.#o = options
     this.ram = new RamState(options)
     this.recovery = new SourceRecovery(this.ram, options.stream)
-    const { onSnapshot: onMoment, startVcpus = () => {} } = options
+    const { onSnapshot: onMoment, startVcpus = () => {}, pausesBeforeSwitchover = null } = options
     this.snapshot = onMoment === undefined ? null : new BackgroundSnapshot({ ...options, ram: this.ram, startVcpus, onMoment })
+    this.switchover = new Switchover(options.state, startVcpus, pausesBeforeSwitchover)
     this.#policy = options.policy ?? new ForwardPolicy()
     this.#unsent = unsentHostPages(this.bitmap, options.hostPages)
     this.#pushWindow = new RateWindow(options.maxPostcopyBandwidth ?? 0)
@@ -165,9 +170,10 @@ export class Source {
   *#complete(k: Thread): Proc<void> {
     const { state, stream, vcpus } = this.#o
     state.downtimeStartNs = k.nowNs
-    state.set(k, 'device')
+    yield* this.#o.stopVcpus(k)
+    if (!(yield* this.switchover.prepare(k))) return yield* this.#abandon(k)
     const before = this.ram.bytesSent
-    yield* complete(k, { ram: this.ram, stopVcpus: this.#o.stopVcpus })
+    yield* this.ram.complete(k)
     yield* this.ram.leaveChannel(k)
     k.cpu.nowNs += DEVICE_SAVE_NS
     yield* stream.send(k, StreamMessage.Devices, -1, DEVICE_STATE_BYTES + vcpus * VCPU_STATE_BYTES)
@@ -237,13 +243,13 @@ export class Source {
     return true
   }
 
-  /** 4.; false if the guest goes on here, since the connection broke in time. @qemu postcopy_start */
+  /** 4.; false if the guest goes on here, since the connection broke in time, or a cancel came. @qemu postcopy_start */
   *switchOver(k: Thread): Proc<boolean> {
     const { state, stream, vcpus, precopy, precopied = precopy !== undefined } = this.#o
     const { kernel } = this.ram
     state.downtimeStartNs = k.nowNs
-    state.set(k, 'device')
     if (kernel.has('stop-before-postcopy')) yield* this.#o.stopVcpus(k)
+    if (!(yield* this.switchover.prepare(k))) return false
     k.cpu.nowNs += DEVICE_SAVE_NS
     const before = this.ram.bytesSent
     if (precopied) {
@@ -318,21 +324,10 @@ export class Source {
         yield SLEEP
         continue
       }
-      if (this.#pushWindow.isLimited && (yield* this.#awaitWindow(k))) continue
+      if (this.#pushWindow.isLimited && (yield* this.#pushWindow.wait(k, this.ram.bytesSent))) continue
       this.#runLeft--
       yield* this.ram.saveHostPage(k, first++ * hostPages)
     }
-  }
-
-  /** Sleeps until more may be pushed, or until a request comes, for which there is no limit; false: more may be. @qemu migration_rate_limit */
-  *#awaitWindow(k: Thread): Proc<boolean> {
-    const openNs = this.#pushWindow.openNs(k.nowNs, this.ram.bytesSent)
-    if (openNs <= k.nowNs) return false
-    k.park('the time to push more')
-    k.wakeAtNs = openNs
-    yield SLEEP
-    k.unpark()
-    return true
   }
 
   /** The next requested page that was not sent yet, or -1. */

@@ -10,7 +10,7 @@ import type { MigrationRun } from './migration_run.ts'
 const NOT_STARTED = 'has nothing to act on yet, since the guest boots first; say it again in a moment'
 
 export class MigrationControl {
-  /** Somebody is there who may speak: a paused migration waits for a word, and does not end the run. */
+  /** Somebody is there who may speak: a migration that pauses, before the switch or in post-copy, waits for a word. */
   attended = false
   readonly #run: MigrationRun
   #postcopyAsked = false
@@ -51,6 +51,14 @@ export class MigrationControl {
     if (!incidents.canRecover) return 'release-ram rules out a recovery; what was on its way is lost'
     if (incidents.crashed.size > 0) return `the ${[...incidents.crashed][0].name} crashed; there is nobody to connect to`
     incidents.recover()
+    return null
+  }
+
+  /** One that pauses before the switch, and is in `expected` as whoever speaks believes, is to go on. @qemu qmp_migrate_continue */
+  continueFrom(expected: string): string | null {
+    const { state, outgoing } = this.#run
+    if (state.status !== expected) return `Migration not in expected state: ${state.status}`
+    outgoing?.switchover.proceed(this.#run.nowNs)
     return null
   }
 

@@ -39,6 +39,7 @@ import type { Rates } from '../migration/rates.ts'
 import type { Source } from '../migration/source.ts'
 import { CpuThrottle } from '../migration/throttle.ts'
 import { isProtection, type ProtectionName } from '../mm/kconfig.ts'
+import type { MigrationStatus } from '../trace/event.ts'
 import type { Recorder } from '../trace/recorder.ts'
 import { type Aftermath, guestOf } from './aftermath.ts'
 import { Channels } from './channels.ts'
@@ -74,6 +75,9 @@ const SPARE_FRAMES = 4096
 const SPARE_WINDOW_PAGES = 64
 /** Host pages beyond that where they are huge: a temporary one, and room to align it and RAM. */
 const SPARE_WINDOW_HOST_PAGES = 4
+
+/** States that only somebody's word may end. */
+const WAITS_FOR_A_WORD: readonly MigrationStatus[] = ['postcopy-paused', 'pre-switchover']
 
 export type RunState = 'running' | 'input' | 'waiting' | 'done'
 
@@ -231,7 +235,7 @@ export class MigrationRun {
       case 'stopped':
       case 'idle':
         if (!this.finished && !this.timedOut) {
-          if (this.control.attended && this.state.status === 'postcopy-paused') return 'waiting'
+          if (this.control.attended && WAITS_FOR_A_WORD.includes(this.state.status)) return 'waiting'
           const asleep = [...this.source.threads, ...this.destination.threads].filter((t) => t.state === 'blocked')
           throw new Error(`everything waits: ${asleep.map((t) => `${t.name} for ${t.waitsFor}`).join('; ')}`)
         }

@@ -67,6 +67,7 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
       state.downtimeEndNs = k.nowNs
       vm.start(k, run.sourceProcess, ramPage)
     },
+    ...(options.capabilities['pause-before-switchover'] ? { pausesBeforeSwitchover: () => run.control.attended } : {}),
     ...(isSnapshot ? { onSnapshot: () => takeImage(run) } : {}),
     destinationHas: () => incoming.has,
   })

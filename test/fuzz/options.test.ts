@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { ArgumentError, parseArguments } from '../../core/shell/arguments.ts'
 import { migrateCommand } from '../../core/shell/commands/migrate.ts'
-import { readOptions } from '../../core/shell/commands/migrate_options.ts'
+import { migrateOptions } from '../../core/shell/commands/migrate_options.ts'
 import { MIGRATE_OPTIONS } from '../../core/shell/commands/migrate_specs.ts'
 import { completeLine, completionStart } from '../../core/shell/completion.ts'
 import { LineError, parseLine, quoteWord } from '../../core/shell/line.ts'
@@ -132,8 +132,6 @@ it('any line that a shell runs ends with an exit code of the contract', async ()
 })
 
 it('any options of migrate become values that a run can hold, or one sentence', () => {
-  // Everything that is known, built or not.
-  const whole = { ...migrateCommand, options: MIGRATE_OPTIONS.map(({ notBuilt: _, ...option }) => option) }
   const name = fc.constantFrom(...MIGRATE_OPTIONS.map((option) => `--${option.name}`))
   const value = fc.oneof(
     fc.constantFrom(
@@ -172,7 +170,7 @@ it('any options of migrate become values that a run can hold, or one sentence', 
   fc.assert(
     fc.property(fc.array(fc.tuple(name, value), { maxLength: 6 }), (pairs) => {
       try {
-        const options = readOptions(parseArguments(whole, pairs.flat()))
+        const options = migrateOptions(parseArguments(migrateCommand, pairs.flat()))
         expect(options.memBytes % 4096).toBe(0)
         const { memBytes, vcpus, bandwidthBitsPerSec, rttNs, downtimeLimitNs, durationNs, seed } = options
         for (const number of [memBytes, vcpus, bandwidthBitsPerSec, rttNs, downtimeLimitNs, durationNs, seed]) {

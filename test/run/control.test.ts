@@ -4,6 +4,7 @@
 import { describe, expect, it } from 'vitest'
 import { MigrationRun, type RunState } from '../../core/run/migration_run.ts'
 import type { MigrateOptions } from '../../core/run/options.ts'
+import { EventKind, MIGRATION_STATUS } from '../../core/trace/event.ts'
 import { Recorder } from '../../core/trace/recorder.ts'
 import { MIB, small } from './small.ts'
 
@@ -101,6 +102,85 @@ describe('migrate_cancel, migrate_pause and migrate_recover', () => {
     expect(run.control.pause()).toBeNull()
     untilPaused(run)
     expect(run.control.recover()).toContain('release-ram rules out a recovery')
+  })
+})
+
+describe('pause-before-switchover', () => {
+  const pausing = (mode: 'precopy' | 'hybrid', attended: boolean): MigrationRun => {
+    const { capabilities, ...rest } = small({ guest: 'sweep:rate=1MB/s', memBytes: MIB, mode })
+    const run = new MigrationRun(
+      { ...rest, capabilities: { ...capabilities, 'pause-before-switchover': true, 'postcopy-ram': mode === 'hybrid' } },
+      new Recorder({ keep: true }),
+    )
+    run.control.attended = attended
+    return run
+  }
+
+  const untilWaiting = (run: MigrationRun): void => {
+    for (let slice = 0; slice < 100_000; slice++) if (run.advance(100) === 'waiting') return
+    throw new Error(`it is ${run.state.status}, and waits for nobody`)
+  }
+
+  const entered = ({ recorder }: MigrationRun): Map<string, number> => {
+    const rows = Array.from({ length: recorder.rows }, (_, row) => row).filter((row) => recorder.kind(row) === EventKind.State)
+    return new Map(rows.map((row) => [MIGRATION_STATUS[recorder.arg(row)] ?? '', recorder.time(row)]))
+  }
+
+  it.each([
+    ['precopy', ['setup', 'active', 'pre-switchover', 'device', 'completed']],
+    ['hybrid', ['setup', 'active', 'pre-switchover', 'device', 'postcopy-active', 'completed']],
+  ] as const)('in mode %s that nobody attends goes through its state, and on at once', (mode, states) => {
+    const run = pausing(mode, false)
+    while (run.advance(1000) !== 'done');
+    const times = entered(run)
+    expect([...times.keys()]).toEqual(states)
+    expect(times.get('device')).toBe(times.get('pre-switchover'))
+    expect(run.report().consistency).toMatchObject({ verdict: 'consistent', lost: 0 })
+  })
+
+  it.each(['precopy', 'hybrid'] as const)(
+    'in mode %s waits with its guest stopped for migrate_continue, however long',
+    (mode) => {
+      const run = pausing(mode, true)
+      while (run.state.status !== 'active') run.advance(1)
+      expect(run.control.continueFrom('pre-switchover')).toBe('Migration not in expected state: active')
+      // As in QEMU: right, and without effect.
+      expect(run.control.continueFrom('active')).toBeNull()
+      untilWaiting(run)
+      expect([run.state.status, run.vm.isRunning]).toEqual(['pre-switchover', false])
+      expect(run.advance(1000)).toBe('waiting')
+      expect(run.control.continueFrom('device')).toBe('Migration not in expected state: pre-switchover')
+      expect(run.advance(1000)).toBe('waiting')
+      expect(run.control.continueFrom('pre-switchover')).toBeNull()
+      while (run.advance(1000) !== 'done');
+      const { migration, consistency } = run.report()
+      expect([migration.status, consistency.verdict, consistency.lost]).toEqual(['completed', 'consistent', 0])
+    },
+  )
+
+  it.each(['precopy', 'hybrid'] as const)('in mode %s can be cancelled there: the guest goes on at the source', (mode) => {
+    const run = pausing(mode, true)
+    untilWaiting(run)
+    const opsBefore = run.report().guest.opsDuring
+    expect(run.control.cancel()).toBeNull()
+    while (run.advance(1000) !== 'done');
+    const { migration, consistency, guest } = run.report()
+    expect([migration.status, consistency.verdict, consistency.lost]).toEqual(['cancelled', 'consistent', 0])
+    expect([...entered(run).keys()].slice(-3)).toEqual(['pre-switchover', 'cancelling', 'cancelled'])
+    expect(guest.opsDuring + guest.opsAfter).toBeGreaterThan(opsBefore)
+  })
+
+  it.each(['source-crash', 'destination-crash', 'link-down'] as const)('a %s there fails it', (what) => {
+    const run = pausing('precopy', true)
+    untilWaiting(run)
+    run.inject({ what, state: 'pre-switchover', afterNs: 0, durationNs: 1_000_000, value: 0 })
+    for (let slice = 0; run.advance(1000) === 'running' && slice < 1000; slice++);
+    // Unless the source itself is gone, it learns of it when it goes on, as QEMU does.
+    if (what === 'source-crash') expect(run.state.status).toBe('failed')
+    else expect(run.control.continueFrom('pre-switchover')).toBeNull()
+    while (run.advance(1000) !== 'done');
+    const { migration, consistency } = run.report()
+    expect([migration.status, consistency.mismatches]).toEqual(['failed', 0])
   })
 })
 

@@ -82,6 +82,23 @@ describe('in the background', () => {
     expect(JSON.parse(out)).toMatchObject({ migration: { status: 'cancelled' }, consistency: { verdict: 'consistent', lost: 0 } })
   })
 
+  it('a migration that pauses before the switch waits for migrate_continue, with the state that it is in', async () => {
+    const terminal = makeTerminal()
+    const { run, host } = terminal
+    expect((await run('migrate_continue pre-switchover')).err).toContain('no migration is under way')
+    await run(`migrate -d ${SMALL} --mode precopy --capability pause-before-switchover=on --json`)
+    await until(terminal, 'Status: pre-switchover')
+    for (let breath = 0; breath < 100; breath++) await host.breathe()
+    expect((await run('info status')).out).toContain('stopped for the switch')
+    expect((await run('migrate_continue device')).err).toContain(
+      'migrate_continue: Migration not in expected state: pre-switchover',
+    )
+    expect((await run('migrate_continue flying')).code).toBe(2)
+    expect((await run('migrate_continue pre-switchover')).code).toBe(0)
+    const { code, out } = await run('wait')
+    expect([code, JSON.parse(out).migration.status]).toEqual([0, 'completed'])
+  })
+
   it.each(['migrate_recover', 'migrate -r'])(
     'a post-copy is paused, waits for a word however long, and goes on at %s',
     async (word) => {

@@ -12,11 +12,9 @@ import { INJECTION_STATES, type Injection, LINK_SHARES } from '../../core/run/in
 import { DEFAULT_OPTIONS, DIRTY_TRACKING, FAULT_PATHS, type MigrateOptions, MODES, RESOLVERS } from '../../core/run/options.ts'
 import { contradiction, settleCapabilities } from '../../core/run/settings.ts'
 import { parseArguments } from '../../core/shell/arguments.ts'
-import { INJECT_CHOICES } from '../../core/shell/commands/inject_option.ts'
 import { migrateCommand } from '../../core/shell/commands/migrate.ts'
-import { commandOf, migrateOptions, readOptions } from '../../core/shell/commands/migrate_options.ts'
+import { commandOf, migrateOptions } from '../../core/shell/commands/migrate_options.ts'
 import { MIGRATE_OPTIONS } from '../../core/shell/commands/migrate_specs.ts'
-import { NOT_BUILT } from '../../core/shell/commands/not_built.ts'
 import { completeLine } from '../../core/shell/completion.ts'
 import { CORE_COMMANDS } from '../../core/shell/core_commands.ts'
 import { parseLine } from '../../core/shell/line.ts'
@@ -28,19 +26,6 @@ function optionsOf(line: string): MigrateOptions {
   return migrateOptions(parseArguments(migrateCommand, words))
 }
 
-/** Read with everything that is known, built or not. */
-function knownOf(line: string): MigrateOptions {
-  const command = {
-    ...migrateCommand,
-    options: MIGRATE_OPTIONS.map(({ notBuilt: _, choices, ...option }) => ({
-      ...option,
-      ...(choices && { choices: choices.map(({ word, meaning }) => ({ word, meaning })) }),
-    })),
-  }
-  const [, ...words] = parseLine(line)[0]?.pipeline[0]?.words ?? []
-  return readOptions(parseArguments(command, words))
-}
-
 describe('options', () => {
   it('without any, a run has the defaults', () => {
     expect(optionsOf('migrate')).toEqual(DEFAULT_OPTIONS)
@@ -50,7 +35,7 @@ describe('options', () => {
     for (const { name, defaultText } of MIGRATE_OPTIONS) {
       if (defaultText === undefined) continue
       const mode = name === 'postcopy-after' ? 'hybrid' : DEFAULT_OPTIONS.mode
-      const found = knownOf(`migrate ${name === 'mode' ? '' : `--mode ${mode}`} --${name} ${defaultText}`)
+      const found = optionsOf(`migrate ${name === 'mode' ? '' : `--mode ${mode}`} --${name} ${defaultText}`)
       expect(found).toEqual({ ...DEFAULT_OPTIONS, mode })
     }
   })
@@ -58,7 +43,7 @@ describe('options', () => {
   it('every example that an error shows is accepted', () => {
     for (const { name, example } of MIGRATE_OPTIONS) {
       if (example === undefined) continue
-      expect(() => knownOf(`migrate --mode hybrid --${name} ${example.split(' ')[0]}`)).not.toThrow()
+      expect(() => optionsOf(`migrate --mode hybrid --${name} ${example.split(' ')[0]}`)).not.toThrow()
     }
   })
 
@@ -142,7 +127,7 @@ describe('options', () => {
       })
     fc.assert(
       fc.property(options, (wanted) => {
-        expect(knownOf(commandOf(wanted))).toEqual(wanted)
+        expect(optionsOf(commandOf(wanted))).toEqual(wanted)
       }),
     )
   })
@@ -189,7 +174,7 @@ describe('what is known', () => {
       { balloonBytes: 2 ** 26, freePageHints: true, dirtyTracking: 'ring' },
     ],
   ])('%s is read', (words, found) => {
-    expect(knownOf(`migrate ${words}`)).toMatchObject(found)
+    expect(optionsOf(`migrate ${words}`)).toMatchObject(found)
   })
 
   it.each([
@@ -203,7 +188,7 @@ describe('what is known', () => {
     ['zero-page-detection=legacy', 'legacy'],
   ])('--parameter %s is read in the unit of QEMU', (word, value) => {
     const name = word.slice(0, word.indexOf('=')) as keyof MigrationParameters
-    expect(knownOf(`migrate --parameter ${word}`).parameters[name]).toBe(value)
+    expect(optionsOf(`migrate --parameter ${word}`).parameters[name]).toBe(value)
   })
 
   it.each([
@@ -246,12 +231,12 @@ describe('what is known', () => {
     ['--inject loss=1% --inject loss=2%', 'loss is injected twice; keep one of the two'],
     ['--balloon 1G', 'a balloon as large as all memory leaves the guest nothing; take a smaller one'],
   ])('%s is refused in one sentence', (words, message) => {
-    expect(() => knownOf(`migrate ${words}`)).toThrow(message)
+    expect(() => optionsOf(`migrate ${words}`)).toThrow(message)
   })
 
   it('a line adds to what the terminal was told, and its own word stands', () => {
     const told = { capabilities: { multifd: true }, parameters: { 'multifd-channels': 4 }, downtimeLimitNs: 1e6 }
-    const read = (words: string[]) => readOptions(parseArguments(migrateCommand, words), told)
+    const read = (words: string[]) => migrateOptions(parseArguments(migrateCommand, words), told)
     expect(read([])).toMatchObject({
       capabilities: { multifd: true },
       parameters: { 'multifd-channels': 4 },
@@ -261,29 +246,6 @@ describe('what is known', () => {
       capabilities: { multifd: false },
       downtimeLimitNs: 2e6,
     })
-  })
-})
-
-describe('what is not built', () => {
-  const words: Record<string, string> = {
-    'postcopy-after': '--postcopy-after 1passes',
-    recover: '--recover',
-    'parameter cpu-throttle-tailslow': '--parameter cpu-throttle-tailslow=on',
-    'parameter multifd-compression': '--capability multifd=on --parameter multifd-compression=zlib',
-    'parameter zero-page-detection': '--parameter zero-page-detection=none',
-    'parameter xbzrle-cache-size': '--parameter xbzrle-cache-size=4k',
-    'parameter max-cpu-throttle': '--parameter max-cpu-throttle=50',
-    'capability background-snapshot': '--mode precopy --capability background-snapshot=on',
-  }
-  const lines = Object.keys(NOT_BUILT).map((key): [line: string] => {
-    const [option = '', word = ''] = key.split(' ')
-    const fault = INJECT_CHOICES.find((choice) => choice.word.startsWith(word))?.word
-    const guess = { capability: `${word}=on`, parameter: `${word}=7`, inject: fault }[option] ?? word
-    return [words[key] ?? `--${option} ${guess}`]
-  })
-
-  it.each(lines)('%s is refused', (line) => {
-    expect(() => optionsOf(`migrate ${line}`)).toThrow(' is not built yet; this version has ')
   })
 })
 
@@ -306,10 +268,8 @@ describe('completion of the guest', () => {
   })
 
   it('offers capabilities with both switches, and the words of a parameter', async () => {
-    const built = CAPABILITY_NAMES.filter(
-      (name) => CAPABILITIES[name].notModelled === undefined && !(`capability ${name}` in NOT_BUILT),
-    )
-    expect(await words('migrate --capability ')).toEqual(built.flatMap((name) => [`${name}=on`, `${name}=off`]))
+    const modelled = CAPABILITY_NAMES.filter((name) => CAPABILITIES[name].notModelled === undefined)
+    expect(await words('migrate --capability ')).toEqual(modelled.flatMap((name) => [`${name}=on`, `${name}=off`]))
     expect(await words('migrate --parameter downtime')).toEqual(['downtime-limit='])
     expect(await words('migrate --parameter multifd-compression=z')).toEqual([
       'multifd-compression=zlib',

@@ -9,11 +9,10 @@ import { MAX_ITERS, optionsOf, SCENARIOS, type Scenario } from '../../run/guestp
 import type { MigrateOptions } from '../../run/options.ts'
 import { migrate } from '../../run/published/migration.ts'
 import { type Metric, summary } from '../../run/statistics.ts'
-import { type CommandContext, CommandError } from '../command.ts'
+import type { CommandContext } from '../command.ts'
 import { ExitCode } from '../host.ts'
 import { columnsOf } from '../layout.ts'
 import { drive, type Job, type Suite } from './bench_suite.ts'
-import { refuseNotBuilt } from './not_built.ts'
 
 /** Slow enough that a pass takes a while: auto-converge acts once a second at most. */
 const LINK = 1e9
@@ -73,10 +72,8 @@ async function measure(context: CommandContext, scenario: Scenario): Promise<Gue
   let outcome = ''
   for (const seed of seeds) {
     const options = optionsOf(scenario, memBytes, VCPUS, LINK, seed)
-    const refusal = typeof options === 'string' ? options : notBuiltYet(options)
-    if (typeof options === 'string' || refusal !== null) {
-      return { ...row, seeds: [], outcome: `refused: ${refusal}`, metric: null, downtime: null, passes: null }
-    }
+    if (typeof options === 'string')
+      return { ...row, seeds: [], outcome: `refused: ${options}`, metric: null, downtime: null, passes: null }
     const ended = await drive(context, run(options, scenario))
     if (ended === null) return null
     outcome = ended.outcome
@@ -85,16 +82,6 @@ async function measure(context: CommandContext, scenario: Scenario): Promise<Gue
     passes.push(ended.passes)
   }
   return { ...row, outcome, metric: summary(totals), downtime: summary(downtimes), passes: summary(passes) }
-}
-
-function notBuiltYet(options: MigrateOptions): string | null {
-  try {
-    refuseNotBuilt(options)
-    return null
-  } catch (error) {
-    if (error instanceof CommandError) return error.message
-    throw error
-  }
 }
 
 function* run(options: MigrateOptions, { name, pauseIters = Number.POSITIVE_INFINITY }: Scenario): Job<Ended> {

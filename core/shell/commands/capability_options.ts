@@ -16,12 +16,11 @@ import { ArgumentError } from '../arguments.ts'
 import type { Choice } from '../command.ts'
 import { shown } from '../layout.ts'
 import { didYouMean } from '../suggestion.ts'
-import { notBuilt } from './not_built.ts'
 
 export const CAPABILITY_CHOICES: readonly Choice[] = CAPABILITY_NAMES.map((word) => {
   const { summary, notModelled } = CAPABILITIES[word]
   const meaning = notModelled === undefined ? summary : `${summary}; not modelled, since ${notModelled}`
-  return { word, meaning, ...notBuilt(`capability ${word}`) }
+  return { word, meaning }
 })
 
 /** What the words of several --capability say. */

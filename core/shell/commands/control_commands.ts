@@ -4,6 +4,7 @@
  * They make sense while one goes on in the background (`migrate -d`). What they may do and when is core/run/control.ts.
  */
 import type { MigrationControl } from '../../run/control.ts'
+import { MIGRATION_STATUS } from '../../trace/event.ts'
 import { type Command, type CommandContext, CommandError } from '../command.ts'
 import { ExitCode } from '../host.ts'
 
@@ -59,15 +60,47 @@ export const recoverCommand: Command = {
   run: say((control) => control.recover()),
 }
 
-export const CONTROL_COMMANDS: readonly Command[] = [startPostcopyCommand, cancelCommand, pauseCommand, recoverCommand]
+const continueCommand: Command = {
+  name: 'migrate_continue',
+  group: 'Migration',
+  place: 'terminal',
+  summary: 'a migration that pauses before the switch goes on',
+  description:
+    'With the capability pause-before-switchover. The guest stands meanwhile, and that is downtime; migrate_cancel lets it go on at the source. The state is named, so that nothing happens to a migration that is elsewhere.',
+  positionals: [
+    {
+      name: 'STATE',
+      meaning: 'the state that it is in',
+      required: true,
+      choices: MIGRATION_STATUS.map((word) => ({
+        word,
+        meaning: word === 'pre-switchover' ? 'it pauses before the switch' : 'nothing waits there',
+      })),
+    },
+  ],
+  options: [],
+  examples: [
+    { line: 'migrate -d --mode precopy --capability pause-before-switchover=on', meaning: 'a migration that pauses' },
+    { line: 'migrate_continue pre-switchover', meaning: 'it goes on' },
+  ],
+  run: say((control, [state = '']) => control.continueFrom(state)),
+}
+
+export const CONTROL_COMMANDS: readonly Command[] = [
+  startPostcopyCommand,
+  cancelCommand,
+  continueCommand,
+  pauseCommand,
+  recoverCommand,
+]
 
 /** `order` answers why not, or null. */
-function say(order: (control: MigrationControl) => string | null): Command['run'] {
-  return async ({ state }: CommandContext): Promise<number> => {
+function say(order: (control: MigrationControl, words: readonly string[]) => string | null): Command['run'] {
+  return async ({ state, arguments: given }: CommandContext): Promise<number> => {
     const { newest } = state
     if (newest === null || newest.outcome !== 'running')
       throw new CommandError('no migration is under way; start one in the background with migrate -d')
-    const problem = order(newest.run.control)
+    const problem = order(newest.run.control, given.positionals)
     if (problem !== null) throw new CommandError(problem)
     return ExitCode.good
   }

@@ -69,5 +69,5 @@ function place({ phase, status }: Progress): string {
   if (phase === 'boot' || phase === 'before') return 'running on the source'
   if (phase === 'after' || phase === 'done') return 'running on the destination'
   if (status === 'postcopy-active') return 'running on the destination, pages still coming'
-  return status === 'device' ? 'stopped for the switch' : 'running on the source'
+  return status === 'device' || status === 'pre-switchover' ? 'stopped for the switch' : 'running on the source'
 }

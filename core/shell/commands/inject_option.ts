@@ -12,7 +12,6 @@ import { ArgumentError } from '../arguments.ts'
 import type { Choice } from '../command.ts'
 import { shown } from '../layout.ts'
 import { didYouMean } from '../suggestion.ts'
-import { notBuilt } from './not_built.ts'
 
 const SHARE_MEANING = {
   loss: 'of the messages are lost and sent again',
@@ -24,8 +23,8 @@ const NAMES: readonly string[] = [...LINK_SHARES, ...Object.keys(INCIDENTS)]
 const FORM = 'WHAT@STATE+TIME[:DURATION], for example link-down@postcopy+10ms:2s'
 
 export const INJECT_CHOICES: readonly Choice[] = [
-  ...LINK_SHARES.map((what) => ({ word: `${what}=1%`, meaning: SHARE_MEANING[what], ...notBuilt(`inject ${what}`) })),
-  ...incidents().map((what) => ({ word: exampleOf(what), meaning: INCIDENTS[what].meaning, ...notBuilt(`inject ${what}`) })),
+  ...LINK_SHARES.map((what) => ({ word: `${what}=1%`, meaning: SHARE_MEANING[what] })),
+  ...incidents().map((what) => ({ word: exampleOf(what), meaning: INCIDENTS[what].meaning })),
 ]
 
 /** One fault, checked. */

@@ -29,21 +29,13 @@ import { quoteWord } from '../line.ts'
 import { NO_SETTINGS, type Settings } from '../shell_state.ts'
 import { capabilitiesOf, spellCapabilities } from './capability_options.ts'
 import { injectionOf } from './inject_option.ts'
-import { refuseNotBuilt } from './not_built.ts'
 import { parametersOf, type SetParameters, spellParameters } from './parameter_options.ts'
 import { prepagingOf } from './prepaging_option.ts'
 
 const HUGE_PAGE = 2 ** 21
 
-/** Checked values of one call, of what this version can do. */
-export function migrateOptions(given: Arguments, settings: Settings = NO_SETTINGS): MigrateOptions {
-  const options = readOptions(given, settings)
-  refuseNotBuilt(options)
-  return options
-}
-
 /** Checked values of one call. Throws ArgumentError for what only shows when options are seen together. */
-export function readOptions(given: Arguments, settings: Settings = NO_SETTINGS): MigrateOptions {
+export function migrateOptions(given: Arguments, settings: Settings = NO_SETTINGS): MigrateOptions {
   const usual = DEFAULT_OPTIONS
   const pageSizeBytes = given.text('page-size') === '2m' ? HUGE_PAGE : usual.pageSizeBytes
   const resolver = given.text('resolver')

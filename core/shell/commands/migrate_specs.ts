@@ -23,7 +23,6 @@ import {
 import type { Choice, OptionSpec } from '../command.ts'
 import { CAPABILITY_CHOICES, completeCapability } from './capability_options.ts'
 import { INJECT_CHOICES } from './inject_option.ts'
-import { notBuilt } from './not_built.ts'
 import { completeParameter, PARAMETER_CHOICES } from './parameter_options.ts'
 import { completePrepaging, PREPAGING_CHOICES } from './prepaging_option.ts'
 
@@ -114,7 +113,7 @@ export const MIGRATE_OPTIONS: readonly OptionSpec[] = [
     kind: 'enum',
     defaultText: DEFAULT_OPTIONS.mode,
     meaning: 'when the guest switches to the destination',
-    choices: MODES.map((word) => ({ word, meaning: MODE_MEANING[word], ...notBuilt(`mode ${word}`) })),
+    choices: MODES.map((word) => ({ word, meaning: MODE_MEANING[word] })),
   },
   {
     name: 'postcopy-after',
@@ -123,7 +122,6 @@ export const MIGRATE_OPTIONS: readonly OptionSpec[] = [
     defaultText: spellPostcopyAfter(DEFAULT_OPTIONS.postcopyAfter),
     example: '2passes',
     meaning: 'when a hybrid migration switches: after so many passes over memory, or so long after it began to send',
-    ...notBuilt('postcopy-after'),
   },
   {
     name: 'capability',
@@ -182,7 +180,7 @@ export const MIGRATE_OPTIONS: readonly OptionSpec[] = [
     meaning: 'make something fail on the way: SHARE=PERCENT, or WHAT@STATE+TIME[:DURATION][=VALUE]',
     choices: INJECT_CHOICES,
   },
-  { name: 'recover', kind: 'flag', meaning: 'recover a paused post-copy by itself', ...notBuilt('recover') },
+  { name: 'recover', kind: 'flag', meaning: 'recover a paused post-copy by itself' },
   {
     name: 'resolver',
     kind: 'enum',

@@ -19,7 +19,6 @@ import type { Choice } from '../command.ts'
 import { shown } from '../layout.ts'
 import { didYouMean } from '../suggestion.ts'
 import { isOn, splitAtEquals } from './capability_options.ts'
-import { notBuilt } from './not_built.ts'
 
 /** Of the one parameter that is an option of its own. */
 const DOWNTIME: Parameter = {
@@ -38,7 +37,7 @@ export const PARAMETER_CHOICES: readonly Choice[] = ALL_NAMES.map((word) => {
   const { kind, default: usual, meaning, notModelled } = specOf(word)
   const unit = kind === 'word' || kind === 'flag' || kind === 'text' || kind === 'count' ? '' : ` ${kind}`
   const why = notModelled === undefined ? '' : `; not modelled, since ${notModelled}`
-  return { word, meaning: `${meaning}${why} [${spellParameter(usual)}${unit}]`, ...notBuilt(`parameter ${word}`) }
+  return { word, meaning: `${meaning}${why} [${spellParameter(usual)}${unit}]` }
 })
 
 /** What somebody set; a downtime limit stands apart, in ns. */

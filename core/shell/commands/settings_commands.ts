@@ -2,7 +2,7 @@
  * `migrate_set_capability` and `migrate_set_parameter`: what holds for the migrations to come of this terminal, under the names
  * of QEMU's monitor.
  *
- * A setting is checked as soon as it is made: what can go with no mode is refused, and so is what this version cannot do. The
+ * A setting is checked as soon as it is made: what can go with no mode is refused. The
  * options of a `migrate` line go before it, and the command that repeats a run spells it out. Texts: settings_text.ts.
  */
 import { CAPABILITIES, CAPABILITY_NAMES } from '../../migration/capabilities.ts'
@@ -14,7 +14,6 @@ import { CommandError } from '../command.ts'
 import { ExitCode } from '../host.ts'
 import type { Settings } from '../shell_state.ts'
 import { CAPABILITY_CHOICES, capabilityNamed, isOn } from './capability_options.ts'
-import { refuseSettings } from './not_built.ts'
 import { PARAMETER_CHOICES, parameterNamed, parameterValue, setOf } from './parameter_options.ts'
 
 const MODELLED = CAPABILITY_CHOICES.filter(({ word }) => CAPABILITY_NAMES.some((name) => name === word && isModelled(name)))
@@ -92,6 +91,5 @@ function keep({ state }: CommandContext, settings: Settings): void {
   const problem = tried.find((one) => !one.ok)
   if (problem !== undefined && !problem.ok && tried.every((one) => !one.ok))
     throw new CommandError(problem.message, ExitCode.usage)
-  refuseSettings(settings.capabilities, settings.parameters)
   state.settings = settings
 }
