@@ -57,6 +57,21 @@ describe('info migrate', () => {
     expect(infoMigrateText(report, false)).not.toContain('Dirty-limit')
   })
 
+  it('tells what went by the channels of multifd, and with -a what xbzrle did', () => {
+    const report = sampleReport()
+    report.migration.ram['multifd-bytes'] = 3 * 2 ** 20
+    const rates = { 'cache-miss-rate': 0.25, 'encoding-rate': 21.5 }
+    Object.assign(report.migration, {
+      'xbzrle-cache': { 'cache-size': 67108864, bytes: 4711, pages: 12, 'cache-miss': 188451, ...rates, overflow: 3 },
+    })
+    const all = infoMigrateText(report, true)
+    expect(all).toContain('Channels: precopy=111 MiB, multifd=3 MiB, postcopy=592 MiB')
+    expect(all).toContain(
+      'XBZRLE: size=67108864, transferred=4711, pages=12, miss=188451\n  miss_rate=0.25, encode_rate=21.50, overflow=3\nPostcopy',
+    )
+    expect(infoMigrateText(report, false)).not.toContain('XBZRLE')
+  })
+
   it('without -a tells the migration alone', () => {
     const all = infoMigrateText(sampleReport(), true)
     const brief = infoMigrateText(sampleReport(), false)

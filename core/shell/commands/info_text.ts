@@ -1,8 +1,8 @@
 /**
  * `info migrate` in the layout of QEMU 10.1, line for line, so that what people know and what their scripts grep holds.
  *
- * Figures that are zero where QEMU leaves them out are left out. `-a` adds what belongs to dirty-limit, once it has set in, and to
- * post-copy, once there was a remote fault. Source: QEMU, migration/migration-hmp-cmds.c (hmp_info_migrate, migration_dump_blocktime), by its output.
+ * Figures that are zero where QEMU leaves them out are left out. `-a` adds what belongs to xbzrle, to dirty-limit, once it has set in,
+ * and to post-copy, once there was a remote fault. Source: QEMU, migration/migration-hmp-cmds.c (hmp_info_migrate, migration_dump_blocktime), by its output.
  */
 import type { MigrationReport, RunReport } from '../../run/report.ts'
 
@@ -24,13 +24,22 @@ export function infoMigrateText({ migration }: RunReport, all: boolean): string 
     `  Throughput (Mbps): ${ram.mbps.toFixed(2)}`,
     `  Sizes: pagesize=${size(ram['page-size'])}, total=${size(ram.total)}`,
     `  Transfers: transferred=${size(ram.transferred)}, remain=${size(ram.remaining)}`,
-    `    Channels: precopy=${size(ram['precopy-bytes'])}, multifd=0 B, postcopy=${size(ram['postcopy-bytes'])}`,
+    `    Channels: precopy=${size(ram['precopy-bytes'])}, multifd=${size(ram['multifd-bytes'])}, postcopy=${size(ram['postcopy-bytes'])}`,
     `    Page Types: normal=${ram.normal}, zero=${ram.duplicate}`,
     `  Page Rates (pps): ${rates.join(', ')}`,
     `  Others: ${others.join(', ')}`,
-    ...(all ? [...dirtyLimitLines(migration), ...blocktimeLines(migration)] : []),
+    ...(all ? [...xbzrleLines(migration), ...dirtyLimitLines(migration), ...blocktimeLines(migration)] : []),
   ]
   return `${lines.join('\n')}\n`
+}
+
+function xbzrleLines({ 'xbzrle-cache': cache }: MigrationReport): string[] {
+  if (cache === undefined) return []
+  const rates = [`miss_rate=${cache['cache-miss-rate'].toFixed(2)}`, `encode_rate=${cache['encoding-rate'].toFixed(2)}`]
+  return [
+    `XBZRLE: size=${cache['cache-size']}, transferred=${cache.bytes}, pages=${cache.pages}, miss=${cache['cache-miss']}`,
+    `  ${rates.join(', ')}, overflow=${cache.overflow}`,
+  ]
 }
 
 function dirtyLimitLines(migration: MigrationReport): string[] {
