@@ -24,7 +24,9 @@ export interface EventCosts {
   readonly syscallNs: Sourced
   /** Trap, VMA look-up and return of a page fault, without allocation. */
   readonly faultNs: Sourced
-  /** Allocate and zero a 4 KiB page. */
+  /** Take a page from the free lists, charge it to its memory cgroup, put it on an LRU list; of 4 KiB or of 2 MiB. */
+  readonly allocPageNs: Sourced
+  /** Zero 4 KiB. */
   readonly clearPageNs: Sourced
   readonly copyPageNs: Sourced
   /** From a wake-up to the woken thread running. */

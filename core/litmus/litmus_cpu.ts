@@ -33,6 +33,7 @@ export const LITMUS_CPU: CpuPreset = {
   ipiHandleNs: nought,
   syscallNs: nought,
   faultNs: nought,
+  allocPageNs: nought,
   clearPageNs: nought,
   copyPageNs: nought,
   wakeupNs: nought,

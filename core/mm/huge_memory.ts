@@ -89,6 +89,7 @@ function* doHugePmdAnonymousPage(k: Thread, vmf: Vmf): Proc<Attempt | 'fallback'
     kernel.thp.faultFallback++
     return 'fallback'
   }
+  k.cpu.nowNs += k.cpu.preset.allocPageNs.value
   clearHugePage(k, kernel, head)
   const table = tables.allocate()
   // 3.

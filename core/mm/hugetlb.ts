@@ -26,8 +26,9 @@ import { type Attempt, releaseFaultLock, type Vmf } from './vm_fault.ts'
 import { VM_UFFD_MISSING } from './vma.ts'
 
 /** A huge page of the pool with refcount 1, or -1. @kernel alloc_hugetlb_folio */
-export function allocateFromPool(kernel: Kernel): number {
+export function allocateFromPool(k: Thread, kernel: Kernel): number {
   const head = kernel.pages.allocateHuge()
+  k.cpu.nowNs += k.cpu.preset.allocPageNs.value
   if (head >= 0) kernel.pages.flags[head] |= PG_HUGETLB
   return head
 }
@@ -40,7 +41,7 @@ export function* hugetlbNoPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   // 2.
   yield* anonVmaPrepare(k, mm, vma)
   if (k.stepping) yield write(0, 'pages.blocks')
-  const head = allocateFromPool(kernel)
+  const head = allocateFromPool(k, kernel)
   if (head < 0) {
     releaseFaultLock(k, vmf)
     return 'sigbus'
@@ -72,7 +73,7 @@ export function* hugetlbCow(k: Thread, vmf: Vmf, pmd: Pte): Proc<Attempt> {
   const { tables, pages } = kernel
   const old = ptePfn(pmd)
   if (k.stepping) yield write(0, 'pages.blocks')
-  const head = allocateFromPool(kernel)
+  const head = allocateFromPool(k, kernel)
   if (head < 0) {
     releaseFaultLock(k, vmf)
     return 'sigbus'

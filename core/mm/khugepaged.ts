@@ -146,6 +146,7 @@ export function* collapseHugePage(k: Thread, mm: Mm, first: number): Proc<ScanRe
   if (k.stepping) yield write(0, 'pages.blocks')
   const head = kernel.pages.allocateHuge()
   if (head < 0) return 'alloc-huge-page-fail'
+  k.cpu.nowNs += k.cpu.preset.allocPageNs.value
   // 2.
   yield* mm.mmapLock.downWrite(k)
   // 3.

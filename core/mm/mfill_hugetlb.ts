@@ -39,7 +39,7 @@ export function* fillHugetlbPage(k: Thread, mm: Mm, vma: Vma, state: MfillState)
   else {
     // 1.
     if (k.stepping) yield write(0, 'pages.blocks')
-    head = allocateFromPool(kernel)
+    head = allocateFromPool(k, kernel)
     if (head < 0) return ERRNO.ENOMEM
     // 2.
     if ((yield* copyFromUser(k, mm, state, head)) >= 0) {

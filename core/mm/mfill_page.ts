@@ -133,6 +133,7 @@ function* makePage(k: Thread, mm: Mm, state: MfillState): Proc<Pfn> {
   let pfn = pages.allocate(k.cpu.id)
   if (pfn < 0) pfn = yield* allocateUnderPressure(k, mm.kernel)
   if (pfn < 0) return -1
+  k.cpu.nowNs += preset.allocPageNs.value
   if (state.what === 'zeropage') {
     phys.clear(pfn)
     k.cpu.nowNs += preset.clearPageNs.value

@@ -49,6 +49,7 @@ export function* migratePage(k: Thread, kernel: Kernel, from: Pfn): Proc<number>
     pages.put(from)
     return ERRNO.ENOMEM
   }
+  k.cpu.nowNs += k.cpu.preset.allocPageNs.value
   yield* pageLocks.lock(k, from)
   // A fresh frame is nobody's: its lock is free.
   pageLocks.tryLock(k, to)

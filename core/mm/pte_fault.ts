@@ -132,7 +132,7 @@ function* doAnonymousPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   if (pfn < 0) pfn = yield* allocateForFault(k, vmf)
   if (pfn < 0) return 'oom'
   kernel.phys.clear(pfn)
-  k.cpu.nowNs += k.cpu.preset.clearPageNs.value
+  k.cpu.nowNs += k.cpu.preset.allocPageNs.value + k.cpu.preset.clearPageNs.value
   if (k.expired) yield QUANTUM
   // b.
   if (!(yield* pteMapLock(k, vmf))) {
@@ -250,7 +250,7 @@ function* doWpPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   }
   if (k.stepping) yield read(old, 'page.content')
   kernel.phys.copy(pfn, old)
-  k.cpu.nowNs += k.cpu.preset.copyPageNs.value
+  k.cpu.nowNs += k.cpu.preset.allocPageNs.value + k.cpu.preset.copyPageNs.value
   if (k.expired) yield QUANTUM
   const locked = yield* pteMapLock(k, vmf)
   if (locked && k.stepping) yield read(slot, 'pte')

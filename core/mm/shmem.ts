@@ -113,7 +113,7 @@ export function* shmemFault(k: Thread, vmf: Vmf): Proc<Attempt> {
     if (fresh < 0) fresh = yield* allocateUnderPressure(k, kernel)
     if (fresh < 0) return 'oom'
     kernel.phys.clear(fresh)
-    k.cpu.nowNs += k.cpu.preset.clearPageNs.value
+    k.cpu.nowNs += k.cpu.preset.allocPageNs.value + k.cpu.preset.clearPageNs.value
     if (k.stepping) yield write(inode.id, 'inode.cache')
     if (!addToPageCache(kernel, inode, index, fresh)) kernel.pages.put(fresh)
     cached = inode.cache.get(index) ?? fail(`no page at index ${index} of inode ${inode.id}`)
@@ -139,7 +139,7 @@ function* mapCached(k: Thread, vmf: Vmf, cached: Pfn): Proc<Attempt> {
     if (pfn < 0) pfn = yield* allocateUnderPressure(k, kernel)
     if (pfn < 0) return 'oom'
     kernel.phys.copy(pfn, cached)
-    k.cpu.nowNs += k.cpu.preset.copyPageNs.value
+    k.cpu.nowNs += k.cpu.preset.allocPageNs.value + k.cpu.preset.copyPageNs.value
   }
   // 6.
   if (!(yield* pteMapLock(k, vmf))) {

@@ -96,7 +96,7 @@ function* lockedFromCache(k: Thread, vmf: Vmf, slot: number): Proc<Pfn> {
   }
   pageLocks.tryLock(k, pfn)
   swap.addForRead(pfn, slot)
-  k.cpu.nowNs += SWAP_IO_NS
+  k.cpu.nowNs += k.cpu.preset.allocPageNs.value + SWAP_IO_NS
   if (k.stepping) yield write(pfn, 'page.content')
   swap.read(pfn)
   return pfn

@@ -58,6 +58,7 @@ const FIELDS = {
   ipiHandleNs: cost,
   syscallNs: cost,
   faultNs: cost,
+  allocPageNs: cost,
   clearPageNs: cost,
   copyPageNs: cost,
   wakeupNs: cost,

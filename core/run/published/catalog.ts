@@ -5,8 +5,8 @@
  */
 import { APPLICATION_FAULTS } from './application_faults.ts'
 import { CLOSED_FORMS } from './closed_forms.ts'
-import { COMPACTION_GAINS } from './compaction_gains.ts'
 import { ITERATION_LOGS } from './iteration_logs.ts'
+import { MOVE_OR_COPY } from './move_or_copy.ts'
 import { POSTCOPY_LATENCY } from './postcopy_latency.ts'
 import { PREPAGING_GAINS } from './prepaging_gains.ts'
 import type { PublishedTable } from './table.ts'
@@ -17,7 +17,7 @@ export const PUBLISHED_TABLES: readonly PublishedTable[] = [
   APPLICATION_FAULTS,
   POSTCOPY_LATENCY,
   UFFD_SCALABILITY,
-  COMPACTION_GAINS,
+  MOVE_OR_COPY,
   ITERATION_LOGS,
   CLOSED_FORMS,
 ]
