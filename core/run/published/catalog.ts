@@ -5,6 +5,7 @@
  */
 import { APPLICATION_FAULTS } from './application_faults.ts'
 import { CLOSED_FORMS } from './closed_forms.ts'
+import { DIRTY_BITS } from './dirty_bits.ts'
 import { ITERATION_LOGS } from './iteration_logs.ts'
 import { MOVE_OR_COPY } from './move_or_copy.ts'
 import { POSTCOPY_LATENCY } from './postcopy_latency.ts'
@@ -18,6 +19,7 @@ export const PUBLISHED_TABLES: readonly PublishedTable[] = [
   POSTCOPY_LATENCY,
   UFFD_SCALABILITY,
   MOVE_OR_COPY,
+  DIRTY_BITS,
   ITERATION_LOGS,
   CLOSED_FORMS,
 ]

@@ -21,13 +21,25 @@ export interface Measured {
 const TURNS_A_SLICE = 64
 
 /** Runs until it is over, or until `enough` passes are. `watch` sees it after each slice, and may speak to it. */
-export function* migrate(
+export function migrate(
   label: string,
   options: Partial<MigrateOptions>,
   enough = Number.POSITIVE_INFINITY,
   watch: (run: MigrationRun) => void = () => {},
 ): Generator<string, Measured, void> {
-  const run = new MigrationRun({ ...DEFAULT_OPTIONS, durationNs: 0, ...options }, new Recorder({ keep: false }))
+  return driven(label, makeRun(options, new Recorder({ keep: false })), enough, watch)
+}
+
+export function makeRun(options: Partial<MigrateOptions>, recorder: Recorder): MigrationRun {
+  return new MigrationRun({ ...DEFAULT_OPTIONS, durationNs: 0, ...options }, recorder)
+}
+
+export function* driven(
+  label: string,
+  run: MigrationRun,
+  enough = Number.POSITIVE_INFINITY,
+  watch: (run: MigrationRun) => void = () => {},
+): Generator<string, Measured, void> {
   const { state } = run
   const passes: Pass[] = []
   let [count, pages, startNs, isOver] = [0, 0, 0, false]
