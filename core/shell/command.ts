@@ -78,7 +78,7 @@ export interface Command {
   /** Absent: everywhere. */
   readonly place?: Place
   /** Heading in the list of commands. */
-  readonly group: 'Migration' | 'Races' | 'Hosts' | 'Terminal' | 'Filters' | 'Help'
+  readonly group: 'Migration' | 'Races' | 'Real kernel' | 'Hosts' | 'Terminal' | 'Filters' | 'Help'
   run(context: CommandContext): Promise<number>
 }
 

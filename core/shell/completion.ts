@@ -46,7 +46,16 @@ function lastCommand(lexed: Lexed): { words: string[]; partial: string; isPiped:
 
 function commandNames(registry: Registry, place: Place, isPiped: boolean): Choice[] {
   const commands = registry.list(place).filter((command) => !isPiped || command.group === 'Filters')
-  return commands.map(({ name, summary }) => ({ word: name, meaning: summary }))
+  const words = new Map<string, string>()
+  for (const { name, summary } of commands) {
+    const [first = ''] = name.split(' ')
+    if (!words.has(first)) words.set(first, first === name ? summary : `${secondWords(registry, first, place).join(', ')}`)
+  }
+  return [...words].map(([word, meaning]) => ({ word, meaning }))
+}
+
+function secondWords(registry: Registry, first: string, place: Place): string[] {
+  return registry.family(first, place).map(({ name }) => name.slice(first.length + 1))
 }
 
 async function argumentsOf(
@@ -56,9 +65,15 @@ async function argumentsOf(
   partial: string,
   host: Host,
 ): Promise<Choice[]> {
-  const command = registry.find(words[0] ?? '', place)
-  if (command === null) return []
-  const before = words.slice(1)
+  const found = registry.match(words, place)
+  if (found === null) {
+    const [first = ''] = words
+    return words.length > 1
+      ? []
+      : registry.family(first, place).map(({ name, summary }) => ({ word: name.slice(first.length + 1), meaning: summary }))
+  }
+  const { command, length } = found
+  const before = words.slice(length)
   const previous = optionNamed(command, before[before.length - 1] ?? '')
   if (previous !== null && previous.kind !== 'flag') return valuesOf(previous, partial, host)
 

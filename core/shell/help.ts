@@ -8,7 +8,7 @@ import type { Choice, Command, OptionSpec, Place } from './command.ts'
 import { columnsOf, type Entry, wrap } from './layout.ts'
 import type { Registry } from './registry.ts'
 
-const GROUPS: readonly Command['group'][] = ['Migration', 'Races', 'Hosts', 'Terminal', 'Filters', 'Help']
+const GROUPS: readonly Command['group'][] = ['Migration', 'Races', 'Real kernel', 'Hosts', 'Terminal', 'Filters', 'Help']
 
 /** Lines longer than this are hard to read, however wide the terminal is. */
 const WIDEST = 110

@@ -5,6 +5,7 @@
 import type { SearchProgress } from '../explore/verdict.ts'
 import type { ExplorationState, ExploreAnswer, ExploreQuestion } from '../litmus/explore.ts'
 import type { SourceLine } from '../litmus/place.ts'
+import type { HostKernel } from './host_kernel.ts'
 
 export interface Host {
   /**
@@ -30,6 +31,8 @@ export interface Host {
   readonly searchThreads?: number
   /** Starts so many threads that search. Absent where there is but one. */
   openSearchPool?(threads: number): SearchPool
+  /** The kernel of this host, for what runs on the real one. Absent where there is no way to it. */
+  readonly kernel?: HostKernel
   /** The source of a place in this very program, as a stack names it; null where it is not known. */
   sourceAt?(file: string, line: number, column: number): SourceLine | null
 }

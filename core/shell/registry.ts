@@ -23,12 +23,35 @@ export class Registry {
     return command !== undefined && (command.place ?? place) === place ? command : null
   }
 
+  /**
+   * The command that a line's first words name, and how many they are: `kernel info` is one of two words. Null where there is none.
+   */
+  match(words: readonly string[], place: Place): { readonly command: Command; readonly length: number } | null {
+    for (const length of [2, 1]) {
+      const command = words.length < length ? null : this.find(words.slice(0, length).join(' '), place)
+      if (command !== null) return { command, length }
+    }
+    return null
+  }
+
+  /** Commands of two words that begin with this one. */
+  family(first: string, place: Place): readonly Command[] {
+    return this.list(place).filter(({ name }) => name.startsWith(`${first} `))
+  }
+
   list(place: Place): readonly Command[] {
     return this.commands.filter((command) => (command.place ?? place) === place)
   }
 
   /** One sentence for a name that is none; a command of the other place is named as such. */
   unknown(name: string, place: Place, program: string): string {
+    const [first = ''] = name.split(' ')
+    const seconds = this.family(first, place).map((command) => command.name.slice(first.length + 1))
+    if (seconds.length > 0) {
+      const second = name.slice(first.length + 1)
+      const ask = `${first} is followed by one of ${seconds.join(', ')}; ${program}help ${first} ${seconds[0]} says more`
+      return second === '' || second.startsWith('-') ? ask : `${ask}${didYouMean(second, seconds)}`
+    }
     const elsewhere = this.byName.get(name)
     if (elsewhere !== undefined) {
       return place === 'program'

@@ -99,15 +99,18 @@ export class Shell {
     stop: StopSignal,
   ): Promise<number> {
     const { registry, place, program, host, keepEvents } = this.options
-    const [name = '', ...rest] = words
-    const command = registry.find(name, place)
-    if (command === null) {
-      terminal.err(sentence(`${program === '' ? '' : `${program.trim()}: `}${registry.unknown(name, place, program)}`))
-      return ExitCode.unknownCommand
+    const [first = ''] = words
+    const found = registry.match(words, place)
+    if (found === null) {
+      const isFamily = registry.family(first, place).length > 0
+      const unknown = registry.unknown(isFamily ? words.slice(0, 2).join(' ') : first, place, program)
+      terminal.err(sentence(`${program === '' ? '' : `${program.trim()}: `}${unknown}`))
+      return isFamily ? ExitCode.usage : ExitCode.unknownCommand
     }
-    const who = `${program}${name}: `
+    const { command, length } = found
+    const who = `${program}${command.name}: `
     try {
-      const parsed = parseArguments(command, rest)
+      const parsed = parseArguments(command, words.slice(length))
       if (parsed.wantsHelp) {
         terminal.out(helpCommand(command, program, terminal.columns))
         return ExitCode.good

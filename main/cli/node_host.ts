@@ -13,6 +13,7 @@ import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 import { createGunzip } from 'node:zlib'
 import { ExitCode, type Host, HostError } from '../../core/shell/host.ts'
+import { hostKernel } from '../kernel/host_kernel.ts'
 import { openSearchPool, searchThreads } from './search_pool.ts'
 import { sourceFinder } from './source_finder.ts'
 
@@ -32,6 +33,7 @@ export const nodeHost: Host = {
   peakRssBytes: () => process.resourceUsage().maxRSS * 1024,
   platform: process.version,
   searchThreads,
+  kernel: hostKernel,
   openSearchPool: (threads) => openSearchPool(threads),
   // The program lies two folders below the project's, bundled (dist/cli) or not (main/cli).
   sourceAt: sourceFinder(fileURLToPath(new URL('../..', import.meta.url))),

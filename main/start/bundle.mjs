@@ -20,7 +20,7 @@ const NODE_PROGRAMS = {
   webHost: { host: 'main/web/host.ts' },
 }
 
-const KEPT_OUTSIDE = ['piscina']
+const KEPT_OUTSIDE = ['piscina', 'koffi']
 
 /** @type {{ configFile: false, envDir: false, logLevel: 'warn' }} */
 const QUIET = { configFile: false, envDir: false, logLevel: 'warn' }

@@ -53,9 +53,9 @@ describe('options', () => {
       for (const { line } of examples) {
         for (const { pipeline } of parseLine(line)) {
           for (const { words } of pipeline) {
-            const command = new Registry(CORE_COMMANDS).find(words[0] ?? '', place ?? 'terminal')
-            if (command === null) throw new Error(`${line}: no command ${words[0]}`)
-            expect(() => parseArguments(command, words.slice(1))).not.toThrow()
+            const found = new Registry(CORE_COMMANDS).match(words, place ?? 'terminal')
+            if (found === null) throw new Error(`${line}: no command ${words[0]}`)
+            expect(() => parseArguments(found.command, words.slice(found.length))).not.toThrow()
           }
         }
       }

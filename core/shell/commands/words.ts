@@ -11,8 +11,8 @@ import { ExitCode } from '../host.ts'
 
 async function runHelp(context: CommandContext): Promise<number> {
   const { registry, place, program, terminal } = context
-  const name = context.arguments.positionals[0]
-  if (name === undefined) {
+  const name = context.arguments.positionals.join(' ')
+  if (name === '') {
     if (context.command.name === 'man') throw new CommandError(`which page? For example ${program}man migrate`, ExitCode.usage)
     terminal.out(helpIndex(registry, place, program, terminal.columns))
     return ExitCode.good
@@ -29,7 +29,9 @@ export const helpEntry: Command = {
   group: 'Help',
   summary: 'the list of commands, or what one of them does',
   description: '',
-  positionals: [{ name: 'COMMAND', meaning: 'the command to explain; without one, all are listed', isCommand: true }],
+  positionals: [
+    { name: 'COMMAND', meaning: 'the command to explain; without one, all are listed', isCommand: true, repeatable: true },
+  ],
   options: [],
   examples: [
     { line: 'help', meaning: 'all commands' },
@@ -43,7 +45,7 @@ export const manCommand: Command = {
   group: 'Help',
   summary: 'the same page as help COMMAND',
   description: '',
-  positionals: [{ name: 'COMMAND', meaning: 'the command to explain', isCommand: true }],
+  positionals: [{ name: 'COMMAND', meaning: 'the command to explain', isCommand: true, repeatable: true }],
   options: [],
   examples: [{ line: 'man migrate', meaning: 'examples and options of migrate' }],
   run: runHelp,

@@ -1,0 +1,46 @@
+/**
+ * What commands ask of the host's own kernel: the real userfaultfd under the same commands.
+ *
+ * main/kernel does it in Node; a screen reaches it through a port. Everything that crosses is plain data. What this host cannot do
+ * is a HostError with exit code 126, in one sentence with the remedy; so is a host without a way to its kernel (hostKernelOf).
+ */
+import { ExitCode, type Host, HostError } from './host.ts'
+
+export interface HostKernel {
+  /** Never throws for what the host lacks: it tells. */
+  info(): Promise<KernelInfo>
+}
+
+/** `kernel info --json`. */
+export interface KernelInfo {
+  /** `6.18.44`; the name of the system where it is not Linux. */
+  readonly release: string
+  readonly machine: string
+  /** The kernel has userfaultfd. */
+  readonly userfaultfd: boolean
+  /** This process may use it for faults of the kernel's own, too. */
+  readonly permitted: boolean
+  /** Why not, and the remedy; null where it is permitted. */
+  readonly why: string | null
+  /** By the kernel's names without UFFD_FEATURE_. */
+  readonly features: readonly string[]
+  readonly move: boolean
+  readonly pagemapScan: boolean
+  readonly wpAsync: boolean
+  readonly pageSize: number
+  /** Bytes of the sizes that hugetlb knows. */
+  readonly hugePageSizes: readonly number[]
+  /** `always`, `madvise` or `never`; null where there is none. */
+  readonly thp: string | null
+  readonly cpus: number
+  readonly memoryBytes: number
+}
+
+/** Throws HostError with exit code 126 where there is no way to a kernel. */
+export function hostKernelOf(host: Host): HostKernel {
+  if (host.kernel !== undefined) return host.kernel
+  throw new HostError(
+    'there is no way from here to the kernel of this machine; run it in a terminal: npm run -s pageferry -- kernel info',
+    ExitCode.notPermitted,
+  )
+}

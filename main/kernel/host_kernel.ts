@@ -1,0 +1,21 @@
+/**
+ * The HostKernel of core/shell for Node on Linux. Each part is loaded when it is first asked for: the program starts without koffi.
+ *
+ * What the host cannot do (NotPermitted) becomes a HostError with exit code 126.
+ */
+import { ExitCode, HostError } from '../../core/shell/host.ts'
+import type { HostKernel } from '../../core/shell/host_kernel.ts'
+import { NotPermitted } from './sys/errors.ts'
+
+export const hostKernel: HostKernel = {
+  info: () => asked(async () => (await import('./info.ts')).kernelInfo()),
+}
+
+async function asked<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask()
+  } catch (error) {
+    if (error instanceof NotPermitted) throw new HostError(error.message, ExitCode.notPermitted)
+    throw error
+  }
+}
