@@ -92,6 +92,9 @@ export function Chart({ spec, data }: { spec: ChartSpec; data: ChartData }) {
   )
 }
 
+/** Half of the widest label of the time axis, in pixels. */
+const LABEL_HALF = 28
+
 const toUplot = ([xs, ys]: ChartData): uPlot.AlignedData => [xs as unknown as number[], ys as unknown as number[]]
 
 function options(spec: ChartSpec, theme: Scheme): Omit<uPlot.Options, 'width' | 'height'> {
@@ -119,7 +122,10 @@ function options(spec: ChartSpec, theme: Scheme): Omit<uPlot.Options, 'width' | 
         size: spec.showTime ? 20 : 0,
         gap: 2,
         show: spec.showTime,
-        values: (_chart, splits, _axis, _space, step) => splits.map((ns) => formatTick(ns, step)),
+        space: 80,
+        // A label stands around its tick; at the end of the axis there is no room for its second half.
+        values: (chart, splits, _axis, _space, step) =>
+          splits.map((ns) => (chart.valToPos(ns, 'x') > chart.over.clientWidth - LABEL_HALF ? '' : formatTick(ns, step))),
       },
       {
         ...axis,

@@ -191,7 +191,8 @@ function drawAxis(context: CanvasRenderingContext2D, row: TimelineRow, plot: num
     context.fillStyle = CHROME.line[scheme]
     context.fillRect(x - 0.5, row.y + row.height, 1, 1000)
     context.fillStyle = CHROME.muted[scheme]
-    context.fillText(formatTick(ns, stepNs), x + 3, row.y + row.height / 2 + 1)
+    const label = formatTick(ns, stepNs)
+    if (x + 3 + context.measureText(label).width <= plot) context.fillText(label, x + 3, row.y + row.height / 2 + 1)
   }
 }
 
