@@ -2,12 +2,15 @@
  * netperf: TCP_STREAM senders, one a vCPU. One operation sends 4096 bytes:
  *  1. The program's send buffer is read: a small ring that it fills once and sends again and again.
  *  2. The kernel copies the bytes to the next page of the socket's buffers, a ring in which a page is used anew once its bytes
- *     are acknowledged: a small set that is dirtied all the time while the rest of memory rests.
+ *     are acknowledged: a small set that is dirtied all the time while the rest of memory rests. Both lie
+ *     in memory as frames are handed out (frames.ts).
  *
  * Sources: Hines, Deshpande and Gopalan, OSR 2009, figures 9 to 11: NetPerf's sender in the guest, "slightly more page-dirtying
  * than the compilation"; 940 Mb/s is what iPerf gets of 1 GbE (V-Recover); tcp_wmem of Linux: 4 MiB at most a socket, which is the
  * ring's size here. Ours: 64 KiB of send buffers, half of memory in use by the rest of the system.
  */
+import type { Prng } from '../base/prng.ts'
+import { handedOut } from './frames.ts'
 import { sizeKey } from './guest_key.ts'
 import type { GuestKind } from './guest_kind.ts'
 import { access, BLOCK_ACCESSES, thinkNs, type Workload } from './workload.ts'
@@ -15,37 +18,44 @@ import { access, BLOCK_ACCESSES, thinkNs, type Workload } from './workload.ts'
 const SEND_BUFFER_PAGES = 16
 const ACCESSES_PER_OP = 3
 
+export interface NetperfOptions {
+  readonly setPages: number
+  readonly buffers: number
+  readonly pagesPerSec: number
+}
+
 export class NetperfWorkload implements Workload {
   readonly accessesPerOp = ACCESSES_PER_OP
   readonly thinkNs: number
   readonly bootPages: number
-  readonly #first: number
+  /** The pages of the send buffer, then those of the ring. */
+  readonly #pages: Int32Array
   readonly #sendPages: number
-  readonly #ringPages: number
   #sendAt = 0
-  #ringAt = 0
+  #ringAt: number
 
-  /** Its buffers lie in pages [first, end). */
-  constructor(setPages: number, first: number, end: number, pagesPerSec: number) {
-    this.bootPages = setPages
-    this.#first = first
-    this.#sendPages = Math.max(1, Math.min(SEND_BUFFER_PAGES, (end - first) >>> 1))
-    this.#ringPages = Math.max(1, end - first - this.#sendPages)
-    this.thinkNs = thinkNs(pagesPerSec, ACCESSES_PER_OP)
+  /** Its buffers, `buffers` pages, lie in pages [first, end). */
+  constructor(options: NetperfOptions, first: number, end: number, prng: Prng) {
+    this.bootPages = options.setPages
+    this.#pages = handedOut(first, end, prng, Math.min(end - first, options.buffers))
+    this.#sendPages = Math.min(SEND_BUFFER_PAGES, this.#pages.length >>> 1)
+    this.#ringAt = this.#sendPages
+    this.thinkNs = thinkNs(options.pagesPerSec, ACCESSES_PER_OP)
   }
 
   fill(out: Int32Array): number {
-    const ring = this.#first + (this.#ringPages > 1 ? this.#sendPages : 0)
+    const pages = this.#pages
     let n = 0
     while (n <= BLOCK_ACCESSES - ACCESSES_PER_OP) {
       // 1.
-      out[n] = access(this.#first + this.#sendAt, 0, false)
+      out[n] = access(pages[this.#sendAt], 0, false)
       // 2.
-      out[n + 1] = access(ring + this.#ringAt, 0, true)
-      out[n + 2] = access(ring + this.#ringAt, 1, true)
+      const page = pages[this.#ringAt]
+      out[n + 1] = access(page, 0, true)
+      out[n + 2] = access(page, 1, true)
       n += ACCESSES_PER_OP
-      if (++this.#sendAt === this.#sendPages) this.#sendAt = 0
-      if (++this.#ringAt === this.#ringPages) this.#ringAt = 0
+      if (++this.#sendAt >= this.#sendPages) this.#sendAt = 0
+      if (++this.#ringAt === pages.length) this.#ringAt = this.#sendPages
     }
     return n
   }
@@ -67,9 +77,9 @@ export const NETPERF: GuestKind = {
     const setPages = setup.pages()
     const pagesPerSec = setup.rate(4096) / setup.vcpus
     const buffers = setup.pages('ring') + SEND_BUFFER_PAGES
-    return setup.each((_, i) => {
+    return setup.each((prng, i) => {
       const [first, end] = setup.part(setPages, i)
-      return end > first ? new NetperfWorkload(setPages, first, Math.min(end, first + buffers), pagesPerSec) : null
+      return end > first ? new NetperfWorkload({ setPages, buffers, pagesPerSec }, first, end, prng.fork('ring')) : null
     })
   },
 }

@@ -13,6 +13,7 @@
  * guest of 512 MB (diabolical; the order of its writes is ours). Ours: all rates.
  */
 import type { Prng } from '../base/prng.ts'
+import { shuffled } from './frames.ts'
 import { RATE_BYTES, sizeKey } from './guest_key.ts'
 import type { GuestKind, GuestSetup } from './guest_kind.ts'
 import { access, BLOCK_ACCESSES, thinkNs, type Workload } from './workload.ts'
@@ -77,17 +78,6 @@ export class SweepWorkload implements Workload {
     const run = Math.floor(n / this.#runPages)
     return run < order.length ? this.#first + order[run] * this.#runPages + (n % this.#runPages) : at
   }
-}
-
-function shuffled(count: number, prng: Prng): Int32Array {
-  const order = Int32Array.from({ length: count }, (_, i) => i)
-  for (let i = count - 1; i > 0; i--) {
-    const j = prng.below(i + 1)
-    const other = order[j]
-    order[j] = order[i]
-    order[i] = other
-  }
-  return order
 }
 
 /** Each vCPU sweeps its own share; one without a page idles. */
