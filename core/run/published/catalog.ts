@@ -3,6 +3,7 @@
  *
  * A new table is one file beside this one and one name here.
  */
+import { ADAPTIVE_RATE } from './adaptive_rate.ts'
 import { APPLICATION_FAULTS } from './application_faults.ts'
 import { CLOSED_FORMS } from './closed_forms.ts'
 import { DIRTY_BITS } from './dirty_bits.ts'
@@ -21,5 +22,6 @@ export const PUBLISHED_TABLES: readonly PublishedTable[] = [
   MOVE_OR_COPY,
   DIRTY_BITS,
   ITERATION_LOGS,
+  ADAPTIVE_RATE,
   CLOSED_FORMS,
 ]
