@@ -1,8 +1,8 @@
 /**
  * QEMU's guestperf: its comparisons and scenarios by their names, as options of a run.
  *
- * Scenario's defaults: downtime limit 500 ms, no limit of bandwidth, 30 passes, 300 s; what a scenario turns on is in its row. The limit
- * is for upstream's 1 GiB and shrinks with the memory. The guest is stress.c: every vCPU rewrites its share of RAM in a loop, at
+ * Scenario's defaults: downtime limit 500 ms, no limit of bandwidth, 30 passes, 300 s; what a scenario turns on is in its row. Both times
+ * are for upstream's 1 GiB and shrink with the memory, so that as many passes fit into them. The guest is stress.c: every vCPU rewrites its share of RAM in a loop, at
  * 1 GB/s, and a scenario without a limit has a link of 1 Gb/s (both ours). Two rows say what upstream runs, not what their names promise:
  * compr-xbzrle-cache-20 has a cache of 10 %, compr-multifd-channels-4 has 2 channels.
  *
@@ -20,7 +20,7 @@ const UPSTREAM_BYTES = 2 ** 30
 const WRITES_GB_PER_SEC = 1
 /** @qemu Scenario max_iters, max_time */
 export const MAX_ITERS = 30
-export const MAX_TIME_NS = 300e9
+const MAX_TIME_NS = 300e9
 /** @qemu Scenario post_copy_iters, auto_converge_step */
 const POST_COPY_ITERS = 5
 
@@ -98,6 +98,8 @@ export function optionsOf(
   vcpus: number,
   linkBitsPerSec: number,
   seed: number,
+  /** The guest writes no faster than so many times what the link carries: more rewrites within a pass would change little. */
+  mostTimesTheLink = Number.POSITIVE_INFINITY,
 ): MigrateOptions | string {
   if (scenario.absent !== undefined) return scenario.absent
   const { postCopyIters } = scenario
@@ -105,6 +107,7 @@ export function optionsOf(
   const cache = scenario.xbzrleCache === undefined ? {} : { 'xbzrle-cache-size': cacheBytes(memBytes, scenario.xbzrleCache) }
   // A link of that bandwidth of content, rather than a limit on a faster one: post-copy is limited by it as well, as upstream sets both.
   const asked = scenario.bandwidth === undefined ? linkBitsPerSec : (scenario.bandwidth * MIB * 8) / payloadBytesPerNs(8e9)
+  const bytesPerSec = Math.min(WRITES_GB_PER_SEC * vcpus * 1e9, (mostTimesTheLink * asked) / 8)
   const parameters = { ...DEFAULT_PARAMETERS, ...scenario.parameters, ...cache }
   const capabilities = Object.fromEntries(scenario.capabilities.map((name) => [name, true]))
   const settled = settleCapabilities({ mode, capabilities, parameters, dirtyTracking: null })
@@ -116,13 +119,13 @@ export function optionsOf(
     capabilities: settled.capabilities,
     dirtyTracking: settled.dirtyTracking,
     parameters,
-    guest: `sweep:rate=${WRITES_GB_PER_SEC * vcpus}GB/s`,
+    guest: `sweep:rate=${Math.round(bytesPerSec / 1e6)}MB/s`,
     memBytes,
     vcpus,
     bandwidthBitsPerSec: asked,
     downtimeLimitNs: (DOWNTIME_NS * memBytes) / UPSTREAM_BYTES,
     durationNs: 0,
-    timeLimitNs: MAX_TIME_NS,
+    timeLimitNs: (MAX_TIME_NS * memBytes) / UPSTREAM_BYTES,
     seed,
   }
   return contradiction(options) ?? options
