@@ -17,10 +17,12 @@ export class Hash64 {
 
   /** Adds the low 32 bits of `x`. */
   int(x: number): void {
-    this.#lo = Math.imul(this.#lo ^ x, 0x01000193) + 0x9e3779b9
-    this.#lo ^= this.#lo >>> 15
-    this.#hi = Math.imul(this.#hi ^ (x + this.#lo), 0x85ebca6b)
-    this.#hi ^= this.#hi >>> 13
+    // Through locals, and as 32 bits at each step: a field that once held more is a double from then on.
+    let lo = (Math.imul(this.#lo ^ x, 0x01000193) + 0x9e3779b9) | 0
+    lo ^= lo >>> 15
+    const hi = Math.imul(this.#hi ^ (x + lo), 0x85ebca6b)
+    this.#lo = lo
+    this.#hi = hi ^ (hi >>> 13)
   }
 
   /** Adds a non-negative number up to 2^53, or a fraction, by its value. */

@@ -71,8 +71,8 @@ export class Link {
   readonly #send: AccessOp
   readonly #connection: AccessOp
   readonly #arrival: Gate
-  /** Payload bytes ever sent. */
-  bytesSent = 0
+  /** A column of one: a field that outgrows 31 bits becomes one of another kind, and all that was compiled for links is lost, at 2 GiB. */
+  readonly #bytesSent = new Float64Array(1)
   /** What `receive` took off the queue. */
   readonly message = noMessage()
 
@@ -109,6 +109,11 @@ export class Link {
   inFlight(): Message[] {
     const ring = this.#ring
     return Array.from({ length: ring.count }, (_, n) => ring.read(ring.at(n), noMessage()))
+  }
+
+  /** Payload bytes ever sent. */
+  get bytesSent(): number {
+    return this.#bytesSent[0]
   }
 
   /** Payload bytes that still wait in the socket buffer. @kernel SIOCOUTQ */
@@ -211,7 +216,7 @@ export class Link {
     if (this.weather !== null) arrivalNs = this.#underWeather(this.weather, number, start, bytes)
     this.#ring.push(type, page, word0, word1, version, bytes, arrivalNs)
     this.#unreadBytes += bytes
-    this.bytesSent += bytes
+    this.#bytesSent[0] += bytes
     this.#receivers.shift()?.wake(arrivalNs)
   }
 

@@ -23,6 +23,11 @@ export const ENTRIES = 512
 /** Pages that one process's window can hold: 512 GiB. */
 export const WINDOW_PAGES_MAX = 1 << 27
 
+/** Tables that an address space of so many pages needs at most, all of them mapped by small pages; node 0, which none uses, included. */
+export function tablesOf(pages: number): number {
+  return Math.ceil(pages / ENTRIES) + Math.ceil(pages / ENTRIES ** 2) + 3
+}
+
 export class PageTablePool {
   entries: Float64Array
   #nodes = 1

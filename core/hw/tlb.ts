@@ -282,8 +282,13 @@ export class Tlb {
 
   flushAll(): void {
     for (let row = L1_ROW; row < this.l1.length; row += L1_ROW) this.#drop(this.l1, row)
-    for (let row = L2_ROW; row < this.l2.length; row += L2_ROW) this.#drop(this.l2, row)
-    this.l2Sets.fill(0)
+    const sets = this.l2Sets
+    // A CPU that slept has few entries to lose: of each set only the ways that hold one.
+    for (let set = 0; set <= this.l2SetMask; set++) {
+      for (let valid = sets[set * SET_ROW + VALID]; valid !== 0; valid &= valid - 1)
+        this.#drop(this.l2, ((set << this.l2Shift) + 32 - Math.clz32(valid & -valid)) * L2_ROW)
+    }
+    sets.fill(0)
   }
 
   #drop(rows: Int32Array, row: number): void {

@@ -88,6 +88,6 @@ export function addressOf(page: number): number {
 
 /** Page of a byte address; NaN if it is not page aligned or outside any window. */
 export function pageOfAddress(address: number): number {
-  const offset = address - WINDOW_BASE
-  return offset >= 0 && offset % 4096 === 0 ? offset / 4096 : Number.NaN
+  const page = (address - WINDOW_BASE) / 4096
+  return page >= 0 && Math.floor(page) === page ? page : Number.NaN
 }

@@ -71,7 +71,9 @@ export function* remapAnonPages(k: Thread, mm: Mm, dst: number, src: number, len
   while (moved < pages) {
     const dstPage = dstStart + moved
     const srcPage = srcStart + moved
-    if (mm.table.walk(srcPage) < 0 || mm.table.walk(dstPage) < 0) {
+    let srcSlot = mm.table.walk(srcPage)
+    let dstSlot = mm.table.walk(dstPage)
+    if (srcSlot < 0 || dstSlot < 0) {
       const left = pages - moved
       const step = yield* movePmd(k, { mm, dstVma, dstPage, srcPage, left, holesAllowed, mayTake, asksBeforeSplit: false })
       if (step > 0) {
@@ -81,8 +83,10 @@ export function* remapAnonPages(k: Thread, mm: Mm, dst: number, src: number, len
         continue
       }
       error = step
+      srcSlot = mm.table.walk(srcPage)
+      dstSlot = mm.table.walk(dstPage)
     } else error = 0
-    if (error === 0) error = yield* remapPte(k, mm, dstVma, dstPage, srcVma, srcPage, holesAllowed)
+    if (error === 0) error = yield* remapPte(k, mm, dstVma, dstPage, dstSlot, srcVma, srcPage, srcSlot, holesAllowed)
     if (error === ERRNO.EAGAIN) {
       if (k.fatalSignal) {
         error = ERRNO.EINTR
@@ -110,12 +114,20 @@ function areAlike(a: Vma, b: Vma): boolean {
 }
 
 /** @kernel remap_anon_pages_pte */
-function* remapPte(k: Thread, mm: Mm, dstVma: Vma, dstPage: number, srcVma: Vma, srcPage: number, holes: boolean): Proc<number> {
+function* remapPte(
+  k: Thread,
+  mm: Mm,
+  dstVma: Vma,
+  dstPage: number,
+  dstSlot: Slot,
+  srcVma: Vma,
+  srcPage: number,
+  srcSlot: Slot,
+  holes: boolean,
+): Proc<number> {
   const kernel = mm.kernel
   const { tables, pages } = kernel
   const hole = holes ? 0 : ERRNO.ENOENT
-  const srcSlot = mm.table.walk(srcPage)
-  const dstSlot = mm.table.walk(dstPage)
   // A table that went, or became huge, since movePmd looked.
   if (dstSlot < 0 || (srcSlot < 0 && !holes)) return ERRNO.EAGAIN
   const dstLock = kernel.pteLock(dstSlot)

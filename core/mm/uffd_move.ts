@@ -117,20 +117,27 @@ function checkAreas(uffd: Userfaultfd, dst: number, src: number, pages: number):
 /** Pages moved, 512 of them at once where they can be, or an errno. */
 function* moveStep(k: Thread, move: HugeMove): Proc<number> {
   const { table } = move.mm
-  if (table.walk(move.srcPage) < 0 || table.walk(move.dstPage) < 0) {
+  let srcSlot = table.walk(move.srcPage)
+  let dstSlot = table.walk(move.dstPage)
+  if (srcSlot < 0 || dstSlot < 0) {
     const step = yield* movePmd(k, move)
     if (step !== 0) return step
+    srcSlot = table.walk(move.srcPage)
+    dstSlot = table.walk(move.dstPage)
   }
-  const error = yield* movePte(k, move)
+  const error = yield* movePte(k, move, dstSlot, srcSlot)
   return error === 0 ? 1 : error
 }
 
-function* movePte(k: Thread, { mm, dstVma, dstPage, srcPage, holesAllowed }: HugeMove): Proc<number> {
+function* movePte(
+  k: Thread,
+  { mm, dstVma, dstPage, srcPage, holesAllowed }: HugeMove,
+  dstSlot: Slot,
+  srcSlot: Slot,
+): Proc<number> {
   const kernel = mm.kernel
   const { tables, pages } = kernel
   const hole = holesAllowed ? 0 : ERRNO.ENOENT
-  const srcSlot = mm.table.walk(srcPage)
-  const dstSlot = mm.table.walk(dstPage)
   // A table that went, or became huge, since movePmd looked.
   if (dstSlot < 0 || (srcSlot < 0 && !holesAllowed)) return ERRNO.EAGAIN
   const dstLock = kernel.pteLock(dstSlot)

@@ -25,6 +25,7 @@ import type { GuestPhase } from '../guest/workload.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Link } from '../hw/link.ts'
 import type { ContentKind } from '../hw/page_bytes.ts'
+import { tablesOf } from '../hw/page_table.ts'
 import type { CpuPreset } from '../hw/preset.ts'
 import { CPU_PRESETS } from '../hw/presets/catalog.ts'
 import { Identity, Machine } from '../machine/machine.ts'
@@ -164,15 +165,17 @@ export class MigrationRun {
     this.prepaging = runPrepaging(options, this.pages / this.hostPages, policy)
     const prng = new Prng(options.seed)
     const identity = new Identity()
+    const windowPages = this.pages + SPARE_WINDOW_PAGES + (this.hostPages - 1) * SPARE_WINDOW_HOST_PAGES
     const make = (name: 'source' | 'destination') =>
       new Machine(
         {
           name,
           preset,
           frames: this.pages + SPARE_FRAMES,
-          windowPages: this.pages + SPARE_WINDOW_PAGES + (this.hostPages - 1) * SPARE_WINDOW_HOST_PAGES,
+          windowPages,
           without,
           lockdep: checks.lockdep,
+          tableNodes: tablesOf(windowPages),
         },
         this.#timeline,
         identity,
