@@ -6,7 +6,7 @@
  * go unseen). An entry for a PTE that is gone is the stale entry through which a missing shootdown does its harm.
  *
  * In flight: whoever takes a translation away flushes before it leaves the lock of the table, or at the latest mmap_lock; what is
- * under either lock is left out.
+ * under either lock is left out. So is a CPU in lazy mode that was spared a flush: no user code runs on it before it has made that good.
  */
 import type { Cpu } from '../hw/cpu.ts'
 import { PTE_D, PTE_P, pmdHuge, ptePfn, pteWritable } from '../hw/pte.ts'
@@ -38,7 +38,7 @@ function lookAtAll(kernel: Kernel, atRest: boolean): string | null {
     if (!atRest && mm.mmapLock.isHeld) continue
     for (let j = 0; j < mm.cpus.length; j++) {
       const cpu = mm.cpus[j]
-      if (cpu.mmu.space !== mm.table) continue
+      if (cpu.mmu.space !== mm.table || cpu.missedFlush) continue
       const wrong = lookAt(mm, cpu, atRest)
       if (wrong !== null) return wrong
     }

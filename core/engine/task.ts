@@ -18,8 +18,19 @@ export class Clock {
   nowNs = 0
   /** A running task should yield QUANTUM when nowNs has passed this. */
   sliceEndNs = 0
+  isIdle = false
 
   constructor(readonly id: number) {}
+
+  /** Clock gear: its last task went to sleep or ended, and no other is ready. */
+  idle(): void {
+    this.isIdle = true
+  }
+
+  /** Clock gear: a task runs on it again. */
+  resume(): void {
+    this.isIdle = false
+  }
 
   charge(ns: number): void {
     this.nowNs += ns

@@ -141,11 +141,18 @@ export class Timeline implements Engine {
 
   /** One turn of one task, or the rest of it; true if it now waits for the host. */
   #turn(task: Task, queue: Task[]): boolean {
+    const { clock } = task
     task.state = 'ready'
-    this.#current = task.clock
+    if (clock.isIdle) clock.resume()
+    this.#current = clock
     const waits = this.#step(task, queue)
     this.#current = null
     return waits
+  }
+
+  /** The clock's task is off it: what is ready later leaves it idle until then. */
+  #leaves(clock: Clock, queue: readonly Task[]): void {
+    if (queue.length === 0 || queue[0].readyAtNs > clock.nowNs) clock.idle()
   }
 
   #step(task: Task, queue: Task[]): boolean {
@@ -155,6 +162,7 @@ export class Timeline implements Engine {
     if (result.done === true) {
       task.state = 'done'
       task.lockdep?.ends(task)
+      this.#leaves(task.clock, queue)
       return false
     }
     switch (result.value.kind) {
@@ -163,14 +171,20 @@ export class Timeline implements Engine {
         this.#enqueue(queue, task, task.clock.nowNs)
         return false
       case 'sleep':
-        if (!task.spinning) task.lockdep?.sleeps(task, 'a time to pass')
+        if (!task.spinning) {
+          task.lockdep?.sleeps(task, 'a time to pass')
+          this.#leaves(task.clock, queue)
+        }
         task.state = 'sleeping'
         this.#enqueue(queue, task, Math.max(task.wakeAtNs, task.clock.nowNs))
         return false
       case 'block':
         if (task.parked) {
           task.state = 'blocked'
-          if (!task.spinning) task.lockdep?.sleeps(task, task.waitsFor)
+          if (!task.spinning) {
+            task.lockdep?.sleeps(task, task.waitsFor)
+            this.#leaves(task.clock, queue)
+          }
         } else this.#enqueue(queue, task, task.clock.nowNs)
         return false
       case 'input':

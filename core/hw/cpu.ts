@@ -23,6 +23,12 @@ export class Cpu extends Clock {
   ipisTaken = 0
   /** What INVLPG takes. */
   readonly invlpgNs: number
+  /** No user code runs on it, and it keeps what it has loaded until some does. @kernel cpu_tlbstate_shared.is_lazy */
+  isLazy = false
+  /** In lazy mode it was spared a flush of the address space that it has loaded. @kernel cpu_tlbstate.ctxs (tlb_gen) */
+  missedFlush = false
+  /** It is told by interrupts to flush; else an instruction of another CPU reaches it, whatever it does. */
+  readonly #flushesByIpi: boolean
 
   constructor(
     id: number,
@@ -31,7 +37,23 @@ export class Cpu extends Clock {
   ) {
     super(id)
     this.invlpgNs = preset.invlpgCycles.value / preset.clockGHz.value
+    this.#flushesByIpi = preset.ipiHandleNs.value > 0
     this.mmu = new Mmu(preset, windowPages, this)
+  }
+
+  /** @kernel enter_lazy_tlb */
+  override idle(): void {
+    super.idle()
+    this.isLazy = this.#flushesByIpi
+  }
+
+  /** Back from the idle task: what was missed meanwhile is made good at once, and in full. @kernel switch_mm_irqs_off */
+  override resume(): void {
+    super.resume()
+    this.isLazy = false
+    if (!this.missedFlush) return
+    this.missedFlush = false
+    this.mmu.flushAll()
   }
 }
 

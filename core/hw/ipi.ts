@@ -14,24 +14,18 @@ import { touch } from '../engine/footprint.ts'
 import { AccessMode, type AccessOp, type Gate, type Proc, write } from '../engine/op.ts'
 import type { Cpu, Thread } from './cpu.ts'
 
-/**
- * The price of IPIs in the clock gear, where the handler itself has already run: the sender pays for each send and for
- * the last acknowledgement, each target for handling. Returns the number sent.
- */
-export function chargeIpis(k: Thread, targets: readonly Cpu[]): number {
-  const { preset } = k.cpu
-  if (k.lockdep !== null && targets.some((cpu) => cpu !== k.cpu)) k.lockdep.waitsForInterrupts(k)
-  const handleNs = preset.ipiHandleNs.value
-  let sent = 0
-  for (let i = 0; i < targets.length; i++) {
-    const cpu = targets[i]
-    if (cpu === k.cpu) continue
-    sent++
-    cpu.ipisTaken++
-    cpu.nowNs += handleNs
-  }
-  if (sent > 0) k.cpu.nowNs += Math.ceil(sent / preset.ipiClusterCpus.value) * preset.ipiSendNs.value + handleNs
-  return sent
+/** Clock gear: the target has run the handler, and pays for that. */
+export function takeIpi(cpu: Cpu): void {
+  cpu.ipisTaken++
+  cpu.nowNs += cpu.preset.ipiHandleNs.value
+}
+
+/** Clock gear: whoever has interrupted `sent` other CPUs pays for each send and for the last acknowledgement. */
+export function chargeIpis(k: Thread, sent: number): void {
+  if (sent === 0) return
+  if (k.lockdep !== null) k.lockdep.waitsForInterrupts(k)
+  const { ipiSendNs, ipiClusterCpus, ipiHandleNs } = k.cpu.preset
+  k.cpu.nowNs += Math.ceil(sent / ipiClusterCpus.value) * ipiSendNs.value + ipiHandleNs.value
 }
 
 /**

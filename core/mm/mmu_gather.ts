@@ -71,7 +71,8 @@ export class MmuGather {
     const { kernel } = this.mm
     const early = !kernel.has('zap-flush-before-free')
     if (early) this.#free(k)
-    if (this.#start >= 0) yield* flushTlbRange(k, this.mm, this.#start, this.#end, this.#stride)
+    const freesTables = this.#tables.length > 0
+    if (this.#start >= 0) yield* flushTlbRange(k, this.mm, this.#start, this.#end, this.#stride, freesTables)
     this.#start = -1
     this.#end = -1
     this.#stride = HUGE_PAGES

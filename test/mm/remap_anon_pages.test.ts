@@ -52,6 +52,7 @@ describe.each(GEARS)('a success in the %s gear', (gear) => {
     const rig = new Rig({ gear })
     const { src, dst } = sourceAndDestination(rig)
     for (let n = 0; n < 4; n++) rig.store(src, n, n)
+    rig.wakeCpus()
     remap(rig, dst, src)
     for (let n = 0; n < 4; n++) {
       const { mmu } = rig.cpu(n)

@@ -146,6 +146,11 @@ export class Rig {
     }
   }
 
+  /** User code runs on every CPU, as far as the kernel knows: none is in lazy mode. */
+  wakeCpus(): void {
+    for (const cpu of this.#cpus) cpu.resume()
+  }
+
   /** What the threads that are not done wait for. */
   waits(): string[] {
     return this.#handles.filter((h) => !h.done).map((h) => `${h.thread.name}: ${h.thread.waitsFor}`)

@@ -18,6 +18,7 @@ describe.each(GEARS)('in the %s gear', (gear) => {
     const rig = new Rig({ gear })
     const a = rig.map(2)
     for (let n = 0; n < 4; n++) for (const p of [a, a + 1]) rig.store(p, n, n)
+    rig.wakeCpus()
     rig.call((k) => flushTlbPage(k, rig.mm, a), 2)
     for (let n = 0; n < 4; n++) {
       expect(cached(rig, n, a)).toBe(false)
@@ -33,6 +34,7 @@ describe.each(GEARS)('in the %s gear', (gear) => {
       const rig = new Rig({ gear })
       const a = rig.map(FLUSH_CEILING + 3)
       for (let n = 0; n < 2; n++) for (let p = 0; p < FLUSH_CEILING + 3; p++) rig.store(a + p, 1, n)
+      rig.wakeCpus()
       rig.call((k) => flushTlbRange(k, rig.mm, a, a + pages))
       for (let n = 0; n < 2; n++) {
         for (let p = 0; p < pages; p++) expect(cached(rig, n, a + p)).toBe(false)
@@ -85,6 +87,7 @@ describe('acknowledgement', () => {
     const a = rig.map(1)
     for (let n = 0; n < 3; n++) rig.store(a, n, n)
     const { ipiSendNs, ipiHandleNs } = rig.cpu(0).preset
+    rig.wakeCpus()
     const before = [0, 1, 2].map((n) => rig.cpu(n).nowNs)
     rig.call((k) => flushTlbPage(k, rig.mm, a), 0)
     const spent = [0, 1, 2].map((n) => rig.cpu(n).nowNs - (before[n] ?? 0))
