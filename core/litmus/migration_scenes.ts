@@ -13,6 +13,7 @@ import type { Thread } from '../hw/cpu.ts'
 import { Link } from '../hw/link.ts'
 import type { Process } from '../machine/process.ts'
 import { Destination } from '../migration/destination.ts'
+import { deviceState } from '../migration/device_state.ts'
 import { MigrationState } from '../migration/migration_state.ts'
 import type { PrepagingPolicy } from '../migration/prepaging/policy.ts'
 import type { MultifdReceiver } from '../migration/ram_load.ts'
@@ -95,7 +96,7 @@ export function outgoingPage(world: World, n: number, options: OutgoingOptions):
     ramPage: page,
     pages: 1,
     hostPages: 1,
-    vcpus: 1,
+    deviceState: deviceState(8, 1),
     precopied,
     state,
     recorder,
@@ -180,6 +181,7 @@ export function incomingRam(world: World, resolver: Resolver, options: IncomingO
     returnPath,
     resolver,
     recorder,
+    deviceState: deviceState(8, 1),
     startVcpus,
   })
   if (options.precopied !== true) world.call((k) => incoming.arm(k))

@@ -15,8 +15,8 @@ import type { Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Link } from '../hw/link.ts'
 import type { Process } from '../machine/process.ts'
+import type { DeviceState } from './device_state.ts'
 import type { MigrationState } from './migration_state.ts'
-import { DEVICE_SAVE_NS, DEVICE_STATE_BYTES, VCPU_STATE_BYTES } from './parameters.ts'
 import type { RamState } from './ram_save.ts'
 import { StreamMessage } from './ram_stream.ts'
 import { WriteTracking } from './write_tracking.ts'
@@ -27,7 +27,7 @@ export interface SnapshotOptions {
   readonly ramPage: number
   readonly pages: number
   readonly hostPages: number
-  readonly vcpus: number
+  readonly deviceState: DeviceState
   readonly stream: Link
   readonly state: MigrationState
   readonly stopVcpus: (k: Thread) => Proc<void>
@@ -52,18 +52,18 @@ export class BackgroundSnapshot {
 
   /** 2. to 4. */
   *take(k: Thread): Proc<void> {
-    const { stream, state, vcpus, stopVcpus, startVcpus, onMoment } = this.#o
+    const { stream, state, deviceState, stopVcpus, startVcpus, onMoment } = this.#o
     // 2.
     state.downtimeStartNs = k.nowNs
     yield* stopVcpus(k)
     onMoment()
-    k.cpu.nowNs += DEVICE_SAVE_NS
+    k.cpu.nowNs += deviceState.saveNs
     yield* this.tracking.start(k)
     startVcpus(k)
     // 3.
     yield* this.#savePages(k)
     // 4.
-    if (!stream.broken) yield* stream.send(k, StreamMessage.Devices, -1, DEVICE_STATE_BYTES + vcpus * VCPU_STATE_BYTES)
+    if (!stream.broken) yield* stream.send(k, StreamMessage.Devices, -1, deviceState.bytes)
     yield* this.tracking.stop(k)
   }
 

@@ -24,9 +24,10 @@ import { LINK_BROKEN, type Link } from '../hw/link.ts'
 import { type PageContent, type Process, SignalError } from '../machine/process.ts'
 import { EventKind } from '../trace/event.ts'
 import type { Recorder } from '../trace/recorder.ts'
+import type { DeviceState } from './device_state.ts'
 import { HostPage, PlaceError } from './host_page.ts'
 import { PageMap, PageMapState } from './page_map.ts'
-import { DEVICE_LOAD_NS, LOAD_PAGE_NS, REQUEST_BYTES, SHUT_BYTES } from './parameters.ts'
+import { LOAD_PAGE_NS, REQUEST_BYTES, SHUT_BYTES } from './parameters.ts'
 import { Placement } from './placement.ts'
 import { type MultifdReceiver, ramLoadPrecopy } from './ram_load.ts'
 import { ReturnMessage, StreamMessage } from './ram_stream.ts'
@@ -50,6 +51,7 @@ export interface DestinationOptions {
   readonly keepsImage?: boolean
   readonly resolver: Resolver
   readonly recorder: Recorder
+  readonly deviceState: DeviceState
   /** Starts the vCPUs on this machine; called by the main thread once the devices are loaded. */
   readonly startVcpus: (k: Thread) => void
 }
@@ -123,7 +125,7 @@ export class Destination {
 
   /** Loads the devices and starts the guest. */
   #goOn(k: Thread): void {
-    k.cpu.nowNs += DEVICE_LOAD_NS
+    k.cpu.nowNs += this.#o.deviceState.loadNs
     this.#o.startVcpus(k)
   }
 

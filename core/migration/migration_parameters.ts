@@ -115,7 +115,7 @@ export const PARAMETERS = {
     default: 0,
     min: 0,
     max: NO_SIZE_LIMIT,
-    meaning: 'most that is pushed in post-copy; requests go beyond it; 0: no limit',
+    meaning: 'most that is sent in post-copy; what postcopy-preempt sends goes beyond it; 0: no limit',
   },
   'max-cpu-throttle': {
     kind: 'percent',

@@ -3,8 +3,6 @@
  *
  * Sizes are bytes in the stream; costs are ns of the CPU that does the work. "Ours" marks what no source states.
  */
-import type { Link } from '../hw/link.ts'
-
 /** What a page and the other records take in the stream. @qemu RAM_SAVE_FLAG_*: an 8-byte header before each. */
 export const HEADER_BYTES = 8
 export const ZERO_RECORD_BYTES = HEADER_BYTES + 1
@@ -18,20 +16,8 @@ export const SYNC_BYTES = HEADER_BYTES
 /** A CMD_POSTCOPY_RAM_DISCARD with one range: command, version, name of the block, start and length. */
 export const DISCARD_BYTES = HEADER_BYTES + 16
 
-/** Device state of one machine and of one vCPU. Ours: a small virtio machine. */
-export const DEVICE_STATE_BYTES = 256 * 1024
-export const VCPU_STATE_BYTES = 16 * 1024
-/** Stop, save and load of device state. Together 7 to 12 ms for small machines (cloud-hypervisor PR 7033, V-Recover). */
-export const DEVICE_SAVE_NS = 3_000_000
-export const DEVICE_LOAD_NS = 4_000_000
 /** Opening the connection, negotiating capabilities. Ours. */
 export const SETUP_NS = 1_000_000
-
-/** What a switch costs besides sending pages: save, send and load of the device state. */
-export function switchoverCostNs(vcpus: number, stream: Link): number {
-  const bytes = DEVICE_STATE_BYTES + vcpus * VCPU_STATE_BYTES
-  return DEVICE_SAVE_NS + (bytes * 1e9) / stream.goodputBytesPerSec + stream.delayNs + DEVICE_LOAD_NS
-}
 
 /** Source work a page: bitmap search, zero test, copy into the socket. Ours: 4 KiB at about 10 GB/s. */
 export const SAVE_PAGE_NS = 300

@@ -1,8 +1,8 @@
 /**
  * A limit in bytes a second, kept a window at a time: what may go in one BUFFER_DELAY may go in a burst; the rest of it is slept.
  *
- * rates.ts has one for pre-copy (max-bandwidth), source.ts one for what is pushed in post-copy (max-postcopy-bandwidth). What goes
- * beyond the limit, as a requested page does, counts too: the next push waits the longer.
+ * rates.ts has one for pre-copy (max-bandwidth), source.ts one for post-copy (max-postcopy-bandwidth). What goes beyond the
+ * limit counts too, but in its own window alone: each begins with all that may go in it.
  * @qemu migration_rate_exceeded, migration_rate_set
  */
 import { type Proc, SLEEP } from '../engine/op.ts'
@@ -40,16 +40,18 @@ export class RateWindow {
   }
 
   /**
-   * Sleeps until more may go, unless woken before, by something for which there is no limit; false: more may go now. The window
-   * that is over is followed by the next. @qemu migration_rate_limit
+   * Once all that may go in this window has gone, sleeps until the next; nothing but `isOver` ends that before. False: more may go now.
+   * @qemu migration_rate_limit
    */
-  *wait(k: Thread, bytes: number): Proc<boolean> {
+  *wait(k: Thread, bytes: number, isOver: () => boolean): Proc<boolean> {
     if (k.nowNs >= this.endNs) this.start(k.nowNs, bytes)
     if (this.left(bytes) > 0) return false
-    k.park('the time to send more')
-    k.wakeAtNs = this.endNs
-    yield SLEEP
-    k.unpark()
+    while (k.nowNs < this.endNs && !isOver()) {
+      k.park('the time to send more')
+      k.wakeAtNs = this.endNs
+      yield SLEEP
+      k.unpark()
+    }
     return true
   }
 }

@@ -9,8 +9,10 @@
  *     channel, say what is old (discard.ts), say LISTEN. The packaged state is the hand-over, once and for ever: if the connection
  *     broke before, the guest goes on here; after it, never (R69).
  *  5. postcopy-active, until no page is left:
- *     a requested page goes first, and at once; else a page that the prepaging policy pushes (prepaging/policy.ts), no faster than
- *     max-postcopy-bandwidth. A page's bit is cleared when it is sent, so nothing is sent twice (ram_save.ts).
+ *     a requested page goes first; else a page that the prepaging policy pushes (prepaging/policy.ts). A page's bit is cleared when it is
+ *     sent, so nothing is sent twice (ram_save.ts). When max-postcopy-bandwidth is used up and the queue of requests is empty, nothing goes
+ *     before the next delay, not even what is asked for then: qemu_savevm_state_iterate looks at the limit before ram_save_iterate
+ *     looks at the queue, so that migration_rate_limit's wake-up by a request is in vain. The urgent channel knows no limit.
  *  6. end: tell the destination, wait for its word (SHUT): completed, or failed with its reason.
  *  7. The connection broke. In post-copy: paused, until there is a new one; then recover (recovery.ts), and on with 5. Before the hand-over:
  *     the guest goes on here, the log ends, and the migration has failed; or it was cancelled, which is to break it on purpose. In 3., and at
@@ -31,8 +33,9 @@ import type { Thread } from '../hw/cpu.ts'
 import { LINK_BROKEN, type Link } from '../hw/link.ts'
 import { EventKind } from '../trace/event.ts'
 import { BackgroundSnapshot } from './background_snapshot.ts'
+import type { DeviceState } from './device_state.ts'
 import { postcopySendDiscardBitmap } from './discard.ts'
-import { DEVICE_SAVE_NS, DEVICE_STATE_BYTES, END_BYTES, SETUP_NS, SYNC_BYTES, VCPU_STATE_BYTES } from './parameters.ts'
+import { END_BYTES, SETUP_NS, SYNC_BYTES } from './parameters.ts'
 import { iterate, type PrecopyOptions } from './precopy.ts'
 import { drivenPrecopy, type PrecopyDrive } from './precopy_drive.ts'
 import { ForwardPolicy } from './prepaging/forward.ts'
@@ -48,7 +51,7 @@ import { Switchover } from './switchover.ts'
 const RUN_PAGES = 64
 
 export interface SourceOptions extends RamOptions {
-  readonly vcpus: number
+  readonly deviceState: DeviceState
   readonly returnPath: Link
   /** What the guest hints to be free, in pre-copy. @qemu free-page-hint */
   readonly freePages?: FreePages | null
@@ -56,7 +59,7 @@ export interface SourceOptions extends RamOptions {
   readonly policy?: PrepagingPolicy
   /** Of the stream's socket buffer, what such pages may take; a requested one waits behind them. [Infinity] */
   readonly pushQueueBytes?: number
-  /** Most that is sent a second before such a page waits; 0: no limit. [0] @qemu max-postcopy-bandwidth */
+  /** Most that is sent a second in post-copy; 0: no limit. [0] @qemu max-postcopy-bandwidth */
   readonly maxPostcopyBandwidth?: number
   /** A pre-copy comes first, and how it is driven; without: post-copy at once. */
   readonly precopy?: PrecopyDrive
@@ -82,7 +85,7 @@ export class Source {
   readonly #o: SourceOptions
   readonly #policy: PrepagingPolicy
   readonly #unsent: Unsent
-  readonly #pushWindow: RateWindow
+  readonly #window: RateWindow
   readonly #requests: number[] = []
   #requestHead = 0
   /** Host pages left of the policy's run. */
@@ -102,7 +105,7 @@ export class Source {
     this.switchover = new Switchover(options.state, startVcpus, pausesBeforeSwitchover)
     this.#policy = options.policy ?? new ForwardPolicy()
     this.#unsent = unsentHostPages(this.bitmap, options.hostPages)
-    this.#pushWindow = new RateWindow(options.maxPostcopyBandwidth ?? 0)
+    this.#window = new RateWindow(options.maxPostcopyBandwidth ?? 0)
   }
 
   /** Pages that were not sent. */
@@ -168,15 +171,15 @@ export class Source {
 
   /** 3. @qemu migration_completion_precopy */
   *#complete(k: Thread): Proc<void> {
-    const { state, stream, vcpus } = this.#o
+    const { state, stream, deviceState } = this.#o
     state.downtimeStartNs = k.nowNs
     yield* this.#o.stopVcpus(k)
     if (!(yield* this.switchover.prepare(k))) return yield* this.#abandon(k)
     const before = this.ram.bytesSent
     yield* this.ram.complete(k)
     yield* this.ram.leaveChannel(k)
-    k.cpu.nowNs += DEVICE_SAVE_NS
-    yield* stream.send(k, StreamMessage.Devices, -1, DEVICE_STATE_BYTES + vcpus * VCPU_STATE_BYTES)
+    k.cpu.nowNs += deviceState.saveNs
+    yield* stream.send(k, StreamMessage.Devices, -1, deviceState.bytes)
     state.downtimeBytes = this.ram.bytesSent - before
     if (yield* this.#finish(k)) return
     // 7. A cancel that came too late does not make the guest run here, too, as it would in QEMU (R69).
@@ -245,12 +248,12 @@ export class Source {
 
   /** 4.; false if the guest goes on here, since the connection broke in time, or a cancel came. @qemu postcopy_start */
   *switchOver(k: Thread): Proc<boolean> {
-    const { state, stream, vcpus, precopy, precopied = precopy !== undefined } = this.#o
+    const { state, stream, deviceState, precopy, precopied = precopy !== undefined } = this.#o
     const { kernel } = this.ram
     state.downtimeStartNs = k.nowNs
     if (kernel.has('stop-before-postcopy')) yield* this.#o.stopVcpus(k)
     if (!(yield* this.switchover.prepare(k))) return false
-    k.cpu.nowNs += DEVICE_SAVE_NS
+    k.cpu.nowNs += deviceState.saveNs
     const before = this.ram.bytesSent
     if (precopied) {
       yield* this.ram.leaveChannel(k)
@@ -262,7 +265,7 @@ export class Source {
       return false
     }
     // The hand-over. It may have arrived whatever happens next: from here on the source only serves pages.
-    yield* stream.send(k, StreamMessage.Packaged, -1, DEVICE_STATE_BYTES + vcpus * VCPU_STATE_BYTES)
+    yield* stream.send(k, StreamMessage.Packaged, -1, deviceState.bytes)
     // It broke while the message waited for room: that was no hand-over.
     if (stream.broken || (!kernel.has('one-handover') && (yield* this.#isLost(k)))) {
       this.#o.startVcpus?.(k)
@@ -278,6 +281,9 @@ export class Source {
     if (k.stepping) yield write(0, 'source.lost')
     this.#lost = true
   }
+
+  /** Nothing that is sent now would arrive. */
+  readonly #isOver = (): boolean => this.#isShut || this.#o.stream.broken
 
   /** The destination has said how it ended. */
   get #isShut(): boolean {
@@ -297,7 +303,7 @@ export class Source {
     this.#thread = k
     this.#runLeft = 0
     let first = -1
-    while (this.ram.pending > 0 && !this.#isShut && !stream.broken) {
+    while (this.ram.pending > 0 && !this.#isOver()) {
       if (policy.waits) k.park('a request')
       if (k.stepping) yield write(0, 'source.requests')
       const requested = this.#nextRequest()
@@ -308,11 +314,12 @@ export class Source {
         yield* this.ram.saveHostPage(k, requested)
         continue
       }
+      if (this.#window.isLimited && (yield* this.#window.wait(k, this.ram.bytesSent, this.#isOver))) continue
       if (this.#runLeft === 0) {
         first = policy.next(this.#unsent, RUN_PAGES)
         if (first < 0) {
           assert(policy.waits, `prepaging ${policy.name} pushes none of ${this.ram.pending} unsent pages`)
-          if (!this.#isShut && !stream.broken) yield* k.block()
+          if (!this.#isOver()) yield* k.block()
           continue
         }
         this.#runLeft = policy.count
@@ -324,7 +331,6 @@ export class Source {
         yield SLEEP
         continue
       }
-      if (this.#pushWindow.isLimited && (yield* this.#pushWindow.wait(k, this.ram.bytesSent))) continue
       this.#runLeft--
       yield* this.ram.saveHostPage(k, first++ * hostPages)
     }
@@ -386,7 +392,7 @@ export class Source {
       }
       if (k.stepping) yield write(0, 'source.requests')
       this.#requests.push(m.page)
-      if (this.#policy.waits || this.#pushWindow.isLimited) this.#thread?.wake(k.nowNs)
+      if (this.#policy.waits) this.#thread?.wake(k.nowNs)
     }
   }
 }

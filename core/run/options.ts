@@ -62,6 +62,8 @@ export interface MigrateOptions {
   nested: boolean
   /** Of those tables. */
   guestPageSizeBytes: GuestPageSize
+  /** On the PCI bus of both machines: their state is sent while the guest stands (core/migration/device_state.ts). */
+  devices: number
   bandwidthBitsPerSec: number
   rttNs: number
   downtimeLimitNs: number
@@ -94,6 +96,7 @@ export const DEFAULT_OPTIONS: MigrateOptions = {
   pageSizeBytes: 4096,
   nested: false,
   guestPageSizeBytes: 4096,
+  devices: 8,
   bandwidthBitsPerSec: 10e9,
   rttNs: 150_000,
   downtimeLimitNs: 300_000_000,

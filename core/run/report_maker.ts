@@ -69,6 +69,7 @@ function optionsAsUsed(run: MigrationRun): Record<string, unknown> {
     'page-size': spellSize(o.pageSizeBytes).toLowerCase(),
     nested: o.nested ? 'on' : 'off',
     'guest-page-size': spellSize(o.guestPageSizeBytes).toLowerCase(),
+    devices: o.devices,
     bandwidth: spellRate(o.bandwidthBitsPerSec),
     rtt: spellTime(o.rttNs),
     'downtime-limit': spellTime(o.downtimeLimitNs),

@@ -7,9 +7,10 @@ import type { Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Machine } from '../machine/machine.ts'
 import { Destination } from '../migration/destination.ts'
+import { deviceState, switchoverCostNs } from '../migration/device_state.ts'
 import { DirtyRings } from '../migration/dirty_rings.ts'
 import { mapHostPages } from '../migration/host_page.ts'
-import { PLACE_BATCH_PAGES, switchoverCostNs } from '../migration/parameters.ts'
+import { PLACE_BATCH_PAGES } from '../migration/parameters.ts'
 import type { PrecopyDrive } from '../migration/precopy_drive.ts'
 import { Rates } from '../migration/rates.ts'
 import { IoctlResolver, RemapResolver } from '../migration/resolver.ts'
@@ -29,6 +30,7 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
   const { stream, returnPath, urgent, xbzrle } = channels
   const rates = makeRates(run)
   run.rates = rates
+  const devices = deviceState(options.devices, vm.vcpus.length)
   const isSnapshot = options.capabilities['background-snapshot']
   const precopied = options.mode !== 'postcopy'
   const multifd = precopied ? makeMultifd(run) : null
@@ -41,7 +43,7 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
     ramPage,
     pages,
     hostPages,
-    vcpus: vm.vcpus.length,
+    deviceState: devices,
     stream,
     returnPath,
     ...(urgent === null ? {} : { urgent }),
@@ -88,6 +90,7 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
         ? new RemapResolver(run.destinationProcess, hostPages, buffers, PLACE_BATCH_PAGES)
         : new IoctlResolver(run.destinationProcess, options.resolver, hostPages, buffers, false, PLACE_BATCH_PAGES),
     recorder,
+    deviceState: devices,
     startVcpus: (k) => {
       state.downtimeEndNs = k.nowNs
       throttling.end()
@@ -141,7 +144,7 @@ function makeRates(run: MigrationRun): Rates {
     put: () => channels.bytesSent,
     queued: (nowNs) => channels.bytesQueued(nowNs),
     downtimeLimitNs: options.downtimeLimitNs,
-    fixedNs: () => switchoverCostNs(vm.vcpus.length, channels.stream) + state.syncNs,
+    fixedNs: () => switchoverCostNs(deviceState(options.devices, vm.vcpus.length), channels.stream) + state.syncNs,
     availSwitchoverBandwidth: options.parameters['avail-switchover-bandwidth'],
     maxBandwidth: options.parameters['max-bandwidth'],
   })

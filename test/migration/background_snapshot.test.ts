@@ -6,6 +6,7 @@ import type { Thread } from '../../core/hw/cpu.ts'
 import { PTE_UFFD_WP, PTE_W } from '../../core/hw/pte.ts'
 import { litmusLink, outgoingRam } from '../../core/litmus/migration_scenes.ts'
 import { BackgroundSnapshot } from '../../core/migration/background_snapshot.ts'
+import { deviceState } from '../../core/migration/device_state.ts'
 import { MigrationState } from '../../core/migration/migration_state.ts'
 import { StreamMessage } from '../../core/migration/ram_stream.ts'
 import { GEARS, Rig } from '../mm/rig.ts'
@@ -29,7 +30,7 @@ function scene(rig: Rig, a: number, pages: number, start: (k: Thread) => void): 
     ramPage: a,
     pages,
     hostPages: 1,
-    vcpus: 2,
+    deviceState: deviceState(8, 2),
     stream,
     state: new MigrationState(rig.recorder),
     *stopVcpus() {},

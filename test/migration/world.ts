@@ -22,6 +22,7 @@ import { Identity, Machine } from '../../core/machine/machine.ts'
 import { Process } from '../../core/machine/process.ts'
 import { sys } from '../../core/machine/syscall.ts'
 import { Destination } from '../../core/migration/destination.ts'
+import { deviceState } from '../../core/migration/device_state.ts'
 import { MigrationState } from '../../core/migration/migration_state.ts'
 import { PageMapState } from '../../core/migration/page_map.ts'
 import { ForwardPolicy } from '../../core/migration/prepaging/forward.ts'
@@ -164,12 +165,18 @@ export class World {
         ? new RemapResolver(this.to, 1, 1, batchPages)
         : new IoctlResolver(this.to, resolver, 1, 1, false, batchPages)
     this.#tellPlacements()
-    const common = { ramPage: this.ramPage, pages: this.pages, stream: this.stream, returnPath, recorder: this.recorder }
+    const common = {
+      ramPage: this.ramPage,
+      pages: this.pages,
+      stream: this.stream,
+      returnPath,
+      recorder: this.recorder,
+      deviceState: deviceState(8, vcpus),
+    }
     this.outgoing = new Source({
       ...common,
       hostPages: 1,
       process: this.from,
-      vcpus,
       state: this.state,
       policy: options.prepaging ?? new ForwardPolicy(),
       stopVcpus: (k) => this.#stop(k),

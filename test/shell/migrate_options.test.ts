@@ -108,6 +108,7 @@ describe('options', () => {
         nested: fc.boolean(),
         guestPageSizeBytes: fc.constantFrom(...GUEST_PAGE_SIZES),
         bandwidthBitsPerSec: fc.integer({ min: 1000, max: 1e12 }),
+        devices: fc.integer({ min: 0, max: 1024 }),
         rttNs: fc.integer({ min: 0, max: 60e9 }),
         downtimeLimitNs: fc.integer({ min: 0, max: 2e12 }),
         without: fc.subarray(PROTECTIONS.map(({ name }) => name)).map((names) => [...names].sort()),

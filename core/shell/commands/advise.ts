@@ -33,7 +33,7 @@ import { commandOf, migrateOptions } from './migrate_options.ts'
 import { MIGRATE_OPTIONS } from './migrate_specs.ts'
 
 /** Of the guest, the machines and the link, and how the work goes: as `migrate` has them. */
-const SHARED = ['guest', 'mem', 'vcpus', 'bandwidth', 'rtt', 'cpu', 'downtime-limit', 'seed'] as const
+const SHARED = ['guest', 'mem', 'vcpus', 'devices', 'bandwidth', 'rtt', 'cpu', 'downtime-limit', 'seed'] as const
 
 const PRIORITY_MEANING: Record<Priority, string> = {
   downtime: 'the guest stands still for the shortest time',

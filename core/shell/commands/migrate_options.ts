@@ -70,6 +70,7 @@ export function migrateOptions(given: Arguments, settings: Settings = NO_SETTING
     nested: given.text('nested') === 'on',
     guestPageSizeBytes:
       GUEST_PAGE_SIZES.find((bytes) => spelled(bytes) === given.text('guest-page-size')) ?? usual.guestPageSizeBytes,
+    devices: given.number('devices', usual.devices),
     bandwidthBitsPerSec: given.number('bandwidth', usual.bandwidthBitsPerSec),
     rttNs: given.number('rtt', usual.rttNs),
     downtimeLimitNs: downtimeLimit(given, set, settings),
@@ -148,6 +149,7 @@ export function commandOf(options: MigrateOptions): string {
   add('page-size', options.pageSizeBytes, usual.pageSizeBytes, spelled(options.pageSizeBytes))
   if (options.nested) words.push('--nested', 'on')
   add('guest-page-size', options.guestPageSizeBytes, usual.guestPageSizeBytes, spelled(options.guestPageSizeBytes))
+  add('devices', options.devices, usual.devices, String(options.devices))
   add('bandwidth', options.bandwidthBitsPerSec, usual.bandwidthBitsPerSec, spellRate(options.bandwidthBitsPerSec))
   add('rtt', options.rttNs, usual.rttNs, spellTime(options.rttNs))
   add('downtime-limit', options.downtimeLimitNs, usual.downtimeLimitNs, spellTime(options.downtimeLimitNs))

@@ -239,6 +239,15 @@ export const MIGRATE_OPTIONS: readonly OptionSpec[] = [
     ],
   },
   {
+    name: 'devices',
+    kind: 'count',
+    defaultText: String(DEFAULT_OPTIONS.devices),
+    example: '1',
+    min: 0,
+    max: 1024,
+    meaning: 'devices on the PCI bus; their state is sent while the guest stands, about 0.7 ms each',
+  },
+  {
     name: 'rtt',
     kind: 'time',
     defaultText: spellTime(DEFAULT_OPTIONS.rttNs),
