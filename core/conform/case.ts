@@ -29,6 +29,8 @@ export interface ConformCase {
   readonly needs: readonly string[]
   /** The first release that behaves so, as far as known: `6.8`. */
   readonly kernel?: string
+  /** The first release that no longer does; a case for older kernels, which the model (of MODEL_RELEASE) does not run either. */
+  readonly until?: string
   /** How often the whole case is run: for races. */
   readonly rounds: number
   readonly regions: Readonly<Record<string, Region>>

@@ -150,7 +150,8 @@ function spellMessage(message: MessageExpectation | Message, spell: (value: numb
   return words.join(' ')
 }
 
-function spellOutcome(outcome: Outcome, names: Names): string {
+/** In a few words, with names for addresses. */
+export function spellOutcome(outcome: Outcome, names: Names): string {
   if (outcome.blocked) return 'blocked'
   const parts: string[] = []
   if (outcome.signal !== null)

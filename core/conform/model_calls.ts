@@ -12,6 +12,7 @@ import { addressOf, errnoName, type IoctlResult, sys, type UffdMessage, Userfaul
 import { Userfaultfd } from '../mm/userfaultfd.ts'
 import { shrinkPage } from '../mm/vmscan.ts'
 import type { CallStep } from './case.ts'
+import { Given } from './given.ts'
 import { fillPage, inspectPage, loadByte, spinOnPage, storeByte } from './model_memory.ts'
 import { observe } from './model_observers.ts'
 import { featureMask } from './model_setup.ts'
@@ -19,39 +20,11 @@ import type { Actor, ModelWorld } from './model_world.ts'
 import { type Message, type Outcome, outcomeOf } from './outcome.ts'
 import * as words from './vocabulary.ts'
 
-/** A step's arguments as numbers and objects. */
-export class Given {
-  constructor(
-    readonly world: ModelWorld,
-    readonly step: CallStep,
-  ) {}
-
-  has(name: string): boolean {
-    return this.step.args[name] !== undefined
-  }
-
-  amount(name: string, fallback = Number.NaN): number {
-    const value = this.step.args[name]
-    return typeof value === 'number' || typeof value === 'string' ? this.world.names.amount(value) : fallback
-  }
-
-  list(name: string): readonly string[] {
-    const value = this.step.args[name]
-    return Array.isArray(value) ? value : []
-  }
-
-  bits(name: string, table: Readonly<Record<string, number>>): number {
-    return words.bitsOf(this.list(name), table)
-  }
-
-  word(name: string): string {
-    const value = this.step.args[name]
-    return typeof value === 'string' ? value : fail(`${this.step.call} has no ${name}`)
-  }
-
+/** A step's arguments, and the model's descriptors. */
+export class ModelGiven extends Given {
   uffd(): Userfaultfd {
-    const found = this.world.names.descriptors.get(this.word('fd'))
-    return found instanceof Userfaultfd ? found : fail(`${this.word('fd')} is no userfault descriptor`)
+    const { descriptor } = this
+    return descriptor instanceof Userfaultfd ? descriptor : fail(`${this.word('fd')} is no userfault descriptor`)
   }
 
   uffd2014(): Userfaultfd2014 {
@@ -61,7 +34,7 @@ export class Given {
 }
 
 export function* callOnModel(world: ModelWorld, actor: Actor, step: CallStep): Proc<Outcome> {
-  const given = new Given(world, step)
+  const given = new ModelGiven(world.names, step)
   try {
     return (yield* accessMemory(actor, given)) ?? (yield* callKernel(world, actor, given)) ?? observe(world, actor, given)
   } catch (error) {
@@ -79,7 +52,7 @@ function signalOf(error: SignalError, { process }: Actor, touched: number): Outc
 }
 
 /** Accesses of user code; null for another call. */
-function* accessMemory({ thread: k, process: p }: Actor, given: Given): Proc<Outcome | null> {
+function* accessMemory({ thread: k, process: p }: Actor, given: ModelGiven): Proc<Outcome | null> {
   const at = given.amount('at')
   switch (given.step.call) {
     case 'load':
@@ -102,7 +75,7 @@ function* accessMemory({ thread: k, process: p }: Actor, given: Given): Proc<Out
 }
 
 /** System calls; null for what only looks. */
-function* callKernel(world: ModelWorld, actor: Actor, given: Given): Proc<Outcome | null> {
+function* callKernel(world: ModelWorld, actor: Actor, given: ModelGiven): Proc<Outcome | null> {
   const { thread: k, process: p } = actor
   const at = given.amount('at', 0)
   const length = given.amount('length')
@@ -176,7 +149,7 @@ function* swapOut(k: Thread, process: Process, address: number): Proc<boolean> {
   return out
 }
 
-function* callUffd(world: ModelWorld, { thread: k, process: p }: Actor, given: Given): Proc<Outcome | null> {
+function* callUffd(world: ModelWorld, { thread: k, process: p }: Actor, given: ModelGiven): Proc<Outcome | null> {
   const start = given.amount('start')
   const length = given.amount('length')
   switch (given.step.call) {
@@ -217,7 +190,7 @@ function* callUffd(world: ModelWorld, { thread: k, process: p }: Actor, given: G
     }
     case 'poll': {
       const revents = sys.uffdPoll(given.uffd())
-      return outcomeOf({ ret: revents === 0 ? 0 : 1, fields: { revents: namesIn(revents, words.POLL) } })
+      return outcomeOf({ ret: revents === 0 ? 0 : 1, fields: { revents: words.namesIn(revents, words.POLL) } })
     }
     default:
       return null
@@ -229,41 +202,24 @@ export function returned(result: number, more: Partial<Outcome> = {}): Outcome {
   return result < 0 ? outcomeOf({ errno: errnoName(result) }) : outcomeOf({ ret: result, ...more })
 }
 
-/** The result field that an ioctl writes bytes or an errno into. */
-const RESULT_FIELD: Readonly<Record<string, string>> = {
-  uffdio_copy: 'copy',
-  uffdio_zeropage: 'zeropage',
-  uffdio_move: 'move',
-  uffdio_poison: 'updated',
-  uffdio_continue: 'mapped',
-}
-
-function ioctl({ ret, fields }: IoctlResult, given: Given): Outcome {
+function ioctl({ ret, fields }: IoctlResult, given: ModelGiven): Outcome {
   const seen: Record<string, number | readonly string[]> = {}
   // What the kernel did not write is what the caller had put there.
-  const field = RESULT_FIELD[given.step.call]
+  const field = words.RESULT_FIELD[given.step.call]
   if (field !== undefined && given.has('field')) seen[field] = given.amount('field')
   for (const [name, value] of Object.entries(fields)) {
-    if (name === 'features') seen[name] = bitNames(BigInt(value), words.FEATURE_BITS)
-    else if (name === 'ioctls') seen[name] = bitNames(BigInt(value), words.IOCTL_BITS)
+    if (name === 'features') seen[name] = words.bitNames(BigInt(value), words.FEATURE_BITS)
+    else if (name === 'ioctls') seen[name] = words.bitNames(BigInt(value), words.IOCTL_BITS)
     else seen[name] = Number(value)
   }
   return { ...returned(ret), fields: seen }
-}
-
-function bitNames(mask: bigint, table: Readonly<Record<string, number>>): readonly string[] {
-  return Object.keys(table).filter((name) => ((mask >> BigInt(table[name])) & 1n) === 1n)
-}
-
-function namesIn(bits: number, table: Readonly<Record<string, number>>): readonly string[] {
-  return Object.keys(table).filter((name) => (bits & table[name]) !== 0)
 }
 
 function messageOf(world: ModelWorld, message: UffdMessage): Message {
   switch (message.event) {
     case words.EVENT.PAGEFAULT: {
       const { flags, address, ptid } = message
-      return { event: 'PAGEFAULT', flags: namesIn(flags, words.FAULT_FLAG), address, thread: world.actorOfThread(ptid) }
+      return { event: 'PAGEFAULT', flags: words.namesIn(flags, words.FAULT_FLAG), address, thread: world.actorOfThread(ptid) }
     }
     case words.EVENT.FORK:
       return { event: 'FORK', descriptor: message.ufd }

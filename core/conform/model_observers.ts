@@ -6,7 +6,7 @@
 import { fail } from '../base/assert.ts'
 import { ptePfn, ptePresent } from '../hw/pte.ts'
 import { addressOf } from '../machine/syscall.ts'
-import type { Given } from './model_calls.ts'
+import type { Given } from './given.ts'
 import type { Actor, ModelWorld } from './model_world.ts'
 import { type Outcome, outcomeOf } from './outcome.ts'
 

@@ -1,8 +1,7 @@
 /**
  * What a case finds before its first step, made on the model: regions mapped and filled, descriptors open and registered.
  *
- * Every region lies between two unmapped pages, so that areas never join by accident; one with its own page table has
- * the 2 MiB around it for itself. Pairs with model_world.ts.
+ * Where the regions lie: region_places.ts. Pairs with model_world.ts.
  */
 import { fail } from '../base/assert.ts'
 import type { Proc } from '../engine/op.ts'
@@ -12,25 +11,18 @@ import type { ConformCase, Region, UffdSetup } from './case.ts'
 import { fillPage } from './model_memory.ts'
 import type { Actor, ModelWorld } from './model_world.ts'
 import { type Outcome, outcomeOf } from './outcome.ts'
-import { bitsOf, FEATURE_BITS, MAP, PROT, REGISTER_MODE, UFFD_OPEN } from './vocabulary.ts'
+import { regionPlaces } from './region_places.ts'
+import { bitsOf, FEATURE_BITS, MAP, REGION_PROT, REGISTER_MODE, UFFD_OPEN } from './vocabulary.ts'
 
-const PAGES_PER_TABLE = 512
 /** Where the first region may lie. */
 const FIRST_PAGE = 16
 const API = 0xaa
 
-const PROTECTION: Readonly<Record<Region['prot'], number>> = { rw: PROT.READ + PROT.WRITE, r: PROT.READ, none: PROT.NONE }
-
 export function* setUp(world: ModelWorld, first: Actor, one: ConformCase): Proc<Outcome> {
   const files = new Map<string, OpenFile>()
-  let page = FIRST_PAGE
-  for (const [name, region] of Object.entries(one.regions)) {
-    if (region.ownTable) page = Math.ceil(page / PAGES_PER_TABLE) * PAGES_PER_TABLE
-    yield* mapRegion(world, first, name, region, page, files)
-    // An unmapped page on both sides.
-    page += region.pages + 2
-    if (region.ownTable) page = Math.ceil(page / PAGES_PER_TABLE) * PAGES_PER_TABLE
-  }
+  const places = regionPlaces(one.regions, FIRST_PAGE)
+  for (const [name, region] of Object.entries(one.regions))
+    yield* mapRegion(world, first, name, region, places.get(name) ?? FIRST_PAGE, files)
   for (const [name, setup] of Object.entries(one.uffds)) yield* openUffd(world, first, name, setup)
   return outcomeOf({})
 }
@@ -48,7 +40,7 @@ function* mapRegion(
   const address = addressOf(page)
   const flags = MAP.FIXED + (region.shared ? MAP.SHARED : MAP.PRIVATE) + (file === null ? MAP.ANONYMOUS : 0)
   const length = region.pages * 4096
-  ok(yield* sys.mmap(k, p, length, PROTECTION[region.prot], flags, address, file), `mmap of region ${name}`)
+  ok(yield* sys.mmap(k, p, length, REGION_PROT[region.prot], flags, address, file), `mmap of region ${name}`)
   world.names.region(name, address, length)
   if (region.fill !== undefined) for (let i = 0; i < region.pages; i++) yield* fillPage(k, p, page + i, region.fill)
 }

@@ -118,10 +118,11 @@ export class ModelWorld implements World {
     )
   }
 
-  settle(): void {
+  settle(): true {
     const engine = this.#engine
     const state = engine instanceof Timeline ? engine.run(MAX_TURNS) : engine.run(engine.step + MAX_TURNS)
     if (state !== 'idle' && state !== 'deadlock') throw new Error(`the case does not come to rest in ${MAX_TURNS} turns`)
+    return true
   }
 
   outcomes(name: string): readonly Outcome[] {

@@ -18,7 +18,7 @@ export class Names {
   readonly numbers = new Map<string, number>()
   readonly descriptors = new Map<string, unknown>()
   readonly frames = new Map<string, readonly number[]>()
-  readonly contents = new Map<string, number>()
+  readonly contents = new Map<string, number | 'mixed'>()
   readonly #places: Place[] = []
 
   region(name: string, start: number, bytes: number): void {

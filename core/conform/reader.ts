@@ -66,9 +66,8 @@ function readCase(value: unknown, place: string): ConformCase {
   if (source.length === 0) throw new CaseError(o.at('source'), 'says nothing; name an assertion, a measurement or a man page')
   const only = o.has('only') ? o.word('only', ['model']) : undefined
   const needs = o.list('needs', readFeature, [])
-  const kernel = o.has('kernel') ? o.string('kernel') : undefined
-  if (kernel !== undefined && !/^\d+\.\d+$/.test(kernel))
-    throw new CaseError(o.at('kernel'), `${kernel} is no release, such as 6.8`)
+  const kernel = readRelease(o, 'kernel')
+  const until = readRelease(o, 'until')
   const rounds = o.integer('rounds', 1, 1000, 1)
   const regions = o.record('regions', readRegion)
   for (const [name, { alias }] of Object.entries(regions)) {
@@ -85,7 +84,15 @@ function readCase(value: unknown, place: string): ConformCase {
   const steps = o.list('steps', (one, at) => readStep(one, at, story))
   if (steps.length === 0) throw new CaseError(o.at('steps'), 'is empty')
   o.done()
-  return { id, title, source, ...(only && { only }), needs, ...(kernel && { kernel }), rounds, regions, uffds, steps }
+  const since = { ...(kernel && { kernel }), ...(until && { until }) }
+  return { id, title, source, ...(only && { only }), needs, ...since, rounds, regions, uffds, steps }
+}
+
+function readRelease(o: ObjectReader, key: string): string | undefined {
+  if (!o.has(key)) return undefined
+  const release = o.string(key)
+  if (!/^\d+\.\d+$/.test(release)) throw new CaseError(o.at(key), `${release} is no release, such as 6.8`)
+  return release
 }
 
 function readFeature(value: unknown, place: string): string {

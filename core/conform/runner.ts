@@ -10,7 +10,7 @@
  * Pairs with model_world.ts. @see compare.ts for what agreement is
  */
 import { type CallStep, type ConformCase, isTogether, type Step, type TogetherStep } from './case.ts'
-import { type Difference, difference, differenceInAnyOrder } from './compare.ts'
+import { type Difference, difference, differenceInAnyOrder, spellOutcome } from './compare.ts'
 import type { Names } from './names.ts'
 import { BLOCKED, type Outcome } from './outcome.ts'
 
@@ -19,12 +19,14 @@ export interface World {
   readonly names: Names
   /** Begins calls of one actor, one after the other. */
   begin(actor: string, steps: readonly CallStep[]): void
-  /** Lets everything run until nobody can go on. */
-  settle(): void
+  /** Lets everything run; true when nobody can go on. A world of other processes answers false after a while, to be asked again. */
+  settle(): boolean
   /** What the calls that `begin` began last have done so far, in order. */
   outcomes(actor: string): readonly Outcome[]
   /** What is wrong with the world itself, or null. */
   audit(): string | null
+  /** Takes down what only a real world has: processes. */
+  end?(): void
 }
 
 /** A fresh world with the case's regions and descriptors; rounds count from 0. */
@@ -38,23 +40,54 @@ export interface Disagreement {
   readonly found: string
 }
 
-/** Null: it agrees. */
-export function runCase(one: ConformCase, makeWorld: MakeWorld): Disagreement | null {
-  for (let round = 0; round < one.rounds; round++) {
-    const found = runOnce(one, makeWorld, round)
-    if (found !== null) return found
-  }
-  return null
+/** What came of a case. */
+export interface CaseResult {
+  readonly disagreement: Disagreement | null
+  /** Of each round, what each of its steps answered, in words. */
+  readonly told: readonly (readonly string[])[]
 }
 
-function runOnce(one: ConformCase, makeWorld: MakeWorld, round: number): Disagreement | null {
+/** Null: it agrees. */
+export function runCase(one: ConformCase, makeWorld: MakeWorld): Disagreement | null {
+  return toEnd(runningCase(one, makeWorld)).disagreement
+}
+
+/** Runs a case in a world that settles whenever it is asked. */
+export function toEnd(running: Generator<void, CaseResult>): CaseResult {
+  for (;;) {
+    const { done, value } = running.next()
+    if (done === true) return value
+  }
+}
+
+/** Yields where the world needs time. */
+export function* runningCase(one: ConformCase, makeWorld: MakeWorld): Generator<void, CaseResult, void> {
+  const told: string[][] = []
+  for (let round = 0; round < one.rounds; round++) {
+    const inRound: string[] = []
+    told.push(inRound)
+    const disagreement = yield* runningRound(one, makeWorld, round, inRound)
+    if (disagreement !== null) return { disagreement, told }
+  }
+  return { disagreement: null, told }
+}
+
+function* runningRound(
+  one: ConformCase,
+  makeWorld: MakeWorld,
+  round: number,
+  told: string[],
+): Generator<void, Disagreement | null, void> {
   let at = 0
+  let world: World | null = null
   try {
-    const world = makeWorld(one, round)
-    const run = new CaseRun(world)
+    world = makeWorld(one, round)
+    const run = new CaseRun(world, told)
     for (const step of one.steps) {
       at++
-      const found = isTogether(step) ? run.together(step) : run.single(step)
+      run.begin(step)
+      while (!world.settle()) yield
+      const found = run.end(step)
       if (found !== null)
         return { case: one.id, step: at, expected: `${spellCalls(step)}: ${found.expected}`, found: found.found }
     }
@@ -66,6 +99,8 @@ function runOnce(one: ConformCase, makeWorld: MakeWorld, round: number): Disagre
     const step = one.steps[at - 1]
     const expected = step === undefined ? 'a world to run in' : `${spellCalls(step)}: an outcome`
     return { case: one.id, step: at, expected, found: `${error.name}: ${error.message}` }
+  } finally {
+    world?.end?.()
   }
 }
 
@@ -73,19 +108,36 @@ class CaseRun {
   /** Calls that sleep, by actor. */
   readonly #asleep = new Map<string, CallStep>()
 
-  constructor(readonly world: World) {}
+  constructor(
+    readonly world: World,
+    readonly told: string[],
+  ) {}
 
-  single(step: CallStep): Difference | null {
-    const { world } = this
-    const isAwait = step.call === 'await'
-    const asleep = this.#asleep.get(step.actor)
-    if (isAwait && asleep === undefined) throw new Error(`${step.actor} is not asleep`)
-    if (!isAwait) {
-      if (asleep !== undefined) throw new Error(`${step.actor} still sleeps in ${asleep.call}`)
-      world.begin(step.actor, [step])
+  begin(step: Step): void {
+    if (isTogether(step)) {
+      for (const actor of new Set(step.together.map((call) => call.actor)))
+        this.world.begin(
+          actor,
+          step.together.filter((call) => call.actor === actor),
+        )
+      return
     }
-    world.settle()
-    return this.#compare(isAwait ? (asleep ?? step) : step, step, world.outcomes(step.actor).at(-1) ?? BLOCKED)
+    const asleep = this.#asleep.get(step.actor)
+    if (step.call === 'await') {
+      if (asleep === undefined) throw new Error(`${step.actor} is not asleep`)
+    } else if (asleep !== undefined) throw new Error(`${step.actor} still sleeps in ${asleep.call}`)
+    else this.world.begin(step.actor, [step])
+  }
+
+  end(step: Step): Difference | null {
+    return isTogether(step) ? this.#together(step) : this.#single(step)
+  }
+
+  #single(step: CallStep): Difference | null {
+    const made = step.call === 'await' ? (this.#asleep.get(step.actor) ?? step) : step
+    const outcome = this.world.outcomes(step.actor).at(-1) ?? BLOCKED
+    this.told.push(spellOutcome(outcome, this.world.names))
+    return this.#compare(made, step, outcome)
   }
 
   /** Compares the outcome of `made` with what `step` expects of it; they differ for `await`. */
@@ -103,21 +155,15 @@ class CaseRun {
     return found
   }
 
-  together(step: TogetherStep): Difference | null {
+  #together(step: TogetherStep): Difference | null {
     const { world } = this
-    const actors = [...new Set(step.together.map(({ actor }) => actor))]
-    for (const actor of actors)
-      world.begin(
-        actor,
-        step.together.filter((call) => call.actor === actor),
-      )
-    world.settle()
     const taken = new Map<string, number>()
     const outcomes = step.together.map(({ actor }) => {
       const n = taken.get(actor) ?? 0
       taken.set(actor, n + 1)
       return world.outcomes(actor)[n] ?? BLOCKED
     })
+    this.told.push(outcomes.map((outcome) => spellOutcome(outcome, world.names)).join('; '))
     if (step.anyOrder !== undefined) return differenceInAnyOrder(step.anyOrder, outcomes, world.names)
     for (const [i, call] of step.together.entries()) {
       const found = this.#compare(call, call, outcomes[i] ?? BLOCKED)
@@ -130,7 +176,7 @@ class CaseRun {
     const { names } = this.world
     if (outcome.descriptor !== null) names.descriptors.set(name, outcome.descriptor)
     else if (outcome.frames !== null) names.frames.set(name, outcome.frames)
-    else if (typeof outcome.content === 'number') names.contents.set(name, outcome.content)
+    else if (outcome.content !== null) names.contents.set(name, outcome.content)
     else if (outcome.ret !== null) names.numbers.set(name, outcome.ret)
   }
 }

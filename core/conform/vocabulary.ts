@@ -11,12 +11,14 @@
 type Words = Readonly<Record<string, number>>
 
 export const PROT: Words = { NONE: 0, READ: 1, WRITE: 2 }
-export const MAP: Words = { SHARED: 1, PRIVATE: 2, FIXED: 16, ANONYMOUS: 32 }
+/** Rights of a region. */
+export const REGION_PROT = { rw: PROT.READ + PROT.WRITE, r: PROT.READ, none: PROT.NONE } as const
+export const MAP = { SHARED: 1, PRIVATE: 2, FIXED: 16, ANONYMOUS: 32 } as const satisfies Words
 export const MREMAP: Words = { MAYMOVE: 1, FIXED: 2, DONTUNMAP: 4 }
 export const MADV: Words = { DONTNEED: 4, FREE: 8, REMOVE: 9, DONTFORK: 10, DOFORK: 11, POPULATE_READ: 22, POPULATE_WRITE: 23 }
 /** Of the 2014 series. Never sent to a real kernel. */
 export const MADV_2014: Words = { USERFAULT: 18, NOUSERFAULT: 19 }
-export const UFFD_OPEN: Words = { USER_MODE_ONLY: 1, O_NONBLOCK: 0o4000, O_CLOEXEC: 0o2000000, BIT_1: 2 }
+export const UFFD_OPEN = { USER_MODE_ONLY: 1, O_NONBLOCK: 0o4000, O_CLOEXEC: 0o2000000, BIT_1: 2 } as const satisfies Words
 export const REGISTER_MODE: Words = { MISSING: 1, WP: 2, MINOR: 4, BIT_5: 32 }
 export const COPY_MODE: Words = { DONTWAKE: 1, WP: 2, BIT_5: 32 }
 export const WAKE_MODE: Words = { DONTWAKE: 1, BIT_5: 32 }
@@ -25,7 +27,7 @@ export const MOVE_MODE: Words = { DONTWAKE: 1, ALLOW_SRC_HOLES: 2, BIT_3: 8 }
 export const REMAP_ANON_PAGES: Words = { ALLOW_SRC_HOLES: 1, BIT_5: 32 }
 export const FAULT_FLAG: Words = { WRITE: 1, WP: 2, MINOR: 4 }
 
-export const POLL: Words = { POLLIN: 1, POLLERR: 8 }
+export const POLL = { POLLIN: 1, POLLERR: 8 } as const satisfies Words
 export const EVENT = { PAGEFAULT: 0x12, FORK: 0x13, REMAP: 0x14, REMOVE: 0x15, UNMAP: 0x16 } as const
 
 /** Bit numbers. */
@@ -61,6 +63,15 @@ export const IOCTL_BITS: Words = {
   CONTINUE: 7,
   POISON: 8,
   API: 63,
+}
+
+/** The result field that an ioctl writes bytes or an errno into. */
+export const RESULT_FIELD: Readonly<Record<string, string>> = {
+  uffdio_copy: 'copy',
+  uffdio_zeropage: 'zeropage',
+  uffdio_move: 'move',
+  uffdio_poison: 'updated',
+  uffdio_continue: 'mapped',
 }
 
 export type ArgumentKind = 'amount' | 'name' | 'flag' | 'words' | 'word'
@@ -173,4 +184,14 @@ export function callSpec(call: CallName): CallSpec {
 /** The bits of a list of words; a word that is none is a bug, the reader has checked. */
 export function bitsOf(list: readonly string[], words: Words): number {
   return list.reduce((bits, word) => bits + (words[word] ?? Number.NaN), 0)
+}
+
+/** The names of the bits of a mask, by bit numbers. */
+export function bitNames(mask: bigint, table: Words): readonly string[] {
+  return Object.keys(table).filter((name) => ((mask >> BigInt(table[name])) & 1n) === 1n)
+}
+
+/** The names of the bits of a mask, by their values. */
+export function namesIn(bits: number, table: Words): readonly string[] {
+  return Object.keys(table).filter((name) => (bits & table[name]) !== 0)
 }

@@ -4,11 +4,15 @@
  * main/kernel does it in Node; a screen reaches it through a port. Everything that crosses is plain data. What this host cannot do
  * is a HostError with exit code 126, in one sentence with the remedy; so is a host without a way to its kernel (hostKernelOf).
  */
+import type { ConformCase } from '../conform/case.ts'
+import type { KernelRun } from '../conform/report.ts'
 import { ExitCode, type Host, HostError } from './host.ts'
 
 export interface HostKernel {
   /** Never throws for what the host lacks: it tells. */
   info(): Promise<KernelInfo>
+  /** Runs conformance cases one after the other, each in a process of its own, and tells of each what came of it. */
+  conform(cases: readonly ConformCase[]): Promise<readonly KernelRun[]>
 }
 
 /** `kernel info --json`. */

@@ -9,6 +9,7 @@ import { NotPermitted } from './sys/errors.ts'
 
 export const hostKernel: HostKernel = {
   info: () => asked(async () => (await import('./info.ts')).kernelInfo()),
+  conform: (cases) => asked(async () => (await import('./conform/run_cases.ts')).runCasesOnKernel(cases)),
 }
 
 async function asked<T>(ask: () => Promise<T>): Promise<T> {

@@ -38,18 +38,12 @@ describe('conform', () => {
     expect(lines).toHaveLength(6)
   })
 
-  it('refuses in one sentence what is not built yet, and cases that are none', async () => {
-    for (const words of [
-      ['--on', 'kernel'],
-      ['--on', 'both'],
-      ['--random', '10'],
-    ]) {
-      const { code, errors } = await conform(...words)
-      expect(errors).toMatch(/^pageferry conform: .* is not built yet; this version has [^\n]*\.\n$/)
-      expect(code).toBe(2)
-    }
+  it('refuses in one sentence cases that are none, and a kernel to which there is no way', async () => {
     const { code, errors } = await conform('30-copy-one-pag')
     expect(errors).toContain('no case is called 30-copy-one-pag; did you mean 30-copy-one-page?')
     expect(code).toBe(2)
+    const kernel = await conform('--on', 'kernel')
+    expect(kernel.errors).toMatch(/^pageferry conform: there is no way from here to the kernel[^\n]*\.\n$/)
+    expect(kernel.code).toBe(126)
   })
 })

@@ -2,11 +2,12 @@
  * The runner: a case that is right agrees, and each way of being wrong is reported with its case and its step.
  */
 import { describe, expect, it } from 'vitest'
+import { type KernelTraits, whyNotOnKernel } from '../../core/conform/applies.ts'
 import type { ConformCase } from '../../core/conform/case.ts'
 import { caseGroups, casesNamed } from '../../core/conform/catalog.ts'
 import { ModelWorld } from '../../core/conform/model_world.ts'
 import { readGroup } from '../../core/conform/reader.ts'
-import { conformOnModel } from '../../core/conform/report.ts'
+import { type KernelRun, reportOf, runOnModel, verdictOf } from '../../core/conform/report.ts'
 import { type Disagreement, runCase } from '../../core/conform/runner.ts'
 import type { FaultPath } from '../../core/mm/kernel.ts'
 
@@ -139,30 +140,75 @@ describe('a planted error is reported with its case and step', () => {
   })
 })
 
+const onModel = (one: ConformCase) => runOnModel(one, (each, round) => new ModelWorld(each, round))
+const skippedOnKernel = (one: ConformCase): KernelRun => ({ case: one.id, skipped: 'why', disagreement: null, told: [] })
+
 describe('the report', () => {
+  const good = caseOf([COPY])
+  const bad = caseOf([COPY, { ...COPY, expect: { errno: 'EBUSY' } }])
+
   it('counts cases that agree and tells the others apart', () => {
-    const good = caseOf([COPY])
-    const bad = caseOf([{ ...COPY, expect: { errno: 'EBUSY' } }])
-    const running = conformOnModel([good, bad], (one, round) => new ModelWorld(one, round))
-    const counts: number[] = []
-    for (;;) {
-      const { done, value } = running.next()
-      if (done !== true) {
-        counts.push(value)
-        continue
-      }
-      expect(value).toEqual({
-        schema: 'pageferry.conform/1',
-        on: 'model',
-        kernel: null,
-        cases: 2,
-        agreed: 1,
-        disagreed: [{ case: 'x1-planted', step: 1, expected: 't0 uffdio_copy: EBUSY', model: 'ret 0, copy 4096', kernel: null }],
-        skipped: [],
-      })
-      break
+    expect(
+      reportOf(
+        'model',
+        null,
+        [good, bad].map((one) => verdictOf(one, onModel(one), null)),
+      ),
+    ).toEqual({
+      schema: 'pageferry.conform/1',
+      on: 'model',
+      kernel: null,
+      cases: 2,
+      agreed: 1,
+      disagreed: [
+        { case: 'x1-planted', step: 2, expected: 't0 uffdio_copy: EBUSY', model: 'EEXIST, copy -EEXIST', kernel: null },
+      ],
+      skipped: [],
+    })
+  })
+
+  it('names what both sides answered at the first step at which one is wrong', () => {
+    const kernel: KernelRun = {
+      case: good.id,
+      skipped: null,
+      disagreement: { case: good.id, step: 1, expected: 't0 uffdio_copy: success', found: 'ENOENT' },
+      told: [['ENOENT']],
     }
-    expect(counts).toEqual([1, 2])
+    expect(verdictOf(good, onModel(good), kernel)).toMatchObject({
+      kind: 'disagreed',
+      disagreement: { step: 1, model: 'ret 0, copy 4096', kernel: 'ENOENT' },
+    })
+  })
+
+  it('counts a case as agreed on both sides only if both ran it, but a wrong model is told in any case', () => {
+    expect(verdictOf(good, onModel(good), skippedOnKernel(good))).toMatchObject({ kind: 'skipped', skipped: { why: 'why' } })
+    expect(verdictOf(bad, onModel(bad), skippedOnKernel(bad))).toMatchObject({
+      kind: 'disagreed',
+      disagreement: { kernel: null },
+    })
+  })
+})
+
+describe('a case applies to a kernel', () => {
+  const traits: KernelTraits = { release: '6.12.3', features: ['MOVE'], tellsFrames: true }
+  const why = (more: Json, steps: readonly Json[] = [COPY]) => whyNotOnKernel(caseOf(steps, more), traits)
+
+  it('from the release on that its data names, and until the one that it names', () => {
+    expect(why({ kernel: '6.12' })).toBeNull()
+    expect(why({ kernel: '6.13' })).toBe('so since 6.13, and this is 6.12.3')
+    expect(why({ kernel: '5.20', until: '6.13' })).toBeNull()
+    expect(why({ until: '6.12' })).toBe('so until 6.12, and this is 6.12.3')
+  })
+
+  it('if the kernel has the features it needs, and tells frames where the case compares them', () => {
+    expect(why({ needs: ['MOVE'] })).toBeNull()
+    expect(why({ needs: ['MOVE', 'POISON'] })).toBe("this kernel's userfaultfd has no POISON")
+    const pagemap = { actor: 't0', call: 'pagemap', args: { at: 'S', length: '1p' }, as: 's' }
+    expect(whyNotOnKernel(caseOf([pagemap]), { ...traits, tellsFrames: false })).toContain('CAP_SYS_ADMIN')
+  })
+
+  it('and the model is one of them', () => {
+    expect(onModel(caseOf([COPY], { until: '5.0' }))).toBeNull()
   })
 })
 

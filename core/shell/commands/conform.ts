@@ -1,5 +1,5 @@
 /**
- * `conform`: runs the conformance cases and says where the model disagrees with what Linux does.
+ * `conform`: runs the conformance cases and says where the model, or the host's own kernel, disagrees with them.
  *
  * 1. Choose the cases: all, or those that the words name (an id, an assertion's number, a group).
  * 2. Run them one by one; the host breathes in between.
@@ -8,12 +8,16 @@
 import type { ConformCase } from '../../conform/case.ts'
 import { caseGroups, casesNamed } from '../../conform/catalog.ts'
 import { ModelWorld } from '../../conform/model_world.ts'
-import { type ConformReport, conformOnModel } from '../../conform/report.ts'
+import { type CaseVerdict, type ConformReport, reportOf, runOnModel, type Side, verdictOf } from '../../conform/report.ts'
 import { ArgumentError } from '../arguments.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { ExitCode } from '../host.ts'
+import { hostKernelOf } from '../host_kernel.ts'
 import { columnsOf, sentence, shown } from '../layout.ts'
 import { didYouMean } from '../suggestion.ts'
+
+/** Cases that a kernel is given in one go: what is told of it comes after so many, and Ctrl-C is heard. */
+const CASES_AT_ONCE = 20
 
 export const conformCommand: Command = {
   name: 'conform',
@@ -22,7 +26,8 @@ export const conformCommand: Command = {
   description:
     'A case is data: a few steps of one to four threads and what Linux answers to each, measured on a real kernel or taken from ' +
     'the patches. CASE is a whole id (30-copy-one-page), the number of an assertion (30), or a group (move).\n\n' +
-    'Exits 0 when all agree, 1 when something disagrees.',
+    'On a kernel each case runs in a process of its own, whose threads do nothing but the calls of the case.\n\n' +
+    'Exits 0 when all agree, 1 when something disagrees, 126 where this host cannot.',
   positionals: [{ name: 'CASE', meaning: 'an id, an assertion or a group; all without one', repeatable: true }],
   options: [
     {
@@ -33,8 +38,8 @@ export const conformCommand: Command = {
       meaning: 'what runs the cases',
       choices: [
         { word: 'model', meaning: 'the simulated kernel' },
-        { word: 'kernel', meaning: "the host's own kernel", notBuilt: '--on model' },
-        { word: 'both', meaning: 'both, compared step by step', notBuilt: '--on model' },
+        { word: 'kernel', meaning: "the host's own kernel" },
+        { word: 'both', meaning: 'both, compared step by step' },
       ],
     },
     { name: 'list', kind: 'flag', common: true, meaning: 'list the cases and run none' },
@@ -57,13 +62,14 @@ export const conformCommand: Command = {
   examples: [
     { line: 'conform', meaning: 'every case on the model' },
     { line: 'conform move 30', meaning: 'the cases of UFFDIO_MOVE, and assertion 30' },
+    { line: 'conform --on both', meaning: 'the model and this kernel, held against the same cases' },
     { line: 'conform --list | grep fork', meaning: 'cases about fork' },
   ],
   run: conform,
 }
 
 async function conform(context: CommandContext): Promise<number> {
-  const { arguments: given, terminal, host, stop, program } = context
+  const { arguments: given, terminal } = context
   // 1.
   const cases = chosen(given.positionals)
   if (given.has('list')) {
@@ -71,24 +77,32 @@ async function conform(context: CommandContext): Promise<number> {
     return ExitCode.good
   }
   // 2.
-  const run = conformOnModel(cases, (one, round) => new ModelWorld(one, round))
-  let breathedAt = host.wallSeconds()
-  for (;;) {
-    const { done, value } = run.next()
-    if (done === true) {
-      // 3.
-      terminal.out(given.has('json') ? `${JSON.stringify(value, null, 2)}\n` : reportText(value))
-      return value.disagreed.length === 0 ? ExitCode.good : ExitCode.failed
+  const on = (given.text('on') ?? 'model') as Side
+  const kernel = on === 'model' ? null : hostKernelOf(context.host)
+  const release = kernel === null ? null : (await kernel.info()).release
+  const verdicts: CaseVerdict[] = []
+  for (let first = 0; first < cases.length; first += CASES_AT_ONCE) {
+    const some = cases.slice(first, first + CASES_AT_ONCE)
+    const runs = (await kernel?.conform(some)) ?? []
+    for (const [i, one] of some.entries()) {
+      const model = on === 'kernel' ? null : runOnModel(one, (each, round) => new ModelWorld(each, round))
+      verdicts.push(verdictOf(one, model, runs[i] ?? null))
+      await context.host.breathe()
     }
-    if (host.wallSeconds() - breathedAt > 0.01) {
-      await host.breathe()
-      breathedAt = host.wallSeconds()
-    }
-    if (stop.aborted) {
-      terminal.err(sentence(`${program}conform: interrupted after ${value} of ${cases.length} cases`))
-      return ExitCode.interrupted
-    }
+    terminal.status?.(`${verdicts.length} of ${cases.length} cases`)
+    if (context.stop.aborted) return interrupted(context, `${verdicts.length} of ${cases.length} cases`)
   }
+  terminal.status?.('')
+  // 3.
+  const report = reportOf(on, release, verdicts)
+  terminal.out(given.has('json') ? `${JSON.stringify(report, null, 2)}\n` : reportText(report))
+  return report.disagreed.length === 0 ? ExitCode.good : ExitCode.failed
+}
+
+function interrupted({ terminal, program }: CommandContext, done: string): number {
+  terminal.status?.('')
+  terminal.err(sentence(`${program}conform: interrupted after ${done}`))
+  return ExitCode.interrupted
 }
 
 function chosen(words: readonly string[]): readonly ConformCase[] {
@@ -117,8 +131,15 @@ function list(cases: readonly ConformCase[], { terminal, arguments: given }: Com
   }
 }
 
-function reportText({ cases, agreed, disagreed }: ConformReport): string {
-  const lines = disagreed.map((one) => `${one.case} step ${one.step}: expected ${one.expected}; the model: ${one.model}\n`)
-  const count = `${agreed} of ${cases} case${cases === 1 ? '' : 's'} agree`
-  return `${lines.join('')}${count}${disagreed.length > 0 ? `, ${disagreed.length} disagree` : ''}.\n`
+function reportText({ on, kernel, cases, agreed, disagreed, skipped }: ConformReport): string {
+  const lines = disagreed.map(({ case: id, step, expected, model, kernel: answer }) => {
+    const answers = [...(model === null ? [] : [`the model: ${model}`]), ...(answer === null ? [] : [`the kernel: ${answer}`])]
+    return `${id} step ${step}: expected ${expected}; ${answers.join('; ')}\n`
+  })
+  const parts = [
+    `${agreed} of ${cases} case${cases === 1 ? '' : 's'} agree${kernel === null ? '' : ` on ${on === 'both' ? 'the model and ' : ''}Linux ${kernel}`}`,
+    ...(disagreed.length > 0 ? [`${disagreed.length} disagree`] : []),
+    ...(skipped.length > 0 ? [`${skipped.length} skipped (--json says why)`] : []),
+  ]
+  return `${lines.join('')}${parts.join(', ')}.\n`
 }

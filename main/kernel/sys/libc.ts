@@ -15,6 +15,7 @@ type Koffi = typeof import('koffi')
 
 /** Numbers of system calls that the C library gives no name to, by Node's name of the architecture. */
 const USERFAULTFD_NR: Readonly<Record<string, number>> = { x64: 323, arm64: 282, riscv64: 282, loong64: 282 }
+const FUTEX_NR: Readonly<Record<string, number>> = { x64: 202, arm64: 98, riscv64: 98, loong64: 98 }
 const GETTID_NR: Readonly<Record<string, number>> = { x64: 186, arm64: 178, riscv64: 178, loong64: 178 }
 
 export interface Libc {
@@ -38,6 +39,9 @@ export interface Libc {
   memcpy(to: number, from: number, length: number): number
   userfaultfd(flags: number): number
   gettid(): number
+  memfdCreate(name: string, flags: number): number
+  /** `timeout`: the address of a timespec, or 0. */
+  futex(address: number, operation: number, value: number, timeout: number): number
   errno(): number
 }
 
@@ -56,7 +60,8 @@ function load(): Libc {
     )
   const userfaultfdNr = USERFAULTFD_NR[process.arch]
   const gettidNr = GETTID_NR[process.arch]
-  if (userfaultfdNr === undefined || gettidNr === undefined)
+  const futexNr = FUTEX_NR[process.arch]
+  if (userfaultfdNr === undefined || gettidNr === undefined || futexNr === undefined)
     throw new NotPermitted(
       `the numbers of system calls on ${process.arch} are not known here; x64, arm64, riscv64 and loong64 are`,
     )
@@ -90,6 +95,8 @@ function load(): Libc {
     fcntl: lib.func('int fcntl(int fd, int command, uintptr_t argument)'),
     memcpy: lib.func('uintptr_t memcpy(uintptr_t to, uintptr_t from, size_t n)'),
     userfaultfd: (flags) => Number(syscall(userfaultfdNr, flags, 0, 0, 0, 0, 0)),
+    memfdCreate: lib.func('int memfd_create(const char *name, unsigned int flags)'),
+    futex: (address, operation, value, timeout) => Number(syscall(futexNr, address, operation, value, timeout, 0, 0)),
     gettid: () => Number(syscall(gettidNr, 0, 0, 0, 0, 0, 0)),
     errno: () => koffi.errno(),
   } as Libc

@@ -1,0 +1,128 @@
+/**
+ * Conformance cases on the host's kernel: the cases agree, what is wrong is found, and a case harms nobody, whatever it does.
+ *
+ * Needs Linux on x86-64 with userfaultfd permitted; skipped by name elsewhere.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import type { ConformCase } from '../../core/conform/case.ts'
+import { caseGroups } from '../../core/conform/catalog.ts'
+import { readGroup } from '../../core/conform/reader.ts'
+import { processors } from '../../main/kernel/conform/processors.ts'
+import { runCasesOnKernel } from '../../main/kernel/conform/run_cases.ts'
+import { named, noKernel } from './host.ts'
+
+type Json = Record<string, unknown>
+
+const REGIONS = { D: { pages: 2 }, S: { pages: 2, fill: 17 } }
+const UFFDS = { U: { register: [{ at: 'D', length: '2p', mode: ['MISSING'] }] } }
+const COPY = { actor: 't0', call: 'uffdio_copy', args: { fd: 'U', dst: 'D', src: 'S', length: '1p' } }
+const LOAD = { actor: 't1', call: 'load', args: { at: 'D' } }
+
+function caseOf(steps: readonly Json[], more: Json = {}): ConformCase {
+  const one = { id: 'x1-planted', title: 'planted', source: ['test'], regions: REGIONS, uffds: UFFDS, steps, ...more }
+  const found = readGroup({ group: 'x', title: 'X', cases: [one] }, 'x.json').cases[0]
+  if (found === undefined) throw new Error('no case')
+  return found
+}
+
+async function run(steps: readonly Json[], more: Json = {}, limitMs?: number) {
+  return (await runCasesOnKernel([caseOf(steps, more)], limitMs))[0]?.disagreement
+}
+
+/** Processes that this one started and that are still there. */
+function children(): number {
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isChild(name)).length
+}
+
+function isChild(pid: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'latin1').split(' ')[3] === String(process.pid)
+  } catch {
+    return false
+  }
+}
+
+it('a puppet keeps to one of the processors that this program may use', () => {
+  expect(processors('Cpus_allowed:\t13\nCpus_allowed_list:\t0-1,4\n')).toEqual([0, 1, 4])
+})
+
+describe.skipIf(noKernel !== null || process.arch !== 'x64')(named("the host's kernel"), () => {
+  it('agrees with every case that applies to it, and skips none for any other reason than that', {
+    timeout: 60_000,
+  }, async () => {
+    const runs = await runCasesOnKernel(caseGroups().flatMap(({ cases }) => cases))
+    expect(runs.flatMap(({ disagreement }) => disagreement ?? [])).toEqual([])
+    expect(runs.filter(({ skipped }) => skipped === null).length).toBeGreaterThan(100)
+  })
+
+  it('is found to disagree with a planted expectation, at its step', async () => {
+    expect(await run([COPY, { ...COPY, expect: { errno: 'ENOENT' } }])).toEqual({
+      case: 'x1-planted',
+      step: 2,
+      expected: 't0 uffdio_copy: ENOENT',
+      found: 'EEXIST, copy -EEXIST',
+    })
+    expect(await run([{ ...LOAD, expect: { content: 0 } }])).toMatchObject({ step: 1, found: 'blocked' })
+    expect(await run([COPY, { ...LOAD, expect: { blocked: true } }])).toMatchObject({ step: 2, found: 'content 17' })
+    expect(await run([COPY, { ...LOAD, expect: { content: 18 } }])).toMatchObject({ step: 2, found: 'content 17' })
+  })
+
+  it('delivers signals with their codes and addresses, and the thread goes on', async () => {
+    const at = { actor: 't0', args: { at: 'S+1p+5' } }
+    const steps = [
+      { actor: 't0', call: 'munmap', args: { at: 'S+1p', length: '1p' } },
+      { ...at, call: 'load', expect: { signal: { name: 'SIGSEGV', code: 1, address: 'S+1p+5' } } },
+      { ...at, call: 'inspect', expect: { signal: { name: 'SIGSEGV', code: 1, address: 'S+1p' } } },
+      { actor: 't0', call: 'load', args: { at: 'S' }, expect: { content: 17 } },
+    ]
+    expect(await run(steps)).toBeNull()
+  })
+
+  it('forks for real: children and grandchildren act, and end, by themselves', async () => {
+    const inspect = (actor: string, content: number) => ({ actor, call: 'inspect', args: { at: 'S' }, expect: { content } })
+    const steps = [
+      { actor: 't1', call: 'fork', args: { child: 'c0' } },
+      { actor: 'c0', call: 'fork', args: { child: 'c1' } },
+      { actor: 'c0', call: 'fill', args: { at: 'S', value: 18 } },
+      { actor: 'c0', call: 'exit' },
+      inspect('c1', 17),
+      inspect('t0', 17),
+    ]
+    expect(await run(steps)).toBeNull()
+  })
+
+  it('is left alone by a case that hangs, when its time is over', async () => {
+    const spin = { actor: 't1', call: 'spin', args: { at: 'S', times: 1e12 } }
+    expect(await run([COPY, spin], {}, 200)).toEqual({
+      case: 'x1-planted',
+      step: 2,
+      expected: 't1 spin: an outcome',
+      found: 'Error: not at rest after 0.2 s: t1 in state R',
+    })
+  })
+
+  it('is told of by name where a case kills its own process', async () => {
+    // The page with the code that runs.
+    const unmap = { actor: 't1', call: 'munmap', args: { at: 0x400000, length: '1p' } }
+    expect(await run([unmap])).toMatchObject({ step: 1, found: 'Error: the process of t1 was killed' })
+  })
+
+  it('has no process of ours any more when all is done, though threads slept in it', async () => {
+    const sleeps = { ...LOAD, expect: { blocked: true } }
+    const fork = { actor: 't0', call: 'fork', args: { child: 'c0' } }
+    const before = children()
+    expect(await run([fork, sleeps, { ...sleeps, actor: 't2', args: { at: 'D+1p' } }])).toBeNull()
+    expect(children()).toBe(before)
+  })
+
+  it('lets two threads meet: over the rounds of a case each of them wins', async () => {
+    const other = { ...COPY, actor: 't1', args: { fd: 'U', dst: 'D', src: 'S+1p', length: '1p' } }
+    const one = caseOf([{ together: [COPY, other], anyOrder: [{ ret: 0 }, { errno: 'EEXIST' }] }], { rounds: 200 })
+    const [result] = await runCasesOnKernel([one])
+    expect(result?.disagreement).toBeNull()
+    expect(new Set(result?.told.map(([outcome]) => outcome))).toEqual(
+      new Set(['ret 0, copy 4096; EEXIST, copy -EEXIST', 'EEXIST, copy -EEXIST; ret 0, copy 4096']),
+    )
+  })
+})
