@@ -4,7 +4,7 @@
  * Source: Hines, Deshpande and Gopalan, OSR 43(3), 2009, section 5 and figure 14: a virtual machine of 512 MB on 1 GbE, 20 runs.
  */
 import { migrate } from './migration.ts'
-import { LINK_BPS, networkShare, QUEUE } from './prepaging_gains.ts'
+import { LINK_BPS, networkShare, QUEUE, RTT_NS } from './prepaging_gains.ts'
 import { type PublishedTable, type Values, within } from './table.ts'
 
 const MIB = 2 ** 20
@@ -44,6 +44,7 @@ function* measure(seed: number): Generator<string, Values, void> {
       vcpus: 2,
       prepaging: `dual:queue=${QUEUE}`,
       bandwidthBitsPerSec: LINK_BPS,
+      rttNs: RTT_NS,
       seed,
     })
     values[name] = networkShare(run.report().prepaging)
