@@ -25,7 +25,7 @@ export const MOVE_OR_COPY: PublishedTable = {
   ],
   ours: [
     `${PAGES} pages on the Zen 5 preset; the machine of the first is not named, that of the second is a phone`,
-    'userfault: one vCPU, one handler on another CPU, which receives each page into a buffer first',
+    'userfault: one vCPU that waits, one that computes, one handler, each on a CPU; each page is received into a buffer first',
     'compaction: one thread; gathering the live objects of a page is one copy of a page',
   ],
   band: '"about 20 %": half to one and a half of it; "over 40 %": three quarters to one and a half of it',
