@@ -34,7 +34,7 @@ import {
 } from './uffd_abi.ts'
 import { validateRange } from './uffd_api.ts'
 import { noteAnswered, wakeUserfault } from './uffd_wake.ts'
-import type { Userfaultfd } from './userfaultfd.ts'
+import { countReferences, type Userfaultfd } from './userfaultfd.ts'
 import { VM_SHARED, VM_UFFD_WP, type Vma } from './vma.ts'
 
 export interface UffdResult {
@@ -91,6 +91,7 @@ function* resolve(
   const { mm } = uffd
   const { kernel } = mm
   k.cpu.nowNs += k.cpu.preset.syscallNs.value
+  countReferences(k, uffd)
   // 1.
   if (k.stepping) yield read(uffd.id, 'uffd.mmap_changing')
   if (uffd.isChanging && kernel.has('uffd-mmap-changing'))
@@ -116,6 +117,7 @@ function* resolve(
     kept: -1,
     ...what,
   })
+  countReferences(k, uffd)
   if (done < 0) return { result: done, done }
   // 6.
   if (wakes && kernel.has('uffd-place-before-wake')) yield* wakeUserfault(k, uffd, start, start + done / 4096)

@@ -10,6 +10,7 @@
  */
 import type { Cpu, Thread } from '../hw/cpu.ts'
 import { PageTable } from '../hw/page_table.ts'
+import { CacheLine } from '../sync/cache_line.ts'
 import { Seqlock } from '../sync/seqlock.ts'
 import { Spinlock } from '../sync/spinlock.ts'
 import type { DirtyLog } from './dirty_log.ts'
@@ -33,6 +34,8 @@ export class Mm {
   readonly cpus: Cpu[] = []
   /** Processes that run here; 0 once the address space is gone. @kernel mm_users */
   users = 1
+  /** The line of that count, which each call that fills or moves pages raises and lowers. @kernel mmget_not_zero, mmput */
+  readonly usersLine: CacheLine
   readonly #threads: Thread[] = []
   /** Pages mapped. */
   rss = 0
@@ -57,6 +60,7 @@ export class Mm {
     const lockNs = kernel.preset.lockNs.value
     const { wakeupNs, lineTransferNs, wakerNs } = kernel.preset
     this.mmapLock = new MmapLock(this.id, lockNs, wakeupNs.value, lineTransferNs.value, wakerNs.value, kernel.cpus)
+    this.usersLine = new CacheLine(lineTransferNs.value, kernel.cpus)
     this.treeSeq = new Seqlock(this.id, 'mm.mm_seq', lockNs)
     this.pageTableLock = new Spinlock(this.id, 'mm.page_table_lock', lockNs)
     kernel.mms.push(this)

@@ -33,7 +33,7 @@ import { flushTlbPage } from './tlb_flush.ts'
 import { UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES, UFFDIO_MOVE_MODE_DONTWAKE } from './uffd_abi.ts'
 import { validateRange } from './uffd_api.ts'
 import { noteAnswered, wakeUserfault } from './uffd_wake.ts'
-import type { Userfaultfd } from './userfaultfd.ts'
+import { countReferences, type Userfaultfd } from './userfaultfd.ts'
 import { VM_LOCKED, VM_READ, VM_SHARED, VM_WRITE, type Vma } from './vma.ts'
 
 /** UFFDIO_MOVE. `caller` is the mm of whoever calls: only its own memory may be moved. @kernel userfaultfd_move */
@@ -48,6 +48,7 @@ export function* uffdMove(
 ): Proc<UffdResult> {
   const mm = uffd.mm
   k.cpu.nowNs += k.cpu.preset.syscallNs.value
+  countReferences(k, uffd)
   // 1.
   if (uffd.isChanging && mm.kernel.has('uffd-mmap-changing')) return failed(ERRNO.EAGAIN)
   // 2. to 4.
@@ -58,6 +59,7 @@ export function* uffdMove(
   if (mm.users === 0) return { result: ERRNO.ESRCH, done: 0 }
   const dstStart = pageOfAddress(dst)
   const moved = yield* movePages(k, uffd, dstStart, pageOfAddress(src), length / 4096, mode)
+  countReferences(k, uffd)
   if (moved < 0) return failed(moved)
   // 10.
   if ((mode & UFFDIO_MOVE_MODE_DONTWAKE) === 0) {

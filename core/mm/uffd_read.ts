@@ -28,8 +28,16 @@ export interface UffdRead {
 /** EINVAL: no handshake yet, or room for less than one message. EBADF: closed while it slept. */
 export function* userfaultfdRead(k: Thread, uffd: Userfaultfd, bytes: number): Proc<UffdRead> {
   k.cpu.nowNs += k.cpu.preset.syscallNs.value
+  if (!uffd.initialized) return { ret: ERRNO.EINVAL, messages: [] }
+  if (!k.stepping) uffd.fileLine.touch(k.cpu)
+  const read = yield* readMessages(k, uffd, bytes)
+  if (!k.stepping) uffd.fileLine.touch(k.cpu)
+  return read
+}
+
+/** @kernel userfaultfd_read_iter */
+function* readMessages(k: Thread, uffd: Userfaultfd, bytes: number): Proc<UffdRead> {
   const messages: UffdMessage[] = []
-  if (!uffd.initialized) return { ret: ERRNO.EINVAL, messages }
   let noWait = uffd.nonblocking
   for (;;) {
     const at = messages.length * UFFD_MSG_BYTES

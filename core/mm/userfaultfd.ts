@@ -90,6 +90,8 @@ export class Userfaultfd {
   readonly mapChangingLock: Rwsem
   /** Where the count of references is: each fault takes one and gives it back. @kernel userfaultfd_ctx_get, userfaultfd_ctx_put */
   readonly refLine: CacheLine
+  /** And that of the open file: each read, and each call that fills or moves pages, takes one and gives it back, where threads share it. @kernel f_count, fdget, fdput */
+  readonly fileLine: CacheLine
   refileSeq = 0
   /** Above zero while the layout of a registered range changes: resolving calls return EAGAIN. */
   mmapChanging = 0
@@ -120,6 +122,7 @@ export class Userfaultfd {
     // The first 64 bytes of the context: the words of all four queues.
     const line = new CacheLine(transferNs, kernel.cpus)
     this.refLine = new CacheLine(transferNs, kernel.cpus)
+    this.fileLine = new CacheLine(transferNs, kernel.cpus)
     this.pendingLock = new QueuedSpinlock(id, 'uffd.fault_pending_wqh', lockNs, line)
     this.faultLock = new QueuedSpinlock(id, 'uffd.fault_wqh', lockNs, line)
     this.eventLock = new QueuedSpinlock(id, 'uffd.event_wqh', lockNs, line)
@@ -181,6 +184,13 @@ export class Userfaultfd {
     this.fd.wake(k.cpu.nowNs + wakeupNs.value, (w) => !w.exclusive, k, wakerNs.value)
     this.fd.wakeOne(k, wakeupNs.value, wakerNs.value, isIdle)
   }
+}
+
+/** Clock gear, at either end of a call that fills or moves pages: the counts of the open file and of the mm are raised, or lowered. */
+export function countReferences(k: Thread, uffd: Userfaultfd): void {
+  if (k.stepping) return
+  uffd.fileLine.touch(k.cpu)
+  uffd.mm.usersLine.touch(k.cpu)
 }
 
 /**
