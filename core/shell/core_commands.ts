@@ -12,6 +12,7 @@ import { CONTROL_COMMANDS } from './commands/control_commands.ts'
 import { exploreCommand } from './commands/explore.ts'
 import { FILTERS } from './commands/filters.ts'
 import { infoCommand } from './commands/info.ts'
+import { kernelCalibrateCommand } from './commands/kernel_calibrate.ts'
 import { kernelInfoCommand } from './commands/kernel_info.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { replayCommand } from './commands/replay.ts'
@@ -28,6 +29,7 @@ export const CORE_COMMANDS: readonly Command[] = [
   exploreCommand,
   replayCommand,
   kernelInfoCommand,
+  kernelCalibrateCommand,
   infoCommand,
   setCapabilityCommand,
   setParameterCommand,

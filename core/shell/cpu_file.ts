@@ -5,9 +5,11 @@
  *       "syscallNs": { "value": 90, "kind": "measured", "source": "getppid, 1,000,000 calls" } }
  *
  * Fields and their meaning: core/hw/preset.ts. What is absent is taken from the preset that `base` names; without a base every
- * field has to be there. Names never have a dot or a slash in them, and a path always has. Pairs with whoever writes such files.
+ * field has to be there. Names never have a dot or a slash in them, and a path always has. `calibration`, if there is one, is all that was
+ * measured on the host that the file is of (calibration_file.ts).
  */
 import { z } from 'zod'
+import type { Calibration } from '../hw/calibration.ts'
 import { type CpuPreset, PROVENANCES } from '../hw/preset.ts'
 import { CPU_PRESETS } from '../hw/presets/catalog.ts'
 import { tlbGeometry, tlbProblem } from '../hw/tlb.ts'
@@ -18,7 +20,7 @@ import { type Host, HostError } from './host.ts'
 import { didYouMean } from './suggestion.ts'
 
 export const CPU_SCHEMA = 'pageferry.cpu/1'
-const LARGEST_BYTES = 2 ** 16
+const LARGEST_BYTES = 2 ** 18
 
 function sourced(lowest: number, highest = Number.MAX_SAFE_INTEGER) {
   return z.strictObject({
@@ -70,9 +72,30 @@ const FIELDS = {
 const NAMES = CPU_PRESETS.map(({ id }) => id)
 const NAMED = { id: z.string().min(1), name: z.string().min(1) }
 const preset = z.strictObject({ ...NAMED, ...FIELDS }) satisfies z.ZodType<CpuPreset>
+const finite = z.number().min(0)
+const calibration = z.strictObject({
+  schema: z.literal('pageferry.calibration/1'),
+  release: z.string(),
+  cpu: z.strictObject({ name: z.string(), vendor: z.string(), family: finite, model: finite, cpus: z.number().min(1) }),
+  measured: z.array(
+    z.strictObject({
+      name: z.string().min(1),
+      what: z.string(),
+      unit: z.enum(['ns', 'bytes/s']),
+      value: finite,
+      seen: finite,
+      low: finite,
+      high: finite,
+      medians: z.array(finite),
+      calls: finite,
+    }),
+  ),
+  reach: z.array(z.strictObject({ pages: finite, ns: finite })),
+}) satisfies z.ZodType<Calibration>
 const file = z.strictObject({
   schema: z.literal(CPU_SCHEMA),
   base: z.enum(NAMES).optional(),
+  calibration: calibration.optional(),
   ...NAMED,
   ...z.strictObject(FIELDS).partial().shape,
 })
@@ -98,6 +121,15 @@ export async function ownCpu(cpu: string, host: Host): Promise<CpuPreset | null>
 }
 
 export function parseCpu(text: string, path: string): CpuPreset {
+  return parseCpuFile(text, path).cpu
+}
+
+export interface CpuFile {
+  readonly cpu: CpuPreset
+  readonly calibration: Calibration | null
+}
+
+export function parseCpuFile(text: string, path: string): CpuFile {
   let json: unknown
   try {
     json = JSON.parse(text)
@@ -106,12 +138,12 @@ export function parseCpu(text: string, path: string): CpuPreset {
   }
   const read = file.safeParse(json)
   if (!read.success) throw new CommandError(wrong(path, read.error))
-  const { schema: _schema, base, ...given } = read.data
+  const { schema: _schema, base, calibration: measured = null, ...given } = read.data
   const whole = preset.safeParse({ ...CPU_PRESETS.find(({ id }) => id === base), ...given })
   if (!whole.success) throw new CommandError(wrong(path, whole.error))
   const problem = tlbProblem(tlbGeometry(whole.data))
   if (problem !== null) throw new CommandError(`${path}: ${problem}`)
-  return whole.data
+  return { cpu: whole.data, calibration: measured }
 }
 
 /** The first thing that is wrong, and where. */

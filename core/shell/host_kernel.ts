@@ -6,6 +6,8 @@
  */
 import type { ConformCase } from '../conform/case.ts'
 import type { KernelRun } from '../conform/report.ts'
+import type { Calibration, HostCpu } from '../hw/calibration.ts'
+import type { StopSignal } from './command.ts'
 import { ExitCode, type Host, HostError } from './host.ts'
 
 export interface HostKernel {
@@ -13,6 +15,19 @@ export interface HostKernel {
   info(): Promise<KernelInfo>
   /** Runs conformance cases one after the other, each in a process of its own, and tells of each what came of it. */
   conform(cases: readonly ConformCase[]): Promise<readonly KernelRun[]>
+  /** Measures this host; null if it was stopped before the end. */
+  calibrate(options: CalibrateOptions): Promise<Calibration | null>
+  /** Where a calibration of this host is kept; its folder is made. */
+  calibrationPath(): Promise<string>
+  /** What a calibration must be of to be good for this host. */
+  identity(): Promise<{ readonly release: string; readonly cpu: HostCpu }>
+}
+
+export interface CalibrateOptions {
+  /** How often everything is measured: the quietest time counts. */
+  readonly passes: number
+  readonly onProgress: (share: number, what: string) => void
+  readonly stop: StopSignal
 }
 
 /** `kernel info --json`. */

@@ -4,16 +4,13 @@
  * A history that cannot be read or written is no reason to stop anybody from working: it is then just not kept.
  */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { homedir } from 'node:os'
-import { dirname, isAbsolute, join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { stateFolder } from './state_folder.ts'
 
 export const HISTORY_LINES = 1000
 
 export function historyPath(env: NodeJS.ProcessEnv): string {
-  // The XDG rule: a path that is not absolute counts as none.
-  const given = env.XDG_STATE_HOME
-  const state = given !== undefined && isAbsolute(given) ? given : join(homedir(), '.local', 'state')
-  return join(state, 'pageferry', 'history')
+  return join(stateFolder(env), 'history')
 }
 
 /** Newest first, as readline wants it. */

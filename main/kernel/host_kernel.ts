@@ -10,6 +10,9 @@ import { NotPermitted } from './sys/errors.ts'
 export const hostKernel: HostKernel = {
   info: () => asked(async () => (await import('./info.ts')).kernelInfo()),
   conform: (cases) => asked(async () => (await import('./conform/run_cases.ts')).runCasesOnKernel(cases)),
+  calibrate: (options) => asked(async () => (await import('./calibrate/calibrate.ts')).calibrate(options)),
+  calibrationPath: async () => (await import('./calibrate/kept.ts')).calibrationPath(),
+  identity: async () => (await import('./calibrate/kept.ts')).identity(),
 }
 
 async function asked<T>(ask: () => Promise<T>): Promise<T> {

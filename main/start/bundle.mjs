@@ -16,7 +16,11 @@ import { screenConfig } from './screen_config.mjs'
 
 /** Of each program, its files and the sources they begin with. @type {Readonly<Record<string, Readonly<Record<string, string>>>>} */
 const NODE_PROGRAMS = {
-  cli: { pageferry: 'main/cli/main.ts', search_worker: 'main/cli/search_worker.ts' },
+  cli: {
+    pageferry: 'main/cli/main.ts',
+    search_worker: 'main/cli/search_worker.ts',
+    calibrate_process: 'main/kernel/calibrate/calibrate_process.ts',
+  },
   webHost: { host: 'main/web/host.ts' },
 }
 

@@ -1,0 +1,27 @@
+/**
+ * Where this host's calibration is kept, and what it must be of to be used: this release of the kernel, and this CPU.
+ * The folder is the user's own for what a program wants to keep (main/cli/state_folder.ts).
+ */
+import { mkdir } from 'node:fs/promises'
+import { release } from 'node:os'
+import { join } from 'node:path'
+import { HostError } from '../../../core/shell/host.ts'
+import { stateFolder } from '../../cli/state_folder.ts'
+import { hostCpu } from './host_cpu.ts'
+
+export async function calibrationPath(): Promise<string> {
+  const folder = stateFolder(process.env)
+  try {
+    await mkdir(folder, { recursive: true })
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? String(error)
+    throw new HostError(
+      `${folder} cannot be made (${code}); set XDG_STATE_HOME to a folder that can be written, or name a file with --output`,
+    )
+  }
+  return join(folder, 'calibration.json')
+}
+
+export function identity() {
+  return { release: release(), cpu: hostCpu() }
+}

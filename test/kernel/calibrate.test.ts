@@ -1,0 +1,77 @@
+/**
+ * `kernel calibrate` on this host, as users get it: every figure is there, the file is one that --cpu takes, and nothing is left running.
+ *
+ * Nothing is said of how fast this host is. Needs Linux with userfaultfd permitted; skipped by name elsewhere.
+ */
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { MigrationRun } from '../../core/run/migration_run.ts'
+import { isOf } from '../../core/shell/calibration_file.ts'
+import { parseCpuFile } from '../../core/shell/cpu_file.ts'
+import { Recorder } from '../../core/trace/recorder.ts'
+import { calibrate } from '../../main/kernel/calibrate/calibrate.ts'
+import { identity } from '../../main/kernel/calibrate/kept.ts'
+import { ensureBuilt } from '../../main/start/fresh.mjs'
+import { small } from '../run/small.ts'
+import { named, noKernel } from './host.ts'
+
+const NAMES =
+  'faultNs readFaultNs copyOnWriteNs uffdFaultNs uffdFaultSameCpuNs copyNs copyBatchNs moveNs moveBatchNs zeropageNs writeprotectNs ' +
+  'writeprotectBatchNs madviseNs madviseSharedNs mprotectNs mprotectSharedNs munmapNs munmapSharedNs contextSwitchNs pipeRoundTripNs ' +
+  'unixRoundTripNs tcpRoundTripNs unixThroughputBytesPerSec tcpThroughputBytesPerSec memoryBytesPerSec syscallNs'
+
+describe.skipIf(noKernel !== null)(named('kernel calibrate'), () => {
+  let folder = ''
+  let path = ''
+  let printed: Record<string, unknown> = {}
+
+  beforeAll(async () => {
+    await ensureBuilt('cli')
+    folder = mkdtempSync(join(tmpdir(), 'pageferry-calibrate-'))
+    path = join(folder, 'here.json')
+    const words = ['dist/cli/pageferry.mjs', 'kernel', 'calibrate', '--passes', '1', '--json', '--output', path]
+    printed = JSON.parse((await promisify(execFile)(process.execPath, words)).stdout)
+  }, 120_000)
+
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  it('prints every figure as a number of its own', () => {
+    const missing = NAMES.split(' ').filter((name) => !(typeof printed[name] === 'number' && (printed[name] as number) > 0))
+    // A single CPU has nobody beside it.
+    const { cpu } = identity()
+    expect(cpu.cpus > 1 ? missing : []).toEqual([])
+  })
+
+  it('writes a file that --cpu takes, of this kernel and this CPU', () => {
+    const { cpu, calibration } = parseCpuFile(readFileSync(path, 'utf8'), path)
+    expect(cpu.faultNs.kind).toBe('measured')
+    expect(calibration !== null && isOf(calibration, identity())).toBe(true)
+  })
+
+  it('sees what it measures cost no less than the kernel alone, and between the quartiles', () => {
+    const { calibration } = parseCpuFile(readFileSync(path, 'utf8'), path)
+    for (const { seen, value, low, high } of calibration?.measured ?? []) {
+      expect(seen).toBeGreaterThanOrEqual(value)
+      expect(low <= seen && seen <= high).toBe(true)
+    }
+  })
+
+  it('makes a CPU on which a migration is consistent', () => {
+    const { cpu } = parseCpuFile(readFileSync(path, 'utf8'), path)
+    const run = new MigrationRun(small({ cpu: path }), new Recorder({ keep: false }), { lockdep: false }, null, cpu)
+    while (run.advance(10_000) !== 'done');
+    expect(run.report().consistency.verdict).toBe('consistent')
+  })
+
+  it('ends at once when it is stopped, and answers nothing', async () => {
+    const stop = { aborted: false }
+    const onProgress = () => {
+      stop.aborted = true
+    }
+    expect(await calibrate({ passes: 50, onProgress, stop })).toBeNull()
+  })
+})
