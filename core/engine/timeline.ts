@@ -18,6 +18,8 @@ export class Timeline implements Engine {
   readonly stepping = false
   /** Turns taken so far. */
   turns = 0
+  /** A task whose sleep keeps nothing going: where only that is left, everything waits. */
+  bystander: Task | null = null
   readonly #quantumNs: number
   readonly #queues: Task[][] = []
   /** CPUs whose queue may hold a task, in no order: most sleep most of the time. */
@@ -93,8 +95,8 @@ export class Timeline implements Engine {
   }
 
   /**
-   * Takes at most `turns` turns. `idle` means that no task can ever run again without a wake from outside: everything is
-   * done, or everything waits. `stopped` means that `stop` was called. `input` means that a task waits for the host (resumeInput).
+   * Takes at most `turns` turns. `idle` means that no task but the bystander can ever run again without a wake from outside: everything
+   * is done, or everything waits. `stopped` means that `stop` was called. `input` means that a task waits for the host (resumeInput).
    */
   run(turns: number): TimelineState {
     if (this.#inputTask !== null) return 'input'
@@ -125,8 +127,9 @@ export class Timeline implements Engine {
         } else if (start < second) second = start
       }
       if (best < 0) return 'idle'
-      this.turns++
       const queue = this.#queues[best]
+      if (busy.length === 1 && queue.length === 1 && queue[0] === this.bystander) return 'idle'
+      this.turns++
       const task = queue.shift() as Task
       const clock = task.clock
       clock.nowNs = bestStart

@@ -117,9 +117,6 @@ export function outcomeOf(
     const late = `was not done at ${formatTime(options.timeLimitNs)}`
     if (forecast === undefined) return { ...numbers, status: 'unfinished', why: late }
     if (!forecast.includes('never')) return { ...numbers, status: 'unfinished', why: `${late}, and ${forecast}` }
-    // A forecast takes the guest as it is, and a throttle may still make it slower.
-    if (options.capabilities['auto-converge'])
-      return { ...numbers, status: 'unfinished', why: `${late}; throttled no more than it was then, it ${forecast}` }
     return { ...numbers, status: 'never', why: forecast }
   }
   if (migration.status === 'completed') return { ...numbers, status: 'completed', why: '' }

@@ -7,18 +7,35 @@
  *
  * `rate` is measured while pages are clean (the highest of the last pass, by windows of 100 ms), W follows from what a whole pass
  * found dirty. Passes are then counted forward: they come down to the threshold, which takes so long; or they stop shrinking above
- * it, and never will. It watches and changes nothing; the migration does not know it.
+ * it, and never will, unless a throttle that still has steps left makes `rate` small enough. It watches and changes nothing; the migration does not know it.
  * Source: the geometric series of pre-copy (facts: pass n sends RAM * (dirtying/sending)^n), with a set that bounds it.
  */
 import { formatSize, formatTime } from '../base/units.ts'
+import { BUFFER_DELAY_NS } from '../migration/rate_window.ts'
 
 export type Forecast =
   | { readonly kind: 'converges'; readonly inNs: number }
   | { readonly kind: 'never'; readonly dirtyingBytesPerSec: number; readonly sendingBytesPerSec: number }
+  /** Not while the guest writes as it does now; of one that writes all of its set again and again, `rate` is the least that it can be. */
+  | {
+      readonly kind: 'once slowed'
+      readonly to: string
+      readonly dirtyingBytesPerSec: number
+      readonly sendingBytesPerSec: number
+    }
+
+/** What a guest may still be slowed to. */
+export interface Slowing {
+  /** Of what it dirties now. */
+  readonly share: number
+  /** And no more than this. */
+  readonly mostBytesPerSec: number
+  readonly to: string
+}
 
 /** Passes that are counted forward; one that still shrinks then will not be done in anybody's time. */
 const PASSES = 1000
-/** A pass that leaves more than this share of the one before does not shrink. */
+/** A pass whose excess over the threshold is more than this share of the one before does not shrink. */
 const STANDSTILL = 0.999
 const WINDOW_NS = 100_000_000
 const PAGE_BYTES = 4096
@@ -29,6 +46,10 @@ export interface Left {
   /** As little can be sent while the guest stands. */
   readonly thresholdBytes: number
   readonly sendingBytesPerSec: number
+  /** As `look` is told, up to now. */
+  readonly dirtiedBytes: number
+  /** From the next to the last. [none] */
+  readonly slowings?: readonly Slowing[]
 }
 
 export class Forecaster {
@@ -65,27 +86,38 @@ export class Forecaster {
   }
 
   /** Null until a whole pass was seen. */
-  forecast({ remainingBytes, thresholdBytes, sendingBytesPerSec }: Left): Forecast | null {
+  forecast(left: Left): Forecast | null {
+    const { sendingBytesPerSec, slowings = [] } = left
     if (this.#rate === 0 || sendingBytesPerSec <= 0) return null
+    const inNs = this.#endsIn(left, this.#rate)
+    if (inNs !== null) return { kind: 'converges', inNs }
+    const rates = { dirtyingBytesPerSec: this.#rate, sendingBytesPerSec }
+    for (const { share, mostBytesPerSec, to } of slowings)
+      if (this.#endsIn(left, Math.min(this.#rate * share, mostBytesPerSec)) !== null) return { kind: 'once slowed', to, ...rates }
+    return { kind: 'never', ...rates }
+  }
+
+  /** Of a guest that dirties clean pages at `rate`; null: never. */
+  #endsIn({ remainingBytes, thresholdBytes, sendingBytesPerSec, dirtiedBytes }: Left, rate: number): number | null {
     let left = remainingBytes
     // What the sync at the end of this pass will find was in part dirtied already.
-    let found = this.#lookedBytes - this.#passBytes
+    let found = Math.min(dirtiedBytes - this.#passBytes, this.#setBytes)
     let seconds = 0
     for (let pass = 0; pass < PASSES; pass++) {
       // A pass ends when what is left fits the threshold, not when nothing is left.
       const time = Math.max(0, left - thresholdBytes) / sendingBytesPerSec
       seconds += time
-      const next = Math.min(left, thresholdBytes) + found + this.#dirtied(time) * Math.max(0, 1 - found / this.#setBytes)
-      if (next <= thresholdBytes + PAGE_BYTES) return { kind: 'converges', inNs: seconds * 1e9 }
-      if (pass > 0 && next > left * STANDSTILL) break
+      const next = Math.min(left, thresholdBytes) + found + this.#dirtied(rate, time) * Math.max(0, 1 - found / this.#setBytes)
+      if (next <= thresholdBytes + PAGE_BYTES) return seconds * 1e9
+      if (pass > 0 && next - thresholdBytes > (left - thresholdBytes) * STANDSTILL) break
       left = next
       found = 0
     }
-    return { kind: 'never', dirtyingBytesPerSec: this.#rate, sendingBytesPerSec }
+    return null
   }
 
-  #dirtied(seconds: number): number {
-    const bytes = this.#rate * seconds
+  #dirtied(rate: number, seconds: number): number {
+    const bytes = rate * seconds
     return Number.isFinite(this.#setBytes) ? this.#setBytes * -Math.expm1(-bytes / this.#setBytes) : bytes
   }
 }
@@ -107,7 +139,10 @@ function setOf(found: number, bytes: number): number {
 
 /** For people. */
 export function forecastText(forecast: Forecast): string {
+  // The migration looks whether it may end about as often as that.
+  if (forecast.kind === 'converges' && forecast.inNs < BUFFER_DELAY_NS) return 'will converge within 100 ms'
   if (forecast.kind === 'converges') return `will converge in ${formatTime(forecast.inNs)}`
   const rate = (bytes: number) => `${formatSize(bytes)}/s`
-  return `will never converge: dirtying ${rate(forecast.dirtyingBytesPerSec)}, sending ${rate(forecast.sendingBytesPerSec)}`
+  const when = forecast.kind === 'never' ? 'will never converge' : `will converge at the earliest when ${forecast.to}`
+  return `${when}: dirtying ${rate(forecast.dirtyingBytesPerSec)}, sending ${rate(forecast.sendingBytesPerSec)}`
 }

@@ -222,6 +222,8 @@ export class MigrationRun {
     if (Number.isFinite(options.timeLimitNs)) {
       const limit = this.source.makeThread('time limit')
       observers.push(limit)
+      // While somebody's word is waited for, no time passes.
+      this.#timeline.bystander = limit
       this.source.start(limit, this.#limit(limit))
     }
     this.incidents = new Incidents(this, observers, prng)
@@ -239,6 +241,11 @@ export class MigrationRun {
       case 'idle':
         if (!this.finished && !this.timedOut) {
           if (this.control.attended && WAITS_FOR_A_WORD.includes(this.state.status)) return 'waiting'
+          if (this.#timeline.bystander !== null) {
+            // Nobody will say a word: what is left is the time limit.
+            this.#timeline.bystander = null
+            return 'running'
+          }
           const asleep = [...this.source.threads, ...this.destination.threads].filter((t) => t.state === 'blocked')
           throw new Error(`everything waits: ${asleep.map((t) => `${t.name} for ${t.waitsFor}`).join('; ')}`)
         }

@@ -46,7 +46,14 @@ export function forecastOf(run: MigrationRun): Forecast | null {
     remainingBytes: state.remaining * 4096 + channels.bytesQueued(newestNs(run)),
     thresholdBytes: rates.thresholdBytes,
     sendingBytesPerSec: rates.bandwidth,
+    dirtiedBytes: dirtiedBytes(run),
+    slowings: run.throttling?.slowings ?? [],
   })
+}
+
+/** Of pages that were clean and were written, since the migration began. */
+export function dirtiedBytes({ sourceProcess }: MigrationRun): number {
+  return (sourceProcess.mm.dirtyLog?.marked ?? 0) * 4096
 }
 
 /** The clock of the CPU that is furthest. */

@@ -2,7 +2,8 @@
  * What one migration run answers: the object that `migrate --json` prints (schema pageferry.report/1).
  *
  * Everything outside `host` is a function of options and seed alone. Names and units of `migration` are those of QMP's
- * MigrationInfo (milliseconds for times unless a name says otherwise).
+ * MigrationInfo (milliseconds for times unless a name says otherwise); of it disk, vfio, socket-address and blocked-reasons are missing,
+ * since there is none of these here, and dirty-sync-missed-zero-copy, since no copy is ever made instead.
  */
 
 import type { PacketCounts } from '../hw/link_weather.ts'
@@ -62,9 +63,13 @@ export interface MigrationReport {
   'total-time': number
   'setup-time': number
   downtime: number
+  /** While the guest is still at the source, instead of a downtime: what it would be. */
+  'expected-downtime'?: number
   ram: RamReport
   /** With capability xbzrle. */
   'xbzrle-cache'?: XbzrleReport
+  /** Of the vCPUs' time, while auto-converge takes some. */
+  'cpu-throttle-percentage'?: number
   /** us, of the vCPU that sleeps longest each time that its ring is full, and the time in which a ring fills: once dirty-limit has set in. */
   'dirty-limit-throttle-time-per-round'?: number
   'dirty-limit-ring-full-time'?: number

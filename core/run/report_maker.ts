@@ -12,6 +12,7 @@ import { pteFlags, ptePfn } from '../hw/pte.ts'
 import type { Machine } from '../machine/machine.ts'
 import type { Process } from '../machine/process.ts'
 import type { Xbzrle } from '../migration/xbzrle_save.ts'
+import type { MigrationStatus } from '../trace/event.ts'
 import { forecastText } from './forecast.ts'
 import type { HappenedIncident } from './incidents.ts'
 import { spellInjection } from './injection.ts'
@@ -82,6 +83,9 @@ function optionsAsUsed(run: MigrationRun): Record<string, unknown> {
 
 const ms = (ns: number) => ns / 1e6
 
+/** @qemu migrate_show_downtime, the other way round */
+const EXPECTS_DOWNTIME: readonly MigrationStatus[] = ['active', 'pre-switchover', 'device', 'cancelling']
+
 function migrationReport(run: MigrationRun): MigrationReport {
   const { state, blocktime, channels } = run
   const total = Math.max(0, (state.endNs || run.progress().nowNs) - state.startNs)
@@ -95,6 +99,9 @@ function migrationReport(run: MigrationRun): MigrationReport {
     'total-time': state.startNs === 0 ? 0 : ms(total),
     'setup-time': ms(state.setupNs),
     downtime: ms(Math.max(0, state.downtimeEndNs - state.downtimeStartNs)),
+    ...(run.rates !== null && EXPECTS_DOWNTIME.includes(state.status)
+      ? { 'expected-downtime': ms(run.rates.expectedDowntimeNs) }
+      : {}),
     ram: {
       transferred: channels.bytesSent,
       remaining: state.remaining * 4096,
@@ -114,6 +121,7 @@ function migrationReport(run: MigrationRun): MigrationReport {
       'postcopy-bytes': state.postcopyBytes,
     },
     ...(channels.xbzrle === null ? {} : { 'xbzrle-cache': xbzrleReport(channels.xbzrle) }),
+    ...(run.throttle.percentage === 0 ? {} : { 'cpu-throttle-percentage': run.throttle.percentage }),
     ...(limit?.inService === true
       ? { 'dirty-limit-throttle-time-per-round': limit.throttleTimePerRound, 'dirty-limit-ring-full-time': limit.ringFullTime }
       : {}),

@@ -16,6 +16,7 @@ import { Rates } from '../migration/rates.ts'
 import { IoctlResolver, RemapResolver } from '../migration/resolver.ts'
 import { Source } from '../migration/source.ts'
 import type { MigrationRun } from './migration_run.ts'
+import { dirtiedBytes } from './progress.ts'
 import { makeMultifd, startMultifd } from './start_multifd.ts'
 import { Throttling } from './throttling.ts'
 
@@ -157,7 +158,7 @@ function makeDrive(run: MigrationRun, rates: Rates, syncEveryNs: number): Precop
   const isTime = (k: Thread) => ('passes' in after ? state.dirtySyncCount > after.passes : k.nowNs - state.startNs >= after.ns)
   return {
     rates,
-    onIteration: (k) => run.forecaster.look(k.nowNs, (run.sourceProcess.mm.dirtyLog?.marked ?? 0) * 4096),
+    onIteration: (k) => run.forecaster.look(k.nowNs, dirtiedBytes(run)),
     asked: (k) => (run.control.postcopyAsked || (options.mode === 'hybrid' && isTime(k)) ? 'postcopy' : null),
     syncEveryNs,
   }

@@ -8,6 +8,7 @@ import { DirtyLimit } from '../migration/dirty_limit.ts'
 import type { DirtyRings } from '../migration/dirty_rings.ts'
 import { ThrottleTrigger } from '../migration/throttle_trigger.ts'
 import { EventKind } from '../trace/event.ts'
+import type { Slowing } from './forecast.ts'
 import type { MigrationRun } from './migration_run.ts'
 
 /** While auto-converge watches, a pass is not longer than this without a look at the bitmap. @qemu CPU_THROTTLE_DIRTY_SYNC_TIMER */
@@ -41,6 +42,25 @@ export class Throttling {
     const before = throttle.percentage
     this.#trigger?.synced(k.nowNs, dirtied * 4096, channels.bytesSent)
     if (throttle.percentage !== before) recorder.event(k.nowNs, EventKind.Throttle, k.lane, -1, throttle.percentage)
+  }
+
+  /** What the guest may yet be slowed to. */
+  get slowings(): readonly Slowing[] {
+    const { options, throttle } = this.#run
+    const { parameters } = options
+    if (this.limit !== null) {
+      const quota = parameters['vcpu-dirty-limit']
+      const most = quota * options.vcpus * 2 ** 20
+      return [{ share: 1, mostBytesPerSec: most, to: `dirty-limit holds each vCPU to ${quota} MiB/s` }]
+    }
+    const steps: Slowing[] = []
+    const most = parameters['max-cpu-throttle']
+    for (let now = throttle.percentage; this.#trigger !== null && now < most; ) {
+      now = Math.min(most, now === 0 ? parameters['cpu-throttle-initial'] : now + parameters['cpu-throttle-increment'])
+      const share = (100 - now) / (100 - throttle.percentage)
+      steps.push({ share, mostBytesPerSec: Number.POSITIVE_INFINITY, to: `auto-converge takes ${now} % of the CPUs` })
+    }
+    return steps
   }
 
   /** @qemu migration_dirty_limit_guest */

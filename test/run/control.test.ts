@@ -106,8 +106,8 @@ describe('migrate_cancel, migrate_pause and migrate_recover', () => {
 })
 
 describe('pause-before-switchover', () => {
-  const pausing = (mode: 'precopy' | 'hybrid', attended: boolean): MigrationRun => {
-    const { capabilities, ...rest } = small({ guest: 'sweep:rate=1MB/s', memBytes: MIB, mode })
+  const pausing = (mode: 'precopy' | 'hybrid', attended: boolean, timeLimitNs = Number.POSITIVE_INFINITY): MigrationRun => {
+    const { capabilities, ...rest } = small({ guest: 'sweep:rate=1MB/s', memBytes: MIB, mode, timeLimitNs })
     const run = new MigrationRun(
       { ...rest, capabilities: { ...capabilities, 'pause-before-switchover': true, 'postcopy-ram': mode === 'hybrid' } },
       new Recorder({ keep: true }),
@@ -157,6 +157,16 @@ describe('pause-before-switchover', () => {
       expect([migration.status, consistency.verdict, consistency.lost]).toEqual(['completed', 'consistent', 0])
     },
   )
+
+  it('does not use up a time limit while somebody is waited for', () => {
+    const run = pausing('precopy', true, 60e9)
+    untilWaiting(run)
+    expect(run.advance(1000)).toBe('waiting')
+    expect(run.nowNs).toBeLessThan(1e9)
+    expect(run.control.continueFrom('pre-switchover')).toBeNull()
+    while (run.advance(1000) !== 'done');
+    expect([run.timedOut, run.report().migration.status]).toEqual([false, 'completed'])
+  })
 
   it.each(['precopy', 'hybrid'] as const)('in mode %s can be cancelled there: the guest goes on at the source', (mode) => {
     const run = pausing(mode, true)

@@ -57,6 +57,14 @@ describe('info migrate', () => {
     expect(infoMigrateText(report, false)).not.toContain('Dirty-limit')
   })
 
+  it('tells what a migration under way expects, and with -a how much auto-converge takes', () => {
+    const report = sampleReport()
+    Object.assign(report.migration, { 'expected-downtime': 299.6, 'cpu-throttle-percentage': 40 })
+    expect(infoMigrateText(report, true)).toContain('Time (ms): total=6522, setup=33, exp_down=300\n')
+    expect(infoMigrateText(report, true)).toContain('CPU Throttle (%): 40\nPostcopy')
+    expect(infoMigrateText(report, false)).not.toContain('Throttle')
+  })
+
   it('tells what went by the channels of multifd, and with -a what xbzrle did', () => {
     const report = sampleReport()
     report.migration.ram['multifd-bytes'] = 3 * 2 ** 20

@@ -1,7 +1,7 @@
 /**
  * `info migrate` in the layout of QEMU 10.1, line for line, so that what people know and what their scripts grep holds.
  *
- * Figures that are zero where QEMU leaves them out are left out. `-a` adds what belongs to xbzrle, to dirty-limit, once it has set in,
+ * Figures that are zero where QEMU leaves them out are left out. `-a` adds what belongs to xbzrle, to auto-converge and dirty-limit, once it has set in,
  * and to post-copy, once there was a remote fault. Source: QEMU, migration/migration-hmp-cmds.c (hmp_info_migrate, migration_dump_blocktime), by its output.
  */
 import type { MigrationReport, RunReport } from '../../run/report.ts'
@@ -19,7 +19,7 @@ export function infoMigrateText({ migration }: RunReport, all: boolean): string 
   ]
   const lines = [
     `Status: ${migration.status}`,
-    `Time (ms): total=${whole(migration['total-time'])}, setup=${whole(migration['setup-time'])}, down=${whole(migration.downtime)}`,
+    `Time (ms): total=${whole(migration['total-time'])}, setup=${whole(migration['setup-time'])}, ${downText(migration)}`,
     'RAM info:',
     `  Throughput (Mbps): ${ram.mbps.toFixed(2)}`,
     `  Sizes: pagesize=${size(ram['page-size'])}, total=${size(ram.total)}`,
@@ -28,9 +28,19 @@ export function infoMigrateText({ migration }: RunReport, all: boolean): string 
     `    Page Types: normal=${ram.normal}, zero=${ram.duplicate}`,
     `  Page Rates (pps): ${rates.join(', ')}`,
     `  Others: ${others.join(', ')}`,
-    ...(all ? [...xbzrleLines(migration), ...dirtyLimitLines(migration), ...blocktimeLines(migration)] : []),
+    ...(all
+      ? [...xbzrleLines(migration), ...throttleLines(migration), ...dirtyLimitLines(migration), ...blocktimeLines(migration)]
+      : []),
   ]
   return `${lines.join('\n')}\n`
+}
+
+function downText({ downtime, 'expected-downtime': expected }: MigrationReport): string {
+  return expected === undefined ? `down=${whole(downtime)}` : `exp_down=${whole(expected)}`
+}
+
+function throttleLines({ 'cpu-throttle-percentage': percentage }: MigrationReport): string[] {
+  return percentage === undefined ? [] : [`CPU Throttle (%): ${percentage}`]
 }
 
 function xbzrleLines({ 'xbzrle-cache': cache }: MigrationReport): string[] {

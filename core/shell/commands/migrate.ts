@@ -236,7 +236,7 @@ function exitCodeOf(
     const { status, forecast = '' } = migration
     const never = forecast.includes('never')
     const remedy = never
-      ? 'try --mode hybrid, --capability auto-converge=on or a longer --downtime-limit'
+      ? `try --mode hybrid, ${options.capabilities['auto-converge'] ? '' : '--capability auto-converge=on '}or a longer --downtime-limit`
       : 'give a longer --time-limit or none'
     const why = forecast === '' ? '' : `, a pre-copy that ${forecast}`
     terminal.err(
