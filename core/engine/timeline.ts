@@ -130,7 +130,7 @@ export class Timeline implements Engine {
       const queue = this.#queues[best]
       if (busy.length === 1 && queue.length === 1 && queue[0] === this.bystander) return 'idle'
       this.turns++
-      const task = queue.shift() as Task
+      const task = (queue.length === 1 ? queue.pop() : queue.shift()) as Task
       const clock = task.clock
       clock.nowNs = bestStart
       clock.sliceEndNs = second + this.#quantumNs

@@ -294,11 +294,14 @@ export class Link {
 
   /** Takes the next message into `this.message`; sleeps until it has arrived. */
   receive(k: Thread): Proc<void> {
-    if (!k.stepping && this.hasNext(k)) {
-      this.#take(k)
-      return NOTHING
-    }
-    return this.#receiveSlow(k)
+    return this.receivesAtOnce(k) ? NOTHING : this.#receiveSlow(k)
+  }
+
+  /** Clock gear: takes the next message if it has arrived; false: `receive` would sleep. */
+  receivesAtOnce(k: Thread): boolean {
+    if (k.stepping || !this.hasNext(k)) return false
+    this.#take(k)
+    return true
   }
 
   *#receiveSlow(k: Thread): Proc<void> {

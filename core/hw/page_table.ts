@@ -23,6 +23,9 @@ export const ENTRIES = 512
 /** Pages that one process's window can hold: 512 GiB. */
 export const WINDOW_PAGES_MAX = 1 << 27
 
+/** Ways down the tables that are remembered, a power of two: a mover goes along two. */
+const REMEMBERED = 16
+
 /** Tables that an address space of so many pages needs at most, all of them mapped by small pages; node 0, which none uses, included. */
 export function tablesOf(pages: number): number {
   return Math.ceil(pages / ENTRIES) + Math.ceil(pages / ENTRIES ** 2) + 3
@@ -94,6 +97,9 @@ export class PageTablePool {
 
 export class PageTable {
   readonly pgd: number
+  /** The 2 MiB whose PMD entries were walked to last, and the entries' slots. */
+  readonly #units = new Int32Array(REMEMBERED).fill(-1)
+  readonly #pmdSlots = new Int32Array(REMEMBERED)
 
   constructor(readonly pool: PageTablePool) {
     this.pgd = pool.allocate()
@@ -102,14 +108,26 @@ export class PageTable {
   /** The slot of the page's PTE, or -1 where a table on the way is missing or 2 MiB are mapped at once. */
   walk(page: number): Slot {
     if (isRecording()) this.touchWalk(page)
+    const slot = this.#pmdSlot(page)
+    const leaf = slot < 0 ? PTE_NONE : this.pool.entries[slot]
+    if (leaf === PTE_NONE || (leaf & PTE_PS) !== 0) return -1
+    return ptePfn(leaf) * ENTRIES + (page & 511)
+  }
+
+  /** The upper tables stay until exit, so that the way to a PMD entry that was found once need not be gone again. */
+  #pmdSlot(page: number): Slot {
+    const unit = page >>> 9
+    const i = unit & (REMEMBERED - 1)
+    if (this.#units[i] === unit) return this.#pmdSlots[i]
     const e = this.pool.entries
     const pud = e[this.pgd * ENTRIES]
     if (pud === PTE_NONE) return -1
     const pmd = e[ptePfn(pud) * ENTRIES + (page >>> 18)]
     if (pmd === PTE_NONE) return -1
-    const leaf = e[ptePfn(pmd) * ENTRIES + ((page >>> 9) & 511)]
-    if (leaf === PTE_NONE || (leaf & PTE_PS) !== 0) return -1
-    return ptePfn(leaf) * ENTRIES + (page & 511)
+    const slot = ptePfn(pmd) * ENTRIES + (unit & 511)
+    this.#units[i] = unit
+    this.#pmdSlots[i] = slot
+    return slot
   }
 
   /** Says that the entries above the page's PTE are read, as far as there are tables. */
@@ -131,11 +149,7 @@ export class PageTable {
   /** The slot of the PMD entry that covers the page, or -1 where the PMD table is missing. @kernel mm_find_pmd */
   pmdSlot(page: number): Slot {
     if (isRecording()) this.touchWalk(page)
-    const e = this.pool.entries
-    const pud = e[this.pgd * ENTRIES]
-    if (pud === PTE_NONE) return -1
-    const pmd = e[ptePfn(pud) * ENTRIES + (page >>> 18)]
-    return pmd === PTE_NONE ? -1 : ptePfn(pmd) * ENTRIES + ((page >>> 9) & 511)
+    return this.#pmdSlot(page)
   }
 
   /** The same; missing upper tables are allocated. @kernel pmd_alloc */
@@ -206,6 +220,7 @@ export class PageTable {
   /** Frees all tables. @kernel free_pgtables */
   destroy(): void {
     const pool = this.pool
+    this.#units.fill(-1)
     const e = pool.entries
     const pud = ptePfn(e[this.pgd * ENTRIES])
     if (pud !== 0) {

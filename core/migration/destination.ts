@@ -217,7 +217,7 @@ export class Destination {
         if (k.stepping) yield channel.look()
         if (!channel.hasNext(k)) yield* placement.placeBatch(k, batch, buffer)
       }
-      yield* channel.receive(k)
+      if (!channel.receivesAtOnce(k)) yield* channel.receive(k)
       // Only pages that follow the others join them.
       if (batch.count > 0 && !batch.takes(m)) yield* placement.placeBatch(k, batch, buffer)
       switch (m.type) {

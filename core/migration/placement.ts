@@ -103,9 +103,13 @@ export class Placement {
 
   /** Steps 1 to 3 for pages that came one behind the other; the batch is empty then. */
   placeBatch(k: Thread, batch: PageBatch, buffer: number): Proc<void> {
-    if (batch.count > 1) return this.#placeRun(k, batch, buffer)
-    batch.count = 0
-    return this.#placeAlone(k, batch.first, batch.content(0), buffer)
+    if (batch.count === 1) {
+      batch.count = 0
+      return this.#placeAlone(k, batch.first, batch.content(0), buffer)
+    }
+    if (!this.isQuiet(k)) return this.#placeRun(k, batch, buffer)
+    atOnce(this.#placeRun(k, batch, buffer))
+    return NOTHING
   }
 
   #placeAlone(k: Thread, page: number, content: PageContent | null, buffer: number): Proc<void> {
@@ -126,8 +130,7 @@ export class Placement {
     let placed = 0
     if (run > 1) {
       // 1.
-      if (this.isQuiet(k)) placed = atOnce(resolver.placeRun(k, ramPage + first, batch, run, buffer))
-      else placed = yield* resolver.placeRun(k, ramPage + first, batch, run, buffer)
+      placed = yield* resolver.placeRun(k, ramPage + first, batch, run, buffer)
       // 2.
       let wasRequested = false
       for (let i = 0; i < placed; i++) {

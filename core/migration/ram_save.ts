@@ -213,6 +213,18 @@ export class RamState {
     return end === first + 1 ? this.#saveOne(k, first) : this.#savePages(k, first, end)
   }
 
+  /** Clock gear: sends those of `most` host pages from `first` on that can go at once, up to the end of the quantum; how many. */
+  saveRun(k: Thread, first: number, most: number): number {
+    const { hostPages, stream } = this.#o
+    if (hostPages > 1 || this.#sendsUrgent || this.#channels !== null || !this.#isQuiet(k, first)) return 0
+    let n = 0
+    // What was quiet stays so: nobody else runs meanwhile.
+    do atOnce(this.#savePage(k, first + n++, stream, this.#content))
+    while (n < most && !k.expired && stream.takesAtOnce(k.nowNs) && !this.dirty.owes(first + n))
+    this.#cursor = first + n
+    return n
+  }
+
   *#savePages(k: Thread, first: number, end: number): Proc<void> {
     this.#sending = first
     for (let page = first; page < end; page++) {

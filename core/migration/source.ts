@@ -17,9 +17,7 @@
  *  7. The connection broke. In post-copy: paused, until there is a new one; then recover (recovery.ts), and on with 5. Before the hand-over:
  *     the guest goes on here, the log ends, and the migration has failed; or it was cancelled, which is to break it on purpose. In 3., and at
  *     the first break of 5., whether the destination has the guest is asked of it another way, as libvirt does when it finishes.
- *
  *  A background snapshot does none of 2. to 5.: background_snapshot.ts.
- *
  * return path thread: takes requests off the wire into a queue; with an urgent channel, sends the page itself (ram_save.ts); and hears
  *  what the destination says when post-copy is recovered.
  *
@@ -28,7 +26,7 @@
 import { assert } from '../base/assert.ts'
 import type { Bitmap } from '../base/bitmap.ts'
 import { touch } from '../engine/footprint.ts'
-import { AccessMode, BLOCK, type Proc, read, SLEEP, write } from '../engine/op.ts'
+import { AccessMode, BLOCK, type Proc, QUANTUM, read, SLEEP, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { LINK_BROKEN, type Link } from '../hw/link.ts'
 import { EventKind } from '../trace/event.ts'
@@ -196,9 +194,8 @@ export class Source {
     // What a channel is told to be its end must come behind all pages.
     yield* this.ram.urgentSent(k)
     this.#urgentEnded = true
-    for (const channel of urgent === undefined ? [stream] : [stream, urgent]) {
+    for (const channel of urgent === undefined ? [stream] : [stream, urgent])
       if (!this.#isShut) yield* channel.send(k, StreamMessage.End, -1, END_BYTES)
-    }
     while (!this.#isShut) {
       if (stream.broken) return false
       k.park('the destination to shut the return path')
@@ -331,8 +328,13 @@ export class Source {
         yield SLEEP
         continue
       }
-      this.#runLeft--
-      yield* this.ram.saveHostPage(k, first++ * hostPages)
+      // Where nothing but the buffers slows the push, what of the run finds room goes at once.
+      const isSlowed = pushQueueBytes < Number.POSITIVE_INFINITY || this.#window.isLimited
+      const sent = isSlowed ? 0 : this.ram.saveRun(k, first, this.#runLeft)
+      this.#runLeft -= sent || 1
+      if (sent === 0) yield* this.ram.saveHostPage(k, first * hostPages)
+      else if (k.expired) yield QUANTUM
+      first += sent || 1
     }
   }
 

@@ -125,11 +125,15 @@ function* dontNeed(k: Thread, mm: Mm, start: number, end: number): Proc<number> 
 /** Brings every page of the range in. ENOMEM: a hole in it. EFAULT: a page would be a signal. @kernel madvise_populate */
 function* populateRange(k: Thread, mm: Mm, start: number, end: number, store: boolean): Proc<number> {
   yield* mm.mmapLock.downRead(k)
-  const areas = mm.tree.overlapping(start, end)
-  const covered = covers(areas, start, end)
-  const allowed = areas.every((v) => (v.flags & (store ? VM_WRITE : VM_READ)) !== 0)
+  const right = store ? VM_WRITE : VM_READ
+  let at = start
+  let allowed = true
+  for (let vma = mm.tree.walk(start); vma !== null && vma.start <= at && at < end; vma = vma.next) {
+    if ((vma.flags & right) === 0) allowed = false
+    at = vma.end
+  }
   mm.mmapLock.upRead(k)
-  if (!covered) return ERRNO.ENOMEM
+  if (at < end) return ERRNO.ENOMEM
   return allowed ? yield* populate(k, mm, start, end, store) : ERRNO.EINVAL
 }
 

@@ -60,12 +60,8 @@ export class Recorder {
   }
 
   event(timeNs: number, kind: EventKind, lane: number, page: number, arg: number): void {
-    const hash = this.#hash
     // Time in units of 1/1024 ns, fine enough to tell any two runs apart; Hash64 takes 32 bits at a time.
-    hash.int(timeNs * 1024)
-    hash.int(timeNs / 4_194_304)
-    hash.int((kind << 16) | lane)
-    hash.int(page ^ Math.imul(arg, 0x9e3779b1))
+    this.#hash.row(timeNs * 1024, timeNs / 4_194_304, (kind << 16) | lane, page ^ Math.imul(arg, 0x9e3779b1))
     this.#rows++
     if (!this.keep) return
     let chunk = this.#open
