@@ -49,4 +49,4 @@ export const RECEIVE_BUFFER_BYTES = 2 * 1024 * 1024
  * Pages that a thread which has fallen behind places by one call. Ours: QEMU places one host page a call. So few that a page
  * whose turn is last waits no longer than some quanta of the clock gear (docs/decisions/0029-batches.md).
  */
-export const PLACE_BATCH_PAGES = 16
+export const PLACE_BATCH_PAGES = 32

@@ -10,7 +10,7 @@
 import type { Thread } from '../hw/cpu.ts'
 import type { Mm } from './mm.ts'
 
-/** Frames that are to be left; a call that runs at once allocates a few pages and their tables. */
+/** Frames that are to be left; what runs at once allocates no more: at most a batch of pages, and then its pages once more, one by one (docs/decisions/0029). */
 const FRAMES_LEFT = 64
 
 /** Nobody is in the way of `k` in this address space. */

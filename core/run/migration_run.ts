@@ -73,7 +73,7 @@ const QUANTUM_NS = 10_000
 const BEFORE_NS = 20_000_000
 /** Frames and window pages beyond guest RAM: buffers and page-sized areas of the migrating process. */
 const SPARE_FRAMES = 4096
-const SPARE_WINDOW_PAGES = 64
+const SPARE_WINDOW_PAGES = 128
 /** Host pages beyond that where they are huge: a temporary one, and room to align it and RAM. */
 const SPARE_WINDOW_HOST_PAGES = 4
 
