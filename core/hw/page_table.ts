@@ -56,6 +56,8 @@ export class PageTablePool {
       grown.set(this.entries)
       this.entries = grown
     }
+    // Written before it is read: what the host maps as zeros for a read faults once more for a write.
+    this.entries[node * ENTRIES] = PTE_NONE
     return node
   }
 

@@ -122,11 +122,22 @@ export class Pages {
     if (this.#shares !== null) return this.#allocateFrom(this.#shares, cpu)
     let pfn: Pfn
     if (this.#freeCount > 0) pfn = this.#free[--this.#freeCount]
-    else if (this.#fresh < this.#freshEnd) pfn = this.#fresh++
+    else if (this.#fresh < this.#freshEnd) return this.#prepareFresh(this.#fresh++)
     else if (this.#breakBlock()) pfn = this.#free[--this.#freeCount]
     else return -1
     if (this.refcount[pfn] !== 0) violate('I-CNT', `free page has refcount ${this.refcount[pfn]} (pfn ${pfn})`)
     this.refcount[pfn] = 1
+    return pfn
+  }
+
+  /**
+   * A frame that nobody ever had. Written before it is read: memory of the host's that is first read is mapped to its zero page, and
+   * faults once more when it is written.
+   */
+  #prepareFresh(pfn: Pfn): Pfn {
+    this.refcount[pfn] = 1
+    this.mapcount[pfn] = 0
+    this.flags[pfn] = 0
     return pfn
   }
 
