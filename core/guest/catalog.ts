@@ -2,11 +2,15 @@
  * The guests by name: what a user may write after --guest, and the workloads that it makes, one a vCPU.
  *
  *     kv          sweep:rate=500MB/s,set=64M          path/to/trace.lackey.gz          a.lackey.gz+b.lackey.gz:rate=5M/s
+ *     process.pfguest
  *
  * Each guest documents its keys in its own file; help, completion and errors all come from the list here.
  */
 import type { Prng } from '../base/prng.ts'
 import { parseSize } from '../base/units.ts'
+import type { Capture } from './capture.ts'
+import { GUEST_FILE_ENDING } from './capture_file.ts'
+import { CAPTURED } from './captured.ts'
 import { COMPILE } from './compile.ts'
 import { GC } from './gc.ts'
 import { checkValue, type GuestKey } from './guest_key.ts'
@@ -41,12 +45,17 @@ const MADE_UP: readonly GuestKind[] = [
   ...[COMPILE, QUICKSORT, STREAM, GC],
 ]
 
-export const GUESTS: readonly GuestKind[] = [...MADE_UP.map((kind) => ({ ...kind, keys: [...kind.keys, FREED] })), TRACE]
+/** Those that are named by their files. */
+export const FILE_GUESTS: readonly GuestKind[] = [TRACE, CAPTURED]
+
+export const GUESTS: readonly GuestKind[] = [...MADE_UP.map((kind) => ({ ...kind, keys: [...kind.keys, FREED] })), ...FILE_GUESTS]
 
 export interface GuestChoice {
   readonly kind: string
   /** The trace files, one a vCPU; empty for all other guests. */
   readonly paths: readonly string[]
+  /** The file of a captured process; null for all other guests. */
+  readonly captured: string | null
   /** Keys as given. */
   readonly keys: Readonly<Record<string, string>>
 }
@@ -56,9 +65,9 @@ export type GuestParse =
   /** One sentence; `unknown` is the name, where it is the name that is wrong. */
   | { readonly ok: false; readonly message: string; readonly unknown?: string }
 
-/** Whatever looks like a path is a trace file, unless it begins with a guest's name and a colon. */
+/** Whatever looks like a path is a file, unless it begins with a guest's name and a colon. */
 function isPath(name: string): boolean {
-  if (GUESTS.some((g) => g !== TRACE && name.startsWith(`${g.name}:`))) return false
+  if (GUESTS.some((g) => !FILE_GUESTS.includes(g) && name.startsWith(`${g.name}:`))) return false
   return name.includes('/') || name.includes('\\') || name.includes('.')
 }
 
@@ -66,18 +75,29 @@ function isPath(name: string): boolean {
 const BETWEEN_TRACES = /(?<=\.(?:gz|lackey))\+/
 
 export function parseGuest(text: string): GuestParse {
-  const known = GUESTS.filter((g) => g !== TRACE).map((g) => g.name)
+  const known = GUESTS.filter((g) => !FILE_GUESTS.includes(g)).map((g) => g.name)
   if (text === '')
-    return { ok: false, message: `the guest has no name; known are ${known.join(', ')}, or the path of a trace file` }
+    return {
+      ok: false,
+      message: `the guest has no name; known are ${known.join(', ')}, or the path of a trace or of a captured process`,
+    }
   const colon = isPath(text) ? text.search(/:(?=[a-z]+=)/) : text.indexOf(':')
   const name = colon < 0 ? text : text.slice(0, colon)
   const rest = colon < 0 ? '' : text.slice(colon + 1)
-  const paths = isPath(name) ? name.split(BETWEEN_TRACES) : []
-  const kind = paths.length > 0 ? TRACE : GUESTS.find((g) => g.name === name)
-  if (kind === undefined || (kind === TRACE && paths.length === 0)) {
+  const captured = isPath(name) && name.endsWith(GUEST_FILE_ENDING) ? name : null
+  const paths = isPath(name) && captured === null ? name.split(BETWEEN_TRACES) : []
+  const kind =
+    captured !== null
+      ? CAPTURED
+      : paths.length > 0
+        ? TRACE
+        : known.includes(name)
+          ? GUESTS.find((g) => g.name === name)
+          : undefined
+  if (kind === undefined) {
     return {
       ok: false,
-      message: `unknown guest "${name}"; known are ${known.join(', ')}, or the path of a trace file`,
+      message: `unknown guest "${name}"; known are ${known.join(', ')}, or the path of a trace or of a captured process`,
       unknown: name,
     }
   }
@@ -100,7 +120,7 @@ export function parseGuest(text: string): GuestParse {
     if (wrong !== '') return { ok: false, message: `guest ${kind.name}: ${key}=${value} ${wrong}` }
     keys[key] = value
   }
-  return { ok: true, guest: { kind: kind.name, paths, keys } }
+  return { ok: true, guest: { kind: kind.name, paths, captured, keys } }
 }
 
 /** Pages behind the set that the guest used and gave back. Throws GuestError where they are more than its memory. */
@@ -115,9 +135,15 @@ export function freedPages(guest: GuestChoice, setPages: number, ramPages: numbe
   return pages
 }
 
-/** One workload a vCPU (null: that vCPU idles). `ramPages` is guest memory. Throws GuestError where keys and memory disagree. */
-export function makeWorkloads(guest: GuestChoice, ramPages: number, vcpus: number, prng: Prng): (Workload | null)[] {
+/** One workload a vCPU (null: that vCPU idles). `ramPages` is guest memory, `capture` what guest.captured holds. Throws GuestError where keys and memory disagree. */
+export function makeWorkloads(
+  guest: GuestChoice,
+  ramPages: number,
+  vcpus: number,
+  prng: Prng,
+  capture: Capture | null = null,
+): (Workload | null)[] {
   const kind = GUESTS.find((g) => g.name === guest.kind)
   if (kind === undefined) throw new Error(`no guest ${guest.kind}`)
-  return kind.make(new GuestSetup(kind, guest.keys, guest.paths, ramPages, vcpus, prng))
+  return kind.make(new GuestSetup(kind, guest.keys, guest.paths, ramPages, vcpus, prng, capture))
 }

@@ -1,7 +1,7 @@
 /**
  * A vCPU: runs its workload on whatever machine it is on, and checks every load against the shadow.
  *
- * 1. Boot: write each page of its share of the working set once.
+ * 1. Boot: write each page of its share of the working set once; a page that is to be zero is read.
  * 2. Run: translate the next accesses, up to a fault or the end of the quantum; load and compare each, or store to memory and
  *    shadow at once. On a fault sleep, if the page is elsewhere. Each access is followed by computing for a while; a while that is
  *    long is slept, as a guest with nothing to do halts, and a stop ends it.
@@ -62,6 +62,8 @@ export interface GuestContext {
 /** Above this a vCPU halts until its next access. @kernel kvm_vcpu_halt */
 const LONG_THINK_NS = 20_000
 
+const NO_ZEROS = new Uint8Array(0)
+
 /** GuestOps events are at least this far apart. */
 const OPS_EVENT_NS = 100_000
 
@@ -96,23 +98,27 @@ export class Vcpu {
     return a.boot + a.before + a.during + a.after
   }
 
-  /** Writes guest pages [first, end) once, both words. */
+  /** Writes guest pages [first, end) once, both words; reads those that are zero. */
   *boot(k: Thread, process: Process, ramPage: number, first: number, end: number): Proc<void> {
     const { shadow } = this.context
     const phys = process.machine.kernel.phys
     const clock = k.cpu
+    const zeros = this.workload?.zeros ?? NO_ZEROS
     for (let page = first; page < end; page++) {
-      for (let word = 0; word < 2; word++) {
+      const isStore = zeros[page] !== 1
+      const words = isStore ? 2 : 1
+      for (let word = 0; word < words; word++) {
         if (k.stepping) clock.mmu.touchEntry(ramPage + page)
-        let pfn = clock.mmu.translate(ramPage + page, true)
+        let pfn = clock.mmu.translate(ramPage + page, isStore)
         if (pfn < 0) {
-          if (process.isCalm(k)) pfn = atOnce(process.touchAfterMiss(k, ramPage + page, true))
-          else pfn = yield* process.touchAfterMiss(k, ramPage + page, true)
+          if (process.isCalm(k)) pfn = atOnce(process.touchAfterMiss(k, ramPage + page, isStore))
+          else pfn = yield* process.touchAfterMiss(k, ramPage + page, isStore)
         }
+        if (!isStore) continue
         phys.words[pfn * 2 + word] = shadow.store(page, word)
         phys.version[pfn]++
       }
-      this.accesses.boot += 2
+      this.accesses.boot += words
       if (k.expired) yield QUANTUM
     }
   }

@@ -15,6 +15,8 @@ export interface Workload {
   readonly thinkNs: number
   /** Pages [0, n) of guest RAM that are written once while the guest boots. */
   readonly bootPages: number
+  /** Of these pages 1 for each that is zero: booting reads it only. Absent: none is. */
+  readonly zeros?: Uint8Array
   fill(out: Int32Array): number
 }
 

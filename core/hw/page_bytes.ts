@@ -9,13 +9,23 @@
  * So n stores between two looks differ in at most n fields and the two words, as records that are updated in place do; a page
  * whose words are zero is all zeros. Kinds: heap (pointers, small numbers, zeros, short strings), text, sparse (three lines of
  * four are zero) and random (encrypted or compressed already). The shares are ours; zlib at level 1 makes of a heap page a bit over a third,
- * as zswap and zram report for memory (2 to 3 to 1).
+ * as zswap and zram report for memory (2 to 3 to 1). Memory that was captured from a real process knows the kind of each page,
+ * or has its very bytes, which then are the body.
  */
 import { mix32 } from '../base/hash.ts'
 
 export const CONTENT_KINDS = ['heap', 'text', 'sparse', 'random'] as const
-/** What a guest's memory holds. */
 export type ContentKind = (typeof CONTENT_KINDS)[number]
+
+/** What a real process held, page by page. */
+export interface CapturedContent {
+  kindOf(page: number): ContentKind
+  /** The page as it was; null where nobody wrote it down. */
+  bytesOf(page: number): Uint8Array | null
+}
+
+/** What a guest's memory holds: everywhere the same kind, or as captured. */
+export type MemoryContent = ContentKind | CapturedContent
 
 export const PAGE_BYTES = 4096
 const WORDS = PAGE_BYTES / 4
@@ -83,7 +93,7 @@ const VOCABULARY = [
 /** Writes the page's bytes into `out`, 1024 words in the order of a little-endian machine. */
 export function pageBytes(
   out: Uint32Array,
-  kind: ContentKind,
+  content: MemoryContent,
   page: number,
   word0: number,
   word1: number,
@@ -94,7 +104,10 @@ export function pageBytes(
     return
   }
   const seed = mix32(Math.imul(page + 1, GOLDEN))
-  BODY[kind](out, seed)
+  const kind = typeof content === 'string' ? content : content.kindOf(page)
+  const captured = typeof content === 'string' ? null : content.bytesOf(page)
+  if (captured === null) BODY[kind](out, seed)
+  else new Uint8Array(out.buffer, out.byteOffset, PAGE_BYTES).set(captured)
   stores(out, kind, seed, version)
   out[0] = word0
   out[LAST] = word1

@@ -17,7 +17,7 @@
 import { BLOCK, type Proc, QUANTUM } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Link } from '../hw/link.ts'
-import { type ContentKind, PAGE_BYTES, pageBytes } from '../hw/page_bytes.ts'
+import { type MemoryContent, PAGE_BYTES, pageBytes } from '../hw/page_bytes.ts'
 import type { PageContent, Process } from '../machine/process.ts'
 import { EventKind } from '../trace/event.ts'
 import type { Recorder } from '../trace/recorder.ts'
@@ -43,7 +43,7 @@ export interface MultifdSendOptions {
   readonly level: number
   /** Makes a channel's compressor. [none] */
   readonly compressor: (() => Compressor) | null
-  readonly content: ContentKind
+  readonly content: MemoryContent
 }
 
 interface Sender {

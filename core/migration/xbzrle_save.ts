@@ -11,7 +11,7 @@
  * @qemu save_xbzrle_page, xbzrle_cache_zero_page, XBZRLECacheStats
  */
 import type { Thread } from '../hw/cpu.ts'
-import { type ContentKind, PAGE_BYTES, pageBytes } from '../hw/page_bytes.ts'
+import { type MemoryContent, PAGE_BYTES, pageBytes } from '../hw/page_bytes.ts'
 import type { PageContent } from '../machine/process.ts'
 import { PageCache } from './page_cache.ts'
 import { XBZRLE_ENCODE_NS, XBZRLE_INSERT_NS } from './parameters.ts'
@@ -46,7 +46,7 @@ export class Xbzrle {
 
   constructor(
     readonly cacheBytes: number,
-    readonly kind: ContentKind,
+    readonly content: MemoryContent,
   ) {
     this.#cache = new PageCache(cacheBytes / PAGE_BYTES)
   }
@@ -67,9 +67,9 @@ export class Xbzrle {
     }
     this.pages++
     k.cpu.nowNs += XBZRLE_ENCODE_NS
-    const { old, kind } = this
-    pageBytes(this.#oldBytes, kind, page, old.word0, old.word1, old.version)
-    pageBytes(this.#newBytes, kind, page, content.word0, content.word1, content.version)
+    const { old } = this
+    pageBytes(this.#oldBytes, this.content, page, old.word0, old.word1, old.version)
+    pageBytes(this.#newBytes, this.content, page, content.word0, content.word1, content.version)
     const bytes = (words: Uint32Array) => new Uint8Array(words.buffer)
     const length = xbzrleEncode(bytes(this.#oldBytes), bytes(this.#newBytes), this.#encoding)
     // 2.

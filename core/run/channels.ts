@@ -4,7 +4,7 @@
  * All that the source sends goes by one wire: where there is more than one connection, they share it. The other direction is free.
  */
 import { Link } from '../hw/link.ts'
-import type { ContentKind } from '../hw/page_bytes.ts'
+import type { MemoryContent } from '../hw/page_bytes.ts'
 import { payloadBytesPerNs, Wire } from '../hw/wire.ts'
 import { RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES } from '../migration/parameters.ts'
 import { Xbzrle } from '../migration/xbzrle_save.ts'
@@ -22,7 +22,7 @@ export class Channels {
   /** All that the source sends by. */
   readonly outgoing: readonly Link[]
 
-  constructor(options: MigrateOptions, content: ContentKind) {
+  constructor(options: MigrateOptions, content: MemoryContent) {
     const { bandwidthBitsPerSec, rttNs, capabilities, parameters } = options
     this.xbzrle = capabilities.xbzrle ? new Xbzrle(parameters['xbzrle-cache-size'], content) : null
     const isShared = capabilities['postcopy-preempt'] || capabilities.multifd

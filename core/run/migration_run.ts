@@ -16,6 +16,7 @@ import { Prng } from '../base/prng.ts'
 import { ConsistencyCheck } from '../checkers/consistency.ts'
 import { BLOCK, type Proc, SLEEP } from '../engine/op.ts'
 import { Timeline } from '../engine/timeline.ts'
+import { type Capture, contentOfCapture } from '../guest/capture.ts'
 import { freedPages, GUESTS, makeWorkloads, parseGuest } from '../guest/catalog.ts'
 import { GuestError } from '../guest/guest_kind.ts'
 import { LackeyWorkload } from '../guest/lackey.ts'
@@ -24,7 +25,7 @@ import type { GuestContext } from '../guest/vcpu.ts'
 import type { GuestPhase } from '../guest/workload.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Link } from '../hw/link.ts'
-import type { ContentKind } from '../hw/page_bytes.ts'
+import type { MemoryContent } from '../hw/page_bytes.ts'
 import { tablesOf } from '../hw/page_table.ts'
 import type { CpuPreset } from '../hw/preset.ts'
 import { CPU_PRESETS } from '../hw/presets/catalog.ts'
@@ -88,7 +89,7 @@ export class MigrationRun {
   readonly backing: Backing
   readonly hostPages: number
   /** What the guest's memory holds. */
-  readonly content: ContentKind
+  readonly content: MemoryContent
   readonly source: Machine
   readonly destination: Machine
   readonly sourceProcess: Process
@@ -141,6 +142,8 @@ export class MigrationRun {
     cpu: CpuPreset | null = null,
     /** Makes the compressor of a channel, where the options name one: its library, too, has to be loaded before. */
     readonly compressor: (() => Compressor) | null = null,
+    /** The captured process, where options.guest names its file: read by whoever can. */
+    capture: Capture | null = null,
   ) {
     const parsed = parseGuest(options.guest)
     if (!parsed.ok) throw new RunError(parsed.message)
@@ -154,7 +157,8 @@ export class MigrationRun {
     }
     this.guestName = options.guest
     this.guestKind = parsed.guest.kind
-    this.content = GUESTS.find((kind) => kind.name === this.guestKind)?.content ?? 'heap'
+    const kind = GUESTS.find(({ name }) => name === this.guestKind)
+    this.content = capture === null ? (kind?.content ?? 'heap') : contentOfCapture(capture)
     this.pages = options.memBytes / 4096
     this.backing = options.pageSizeBytes === 4096 ? 'small' : options.resolver === 'copy' ? 'hugetlb' : 'thp'
     this.hostPages = targetPages(this.backing)
@@ -203,7 +207,7 @@ export class MigrationRun {
     }
     let workloads: ReturnType<typeof makeWorkloads>
     try {
-      workloads = makeWorkloads(parsed.guest, this.pages, options.vcpus, prng.fork('guest'))
+      workloads = makeWorkloads(parsed.guest, this.pages, options.vcpus, prng.fork('guest'), capture)
       this.free = new FreeMemory(workloads, this.pages, this.shadow)
       const tables = { pages: this.pages, guestPageBytes: options.guestPageSizeBytes, hostIsHuge: this.backing !== 'small' }
       const freed = freedPages(parsed.guest, this.free.first, this.pages)

@@ -7,6 +7,7 @@ import type { Command } from './command.ts'
 import { adviseCommand } from './commands/advise.ts'
 import { waitCommand } from './commands/background.ts'
 import { benchCommand } from './commands/bench.ts'
+import { captureCommand } from './commands/capture.ts'
 import { conformCommand } from './commands/conform.ts'
 import { CONTROL_COMMANDS } from './commands/control_commands.ts'
 import { exploreCommand } from './commands/explore.ts'
@@ -30,6 +31,7 @@ export const CORE_COMMANDS: readonly Command[] = [
   replayCommand,
   kernelInfoCommand,
   kernelCalibrateCommand,
+  captureCommand,
   infoCommand,
   setCapabilityCommand,
   setParameterCommand,

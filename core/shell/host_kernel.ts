@@ -21,6 +21,8 @@ export interface HostKernel {
   calibrationPath(): Promise<string>
   /** What a calibration must be of to be good for this host. */
   identity(): Promise<{ readonly release: string; readonly cpu: HostCpu }>
+  /** Records the memory of a process into a guest file. Throws HostError. */
+  capture(request: CaptureRequest, watch: CaptureWatch): Promise<CaptureReport>
 }
 
 export interface CalibrateOptions {
@@ -28,6 +30,61 @@ export interface CalibrateOptions {
   readonly passes: number
   readonly onProgress: (share: number, what: string) => void
   readonly stop: StopSignal
+}
+
+/** Whose memory, for how long, and where to. */
+export interface CaptureRequest {
+  /** The process; null: the command's. */
+  readonly pid: number | null
+  /** The words of a command to start, with no shell between; empty where there is a process. */
+  readonly command: readonly string[]
+  /** null: as long as the command runs. */
+  readonly durationNs: number | null
+  readonly intervalNs: number
+  readonly output: string
+  readonly withContents: boolean
+  /** What the command prints goes to stderr, because stdout has something else. */
+  readonly stdoutIsTaken: boolean
+}
+
+export interface CaptureWatch {
+  readonly stop: StopSignal
+  onProgress(progress: CaptureProgress): void
+}
+
+export interface CaptureProgress {
+  readonly seconds: number
+  /** Populated pages so far, and looks at all of them. */
+  readonly pages: number
+  readonly samples: number
+}
+
+/** `capture --json`, but for its schema. */
+export interface CaptureReport {
+  readonly pid: number
+  /** The name of the process. */
+  readonly command: string
+  /** Populated pages of private memory; of these, zero ones, ones that came after the first look, and contents that differ. */
+  readonly pages: number
+  readonly zeroPages: number
+  readonly laterPages: number
+  readonly distinctPages: number
+  readonly vmas: number
+  readonly samples: number
+  /** Between two samples, reached on the average; ms. */
+  readonly sampleInterval: number
+  /** ms */
+  readonly duration: number
+  /** Pages that changed at least once. */
+  readonly changedPages: number
+  /** Changes a second: each sample counts a page once. */
+  readonly dirtyPagesRate: number
+  readonly output: string
+  /** Of the file. */
+  readonly bytes: number
+  readonly withContents: boolean
+  /** Why it ended: the time was over, the process was, somebody asked, or the file holds no more samples. */
+  readonly ended: 'duration' | 'exit' | 'interrupted' | 'full'
 }
 
 /** `kernel info --json`. */

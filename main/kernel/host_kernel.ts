@@ -13,6 +13,7 @@ export const hostKernel: HostKernel = {
   calibrate: (options) => asked(async () => (await import('./calibrate/calibrate.ts')).calibrate(options)),
   calibrationPath: async () => (await import('./calibrate/kept.ts')).calibrationPath(),
   identity: async () => (await import('./calibrate/kept.ts')).identity(),
+  capture: (request, watch) => asked(async () => (await import('./capture/capture.ts')).capture(request, watch)),
 }
 
 async function asked<T>(ask: () => Promise<T>): Promise<T> {

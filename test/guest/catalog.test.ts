@@ -36,17 +36,19 @@ function opsPerSec(text: string, vcpus = 2): number {
 
 describe('a guest', () => {
   it('is known by its name, and its example is understood', () => {
-    expect(GUESTS.map((g) => g.name)).toEqual([...NAMES, 'trace'])
+    expect(GUESTS.map((g) => g.name)).toEqual([...NAMES, 'trace', 'captured'])
     for (const { name, example } of GUESTS) {
       expect(parseGuest(example)).toMatchObject({ ok: true, guest: { kind: name } })
-      if (name !== 'trace') expect(parseGuest(name)).toEqual({ ok: true, guest: { kind: name, paths: [], keys: {} } })
+      if (NAMES.includes(name))
+        expect(parseGuest(name)).toEqual({ ok: true, guest: { kind: name, paths: [], captured: null, keys: {} } })
     }
   })
 
   it.each(GUESTS.flatMap((g) => g.keys.map((k) => [g.name, k.key, k.unit] as const)))(
     '%s takes its key %s',
     (name, key, unit) => {
-      const text = `${name === 'trace' ? 'a/b.gz' : name}:${key}=${VALUE[unit]}`
+      const file: Record<string, string> = { trace: 'a/b.gz', captured: 'a/b.pfguest' }
+      const text = `${file[name] ?? name}:${key}=${VALUE[unit]}`
       expect(parseGuest(text)).toMatchObject({ ok: true, guest: { kind: name, keys: { [key]: VALUE[unit] } } })
     },
   )
@@ -54,14 +56,21 @@ describe('a guest', () => {
   it.each(['x.lackey.gz', '/tmp/a', './a', 'dir/a', 'C:\\traces\\a.gz', 'a:b/c.gz'])(
     'that looks like a path, %s, is a trace',
     (path) => {
-      expect(parseGuest(path)).toEqual({ ok: true, guest: { kind: 'trace', paths: [path], keys: {} } })
+      expect(parseGuest(path)).toEqual({ ok: true, guest: { kind: 'trace', paths: [path], captured: null, keys: {} } })
     },
   )
 
   it('of a trace takes its rate behind the path', () => {
     expect(parseGuest('dir/x.gz:rate=5M/s')).toEqual({
       ok: true,
-      guest: { kind: 'trace', paths: ['dir/x.gz'], keys: { rate: '5M/s' } },
+      guest: { kind: 'trace', paths: ['dir/x.gz'], captured: null, keys: { rate: '5M/s' } },
+    })
+  })
+
+  it('whose file ends as those of captures do, is a captured process, whatever else is in its name', () => {
+    expect(parseGuest('a+b/x.gz+y.pfguest:reads=10%')).toEqual({
+      ok: true,
+      guest: { kind: 'captured', paths: [], captured: 'a+b/x.gz+y.pfguest', keys: { reads: '10%' } },
     })
   })
 
@@ -85,6 +94,7 @@ describe('a refusal', () => {
     ['', 'the guest has no name'],
     ['kw', 'unknown guest "kw"'],
     ['trace', 'unknown guest "trace"'],
+    ['captured', 'unknown guest "captured"'],
     ['postgres', 'unknown guest "postgres"'],
     ['kv:colour=red', 'guest kv has no key "colour=red"; its keys are set, rate, writes, theta'],
     ['kv:set', 'guest kv has no key "set"'],

@@ -44,6 +44,7 @@ const CORE_ARROWS: Readonly<Record<string, readonly string[]>> = {
 
 /** Packages that a folder of core may use: pure ES, no DOM and no Node. */
 const CORE_PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  guest: ['zod'],
   migration: ['pako', '@hpcc-js/wasm-zstd'],
   run: ['simple-statistics'],
   shell: ['fastest-levenshtein', 'zod', 'quickjs-emscripten-core', '@jitl/quickjs-singlefile-mjs-release-sync'],

@@ -4,7 +4,7 @@
  * Traces too: several at once, each on its own vCPU, and however the host cuts the files into blocks.
  */
 import { describe, expect, it } from 'vitest'
-import { GUESTS } from '../../core/guest/catalog.ts'
+import { FILE_GUESTS, GUESTS } from '../../core/guest/catalog.ts'
 import { LackeyWorkload } from '../../core/guest/lackey.ts'
 import { type DriveHost, driveRun } from '../../core/run/drive.ts'
 import { MigrationRun } from '../../core/run/migration_run.ts'
@@ -12,7 +12,7 @@ import type { RunReport } from '../../core/run/report.ts'
 import { Recorder } from '../../core/trace/recorder.ts'
 import { finish, MIB, small } from './small.ts'
 
-describe.each(GUESTS.map((g) => g.name).filter((name) => name !== 'trace'))('%s', (name) => {
+describe.each(GUESTS.filter((g) => !FILE_GUESTS.includes(g)).map((g) => g.name))('%s', (name) => {
   it('comes over complete and right', () => {
     const run = finish({ guest: name, memBytes: 2 * MIB, bandwidthBitsPerSec: 2e8 })
     const report = run.report()

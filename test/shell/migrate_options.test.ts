@@ -3,7 +3,7 @@
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { GUESTS } from '../../core/guest/catalog.ts'
+import { FILE_GUESTS, GUESTS } from '../../core/guest/catalog.ts'
 import { GUEST_PAGE_SIZES } from '../../core/hw/nested_paging.ts'
 import { CAPABILITIES, CAPABILITY_NAMES } from '../../core/migration/capabilities.ts'
 import { DEFAULT_PARAMETERS, type MigrationParameters, PARAMETERS } from '../../core/migration/migration_parameters.ts'
@@ -257,7 +257,7 @@ describe('completion of the guest', () => {
   }
 
   it('offers the guests, then the keys that are left', async () => {
-    const named = GUESTS.map(({ name }) => name).filter((name) => name !== 'trace')
+    const named = GUESTS.filter((g) => !FILE_GUESTS.includes(g)).map((g) => g.name)
     expect(await words('migrate --guest ')).toEqual(named)
     expect(await words('migrate --guest kv:s')).toEqual(['kv:set='])
     expect(await words('migrate --guest=kv:set=64M,')).not.toContain('--guest=kv:set=64M,set=')

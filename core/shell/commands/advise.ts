@@ -7,6 +7,7 @@
  * Ctrl-C ends it at once, with what is known by then.
  */
 import { formatTime, spellTime } from '../../base/units.ts'
+import type { Capture } from '../../guest/capture.ts'
 import {
   type Advice,
   type Candidate,
@@ -21,13 +22,15 @@ import {
   usualLimitNs,
 } from '../../run/advise.ts'
 import { driveRun } from '../../run/drive.ts'
-import type { MigrateOptions } from '../../run/options.ts'
+import { DEFAULT_OPTIONS, type MigrateOptions } from '../../run/options.ts'
 import { Recorder } from '../../trace/recorder.ts'
 import { parseArguments } from '../arguments.ts'
 import type { Choice, Command, CommandContext } from '../command.ts'
 import { ownCpu } from '../cpu_file.ts'
+import { ownGuest } from '../guest_file.ts'
 import { ExitCode } from '../host.ts'
 import { columnsOf, sentence, wrap } from '../layout.ts'
+import { NO_SETTINGS } from '../shell_state.ts'
 import { checkReadable, compressorOf, forUser, makeRun, migrateCommand, tracesOf } from './migrate.ts'
 import { commandOf, migrateOptions } from './migrate_options.ts'
 import { MIGRATE_OPTIONS } from './migrate_specs.ts'
@@ -100,7 +103,8 @@ interface Question {
 async function advise(context: CommandContext): Promise<number> {
   const { arguments: given, terminal, stop } = context
   // 1.
-  const options = baseOf(context)
+  const capture = await ownGuest(context.arguments.text('guest') ?? DEFAULT_OPTIONS.guest, context.host)
+  const options = baseOf(context, capture)
   const deadlineNs = given.number('deadline', Number.POSITIVE_INFINITY)
   const asked = [...new Set(given.list('priority'))].flatMap((word) => PRIORITIES.filter((p) => p === word))
   const priorities = asked.length === 0 ? DEFAULT_PRIORITIES : asked
@@ -109,7 +113,7 @@ async function advise(context: CommandContext): Promise<number> {
   // 2.
   const outcomes: Outcome[] = []
   for (const [at, candidate] of question.candidates.entries()) {
-    const outcome = stop.aborted ? null : await tryOut(context, candidate, `${at + 1} of ${question.candidates.length}`)
+    const outcome = stop.aborted ? null : await tryOut(context, candidate, capture, `${at + 1} of ${question.candidates.length}`)
     if (outcome === null) break
     outcomes.push(outcome)
   }
@@ -119,20 +123,25 @@ async function advise(context: CommandContext): Promise<number> {
 }
 
 /** What all candidates share, checked by the same code that checks it for `migrate`. */
-function baseOf({ arguments: given }: CommandContext): MigrateOptions {
+function baseOf({ arguments: given }: CommandContext, capture: Capture | null): MigrateOptions {
   const words = SHARED.flatMap((name) => {
     const text = given.text(name)
     return text === null ? [] : [`--${name}=${text}`]
   })
-  const options = migrateOptions(parseArguments(migrateCommand, words))
+  const options = migrateOptions(parseArguments(migrateCommand, words), NO_SETTINGS, capture)
   return { ...options, timeLimitNs: given.number('time-limit', usualLimitNs(options)) }
 }
 
 /** Null: interrupted. */
-async function tryOut({ host, stop, terminal }: CommandContext, candidate: Candidate, which: string): Promise<Outcome | null> {
+async function tryOut(
+  { host, stop, terminal }: CommandContext,
+  candidate: Candidate,
+  capture: Capture | null,
+  which: string,
+): Promise<Outcome | null> {
   const { name, options } = candidate
   const cpu = await ownCpu(options.cpu, host)
-  const run = makeRun(options, new Recorder({ keep: false }), null, cpu, await compressorOf(options))
+  const run = makeRun(options, new Recorder({ keep: false }), null, cpu, await compressorOf(options), capture)
   try {
     const end = await driveRun(run, tracesOf(options), host, stop, ({ nowNs }) =>
       terminal.status?.(`${which}: ${name}, ${formatTime(nowNs)} simulated`),

@@ -10,13 +10,14 @@
  *    can go on from where it stood.
  */
 import { z } from 'zod'
+import { asciiJson } from '../../base/ascii.ts'
 import type { ExploreQuestion } from '../../litmus/explore.ts'
 import { isProtection, type ProtectionName } from '../../mm/kconfig.ts'
 import { VERSION } from '../../run/version.ts'
 import { CommandError } from '../command.ts'
 import type { BegunSearch, Host, TimedAnswer } from '../host.ts'
 import { bound, explorationState, fits } from './explore_state.ts'
-import { asciiJson, readText } from './text_file.ts'
+import { readText } from './text_file.ts'
 
 const SCHEMA = 'pageferry.explore-checkpoint/1'
 const LARGEST_BYTES = 64 * 2 ** 20

@@ -4,6 +4,7 @@
  * 1. Measure, in another process (main/kernel/calibrate).   2. Make the preset (core/hw/calibration.ts).
  * 3. Write the file, under a temporary name first.   4. Print a table, or all as JSON: each figure once more by its name, `faultNs`.
  */
+import { asciiJson } from '../../base/ascii.ts'
 import { formatRate, formatTime } from '../../base/units.ts'
 import type { Calibration, Measured } from '../../hw/calibration.ts'
 import { calibrationFile } from '../calibration_file.ts'
@@ -11,7 +12,6 @@ import type { Command, CommandContext } from '../command.ts'
 import { ExitCode } from '../host.ts'
 import { hostKernelOf } from '../host_kernel.ts'
 import { columnsOf, sentence } from '../layout.ts'
-import { asciiJson } from './text_file.ts'
 
 const PASSES = 3
 

@@ -8,6 +8,7 @@
  * The exit code says the worst that happened: inconsistent 3, before time limit 124, before good 0.
  */
 import { formatCount, formatTime, spellSize } from '../../base/units.ts'
+import type { Capture } from '../../guest/capture.ts'
 import { GUESTS, parseGuest } from '../../guest/catalog.ts'
 import { GuestError } from '../../guest/guest_kind.ts'
 import { TraceError } from '../../guest/lackey.ts'
@@ -18,7 +19,7 @@ import { PrepagingError } from '../../migration/prepaging/policy.ts'
 import { parsePrepaging } from '../../migration/prepaging/registry.ts'
 import { driveRun } from '../../run/drive.ts'
 import { MigrationRun, RunError } from '../../run/migration_run.ts'
-import type { MigrateOptions } from '../../run/options.ts'
+import { DEFAULT_OPTIONS, type MigrateOptions } from '../../run/options.ts'
 import type { HostReport, Progress, Report } from '../../run/report.ts'
 import { writePerfetto } from '../../trace/perfetto.ts'
 import { Recorder } from '../../trace/recorder.ts'
@@ -26,6 +27,7 @@ import { writeText } from '../../trace/text.ts'
 import { ArgumentError } from '../arguments.ts'
 import { type Command, type CommandContext, CommandError } from '../command.ts'
 import { ownCpu } from '../cpu_file.ts'
+import { ownGuest } from '../guest_file.ts'
 import { ExitCode, type Host } from '../host.ts'
 import { sentence } from '../layout.ts'
 import { loadPolicyFile } from '../policy_file.ts'
@@ -71,10 +73,11 @@ async function migrate(context: CommandContext): Promise<number> {
   if (state.newest?.outcome === 'running')
     throw new CommandError('a migration is under way; wait waits for its end, and migrate_cancel ends it')
   // 1. Nothing starts before all of this is known to be right.
-  const options = migrateOptions(given, state.settings)
+  const capture = await ownGuest(given.text('guest') ?? DEFAULT_OPTIONS.guest, host)
+  const options = migrateOptions(given, state.settings, capture)
   const paths = tracesOf(options)
   const files: Files = { trace: given.text('trace'), perfetto: given.text('perfetto') }
-  await checkFiles(files, paths, host)
+  await checkFiles(files, inputsOf(options), host)
   for (const path of paths) await checkReadable(path, host)
   const policy = await ownPolicy(options, host)
   const cpu = await ownCpu(options.cpu, host)
@@ -83,7 +86,7 @@ async function migrate(context: CommandContext): Promise<number> {
   // 2.
   const recorder = new Recorder({ keep: context.keepEvents || files.trace !== null || files.perfetto !== null })
   const newest: NewestRun = {
-    run: makeRun(options, recorder, policy, cpu, compressor),
+    run: makeRun(options, recorder, policy, cpu, compressor, capture),
     recorder,
     command: commandOf(options),
     outcome: 'running',
@@ -145,6 +148,14 @@ export function tracesOf(options: MigrateOptions): readonly string[] {
   throw new ArgumentError(`${guest.message}${guest.unknown === undefined ? '' : didYouMean(guest.unknown, names)}`)
 }
 
+/** Files that a run reads. */
+function inputsOf({ guest }: MigrateOptions): readonly string[] {
+  const parsed = parseGuest(guest)
+  if (!parsed.ok) return []
+  const { captured, paths } = parsed.guest
+  return captured === null ? paths : [captured]
+}
+
 async function checkFiles({ trace, perfetto }: Files, inputs: readonly string[], host: Host): Promise<void> {
   if (trace !== null && trace === perfetto)
     throw new ArgumentError('--trace and --perfetto name the same file; give each its own')
@@ -153,7 +164,8 @@ async function checkFiles({ trace, perfetto }: Files, inputs: readonly string[],
     ['perfetto', perfetto],
   ] as const) {
     if (path === null) continue
-    if (inputs.includes(path)) throw new ArgumentError(`--${name} would overwrite the guest's trace ${path}; name another file`)
+    if (inputs.includes(path))
+      throw new ArgumentError(`--${name} would overwrite the guest's own file ${path}; name another file`)
     await host.checkWritable?.(path)
   }
 }
@@ -187,9 +199,10 @@ export function makeRun(
   policy: ForeignPolicy | null,
   cpu: CpuPreset | null,
   compressor: (() => Compressor) | null,
+  capture: Capture | null,
 ): MigrationRun {
   try {
-    return new MigrationRun(options, recorder, { lockdep: false }, policy, cpu, compressor)
+    return new MigrationRun(options, recorder, { lockdep: false }, policy, cpu, compressor, capture)
   } catch (error) {
     throw forUser(error, options)
   }

@@ -6,6 +6,7 @@
  * options as the shortest command line that makes the same run again, whatever the terminal was told.
  */
 import { parseCount, parseTime, spellRate, spellSize, spellTime } from '../../base/units.ts'
+import type { Capture } from '../../guest/capture.ts'
 import { GUEST_PAGE_SIZES } from '../../hw/nested_paging.ts'
 import { DEFAULT_PARAMETERS } from '../../migration/migration_parameters.ts'
 import { spellInjection } from '../../run/injection.ts'
@@ -35,7 +36,12 @@ import { prepagingOf } from './prepaging_option.ts'
 const HUGE_PAGE = 2 ** 21
 
 /** Checked values of one call. Throws ArgumentError for what only shows when options are seen together. */
-export function migrateOptions(given: Arguments, settings: Settings = NO_SETTINGS): MigrateOptions {
+export function migrateOptions(
+  given: Arguments,
+  settings: Settings = NO_SETTINGS,
+  /** What the guest's file holds, where it names one. */
+  capture: Capture | null = null,
+): MigrateOptions {
   const usual = DEFAULT_OPTIONS
   const pageSizeBytes = given.text('page-size') === '2m' ? HUGE_PAGE : usual.pageSizeBytes
   const resolver = given.text('resolver')
@@ -51,7 +57,7 @@ export function migrateOptions(given: Arguments, settings: Settings = NO_SETTING
   if (!settled.ok) throw new ArgumentError(settled.message)
   const options: MigrateOptions = {
     guest: given.text('guest') ?? usual.guest,
-    memBytes: memoryOf(given, pageSizeBytes),
+    memBytes: memoryOf(given, pageSizeBytes, capture),
     vcpus: given.number('vcpus', usual.vcpus),
     mode,
     postcopyAfter: postcopyAfter(given, mode),
@@ -84,7 +90,9 @@ export function migrateOptions(given: Arguments, settings: Settings = NO_SETTING
   return options
 }
 
-function memoryOf(given: Arguments, pageSizeBytes: number): number {
+/** As asked for; or what a captured process needs, in whole huge pages; or the usual. */
+function memoryOf(given: Arguments, pageSizeBytes: number, capture: Capture | null): number {
+  if (capture !== null && !given.has('mem')) return Math.ceil((capture.contentOf.length * 4096) / HUGE_PAGE) * HUGE_PAGE
   const memBytes = given.number('mem', DEFAULT_OPTIONS.memBytes)
   if (memBytes % pageSizeBytes === 0) return memBytes
   const kind = pageSizeBytes === HUGE_PAGE ? '2 MiB' : '4 KiB'

@@ -52,9 +52,11 @@ const TRACKING_MEANING: Record<DirtyTracking, string> = {
 /** Also for `bench faults`. */
 export const FAULT_CHOICES: readonly Choice[] = FAULT_PATHS.map((word) => ({ word, meaning: FAULT_MEANING[word] }))
 
-/** A trace is named by its file, not by its kind. */
+const OF_FILES: Readonly<Record<string, string>> = { trace: 'FILE', captured: 'FILE.pfguest' }
+
+/** A trace and a captured process are named by their files, not by their kinds. */
 const GUEST_CHOICES: readonly Choice[] = GUESTS.map(({ name, summary, keys }) => ({
-  word: name === 'trace' ? 'FILE' : name,
+  word: OF_FILES[name] ?? name,
   meaning: keys.length === 0 ? summary : `${summary}; keys ${keys.map(({ key }) => key).join(', ')}`,
 }))
 
@@ -289,7 +291,7 @@ export const MIGRATE_OPTIONS: readonly OptionSpec[] = [
 /** Guests, and behind `kv:` or `kv:set=64M,` the guest's keys. */
 function completeGuest(partial: string): readonly Choice[] {
   const colon = partial.indexOf(':')
-  if (colon < 0) return GUEST_CHOICES.filter(({ word }) => word !== 'FILE')
+  if (colon < 0) return GUEST_CHOICES.filter(({ word }) => !word.startsWith('FILE'))
   const guest = GUESTS.find(({ name }) => name === partial.slice(0, colon))
   const head = partial.slice(0, Math.max(colon, partial.lastIndexOf(',')) + 1)
   return (guest?.keys ?? [])
