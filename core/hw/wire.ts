@@ -10,7 +10,12 @@
  * message of b bytes is over when V reaches its tag, max(V, tag before it) + b. V grows by rate / busy links, so a message that is put
  * later can only delay the tags of others: whoever waits for a tag wakes at the time it has as things stand, and looks again.
  *
- * Pairs with link.ts. Source: Parekh and Gallager, "A generalized processor sharing approach to flow control", 1993.
+ * But TCP hands over what it has to send in bursts, of which a network card sends each in one piece: up to 64 KiB, no more than a millisecond
+ * of the rate. A link that begins to send waits until the burst that is just going is over (`startTag`), in the mean half of one.
+ * From then on it has its share: who has something to send all the time is not in the way of anybody else who has.
+ *
+ * Pairs with link.ts. Sources: Parekh and Gallager, "A generalized processor sharing approach to flow control", 1993; net/ipv4/tcp_output.c,
+ * tcp_tso_autosize; GSO_MAX_SIZE.
  */
 import { assert } from '../base/assert.ts'
 
@@ -22,15 +27,29 @@ export function payloadBytesPerNs(bandwidthBitsPerSec: number): number {
   return ((bandwidthBitsPerSec / 8e9) * PAYLOAD_PER_FRAME) / BYTES_PER_FRAME
 }
 
+const BURST_MAX_BYTES = 65_536
+const BURST_MAX_NS = 1e6
+const BURST_LEAST_BYTES = 2 * PAYLOAD_PER_FRAME
+
+/** What TCP hands to the network card at once. @kernel tcp_tso_autosize */
+export function burstBytes(bytesPerNs: number): number {
+  return Math.max(BURST_LEAST_BYTES, Math.min(BURST_MAX_BYTES, bytesPerNs * BURST_MAX_NS))
+}
+
 export class Wire {
   /** Payload. */
   bytesPerNs: number
+  readonly #burstBytes: number
   readonly #flows: Flow[] = []
   #nowNs = 0
   #virtual = 0
+  /** Bytes sent since it was idle: bursts follow one another without a gap. */
+  #sentBytes = 0
 
-  constructor(bytesPerNs: number) {
+  /** `burst`: bytes that are sent in one piece; 0: a wire that is shared byte by byte. */
+  constructor(bytesPerNs: number, burst = 0) {
     this.bytesPerNs = bytesPerNs
+    this.#burstBytes = burst
   }
 
   join(): Flow {
@@ -45,25 +64,44 @@ export class Wire {
     this.bytesPerNs = bytesPerNs
   }
 
-  /** The tag of a message that is put now behind one with tag `last`. */
-  tagAfter(nowNs: number, last: number, bytes: number): number {
+  /** The tag of a message that is put now on `flow`, behind those that it has. */
+  tagAfter(nowNs: number, flow: Flow, bytes: number): number {
     this.advance(nowNs)
+    const isIdle = this.#busy() === 0
     // Idle until now. A sender whose clock is behind has the wire from where it is.
-    if (this.#busy() === 0 && nowNs > this.#nowNs) this.#nowNs = nowNs
-    return Math.max(this.#virtual, last) + bytes
+    if (isIdle && nowNs > this.#nowNs) this.#nowNs = nowNs
+    if (isIdle) this.#sentBytes = 0
+    if (flow.lastTag <= this.#virtual) flow.startTag = this.#virtual + (isIdle ? 0 : this.#burstLeft())
+    return Math.max(flow.startTag, flow.lastTag) + bytes
+  }
+
+  /** What V grows by until the burst that is going is over; or until there is nothing left that a burst could be made of. */
+  #burstLeft(): number {
+    if (this.#burstBytes === 0) return 0
+    const left = (this.#burstBytes - (this.#sentBytes % this.#burstBytes)) / this.#busy()
+    let most = 0
+    for (const flow of this.#flows) most = Math.max(most, this.behind(flow.lastTag))
+    return Math.min(left, most)
   }
 
   /** All that was sent up to `nowNs` is known then: each message that is over learns when. */
   advance(nowNs: number): void {
     while (this.#nowNs < nowNs) {
       const busy = this.#busy()
-      if (busy === 0) return
-      // Until the first of them has nothing left, all have the same share.
+      if (busy === 0) {
+        // Nothing; or a link waited for a burst of one whose connection broke.
+        const next = this.#nextChange(this.#virtual)
+        if (next === Number.POSITIVE_INFINITY) return
+        this.#virtual = next
+        continue
+      }
+      // Until the first of them has nothing left, or another begins, all have the same share.
       const nsPerByte = busy / this.bytesPerNs
-      const drained = this.#firstDrained(this.#virtual)
-      const end = Math.min(drained, this.#virtual + (nowNs - this.#nowNs) / nsPerByte)
+      const change = this.#nextChange(this.#virtual)
+      const end = Math.min(change, this.#virtual + (nowNs - this.#nowNs) / nsPerByte)
       for (const flow of this.#flows) flow.settle(this.#virtual, this.#nowNs, end, nsPerByte)
-      this.#nowNs = end === drained ? this.#nowNs + (drained - this.#virtual) * nsPerByte : nowNs
+      this.#sentBytes += (end - this.#virtual) * busy
+      this.#nowNs = end === change ? this.#nowNs + (change - this.#virtual) * nsPerByte : nowNs
       this.#virtual = end
     }
   }
@@ -73,7 +111,7 @@ export class Wire {
     let timeNs = this.#nowNs
     let virtual = this.#virtual
     while (virtual < tag) {
-      const end = Math.min(tag, this.#firstDrained(virtual))
+      const end = Math.min(tag, this.#nextChange(virtual))
       timeNs += ((end - virtual) * this.#busy(virtual)) / this.bytesPerNs
       virtual = end
     }
@@ -85,23 +123,29 @@ export class Wire {
     return Math.max(0, tag - this.#virtual)
   }
 
-  /** Links that still have something to send at V. */
+  /** Links that are sending at V. */
   #busy(virtual = this.#virtual): number {
     let n = 0
-    for (const flow of this.#flows) if (flow.lastTag > virtual) n++
+    for (const flow of this.#flows) if (flow.lastTag > virtual && flow.startTag <= virtual) n++
     return n
   }
 
-  #firstDrained(virtual: number): number {
-    let first = Number.POSITIVE_INFINITY
-    for (const flow of this.#flows) if (flow.lastTag > virtual && flow.lastTag < first) first = flow.lastTag
-    return first
+  /** The next V at which a link has nothing left to send, or begins. */
+  #nextChange(virtual: number): number {
+    let next = Number.POSITIVE_INFINITY
+    for (const { startTag, lastTag } of this.#flows) {
+      const change = startTag > virtual ? startTag : lastTag
+      if (change > virtual && change < next) next = change
+    }
+    return next
   }
 }
 
 /** What one link has on the wire: its messages in order, of each the tag, or when it was over. */
 export class Flow {
   lastTag = 0
+  /** V from which on it sends. */
+  startTag = 0
   /** Messages whose end is not known yet, at the end of the ring; before them those that are over and were not asked for. */
   #unsettled = 0
   #head = 0
@@ -115,7 +159,7 @@ export class Flow {
 
   /** Answers when it would have begun to leave, had it the wire for itself then, so as to be over when it will be as things stand. */
   put(nowNs: number, bytes: number): number {
-    this.lastTag = this.#wire.tagAfter(nowNs, this.lastTag, bytes)
+    this.lastTag = this.#wire.tagAfter(nowNs, this, bytes)
     if (this.#count === this.#ring.length) this.#grow()
     this.#ring[(this.#head + this.#count++) & (this.#ring.length - 1)] = this.lastTag
     this.#unsettled++
@@ -160,6 +204,7 @@ export class Flow {
     this.#count = 0
     this.#unsettled = 0
     this.lastTag = 0
+    this.startTag = 0
   }
 
   /** Messages with tags up to `end` are over; V was `virtual` at `timeNs`. */

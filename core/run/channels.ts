@@ -5,7 +5,7 @@
  */
 import { Link } from '../hw/link.ts'
 import type { MemoryContent } from '../hw/page_bytes.ts'
-import { payloadBytesPerNs, Wire } from '../hw/wire.ts'
+import { burstBytes, payloadBytesPerNs, Wire } from '../hw/wire.ts'
 import { RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES } from '../migration/parameters.ts'
 import { Xbzrle } from '../migration/xbzrle_save.ts'
 import type { MigrateOptions } from './options.ts'
@@ -26,7 +26,8 @@ export class Channels {
     const { bandwidthBitsPerSec, rttNs, capabilities, parameters } = options
     this.xbzrle = capabilities.xbzrle ? new Xbzrle(parameters['xbzrle-cache-size'], content) : null
     const isShared = capabilities['postcopy-preempt'] || capabilities.multifd
-    const wire = isShared ? new Wire(payloadBytesPerNs(bandwidthBitsPerSec)) : null
+    const bytesPerNs = payloadBytesPerNs(bandwidthBitsPerSec)
+    const wire = isShared ? new Wire(bytesPerNs, burstBytes(bytesPerNs)) : null
     const link = (name: string, onWire: Wire | null) =>
       new Link({
         name,

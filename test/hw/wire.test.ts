@@ -6,7 +6,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { fail } from '../../core/base/assert.ts'
-import { type Flow, Wire } from '../../core/hw/wire.ts'
+import { burstBytes, type Flow, payloadBytesPerNs, Wire } from '../../core/hw/wire.ts'
 
 /** When each message of a flow is over, all that was put being sent. */
 function ends(flow: Flow, messages: number): number[] {
@@ -20,8 +20,8 @@ function ends(flow: Flow, messages: number): number[] {
   return out
 }
 
-function pair(): [Flow, Flow] {
-  const wire = new Wire(1)
+function pair(burst = 0): [Flow, Flow] {
+  const wire = new Wire(1, burst)
   return [wire.join(), wire.join()]
 }
 
@@ -86,8 +86,8 @@ describe('a shared wire', () => {
 
   it('is never idle while something waits, keeps each link in order, and gives nobody more than a fair share', () => {
     const put = fc.record({ link: fc.nat(3), bytes: fc.integer({ min: 1, max: 50 }), afterNs: fc.nat(40) })
-    const property = fc.property(fc.array(put, { minLength: 1, maxLength: 60 }), (puts) => {
-      const wire = new Wire(1)
+    const property = fc.property(fc.array(put, { minLength: 1, maxLength: 60 }), fc.constantFrom(0, 7, 30), (puts, burst) => {
+      const wire = new Wire(1, burst)
       const links = Array.from({ length: 4 }, () => ({ flow: wire.join(), messages: 0 }))
       let nowNs = 0
       let freeNs = 0
@@ -104,5 +104,42 @@ describe('a shared wire', () => {
       expect(Math.max(...over.flat())).toBeCloseTo(freeNs, 6)
     })
     fc.assert(property)
+  })
+})
+
+describe('bursts', () => {
+  it('are waited for by a link that begins:  AAAAAAAAAABABABAAA', () => {
+    const [a, b] = pair(10)
+    a.put(0, 15)
+    b.put(3, 3)
+    expect([ends(a, 1), ends(b, 1)]).toEqual([[18], [16]])
+  })
+
+  it('follow one another, and are as short as what there is to send', () => {
+    const [a, b] = pair(10)
+    a.put(0, 24)
+    b.put(21, 5)
+    expect([ends(a, 1), ends(b, 1)]).toEqual([[24], [29]])
+  })
+
+  it('are not waited for by a link that has something to send already', () => {
+    const [a, b] = pair(10)
+    a.put(0, 100)
+    b.put(0, 50)
+    b.put(30, 10)
+    expect(ends(b, 2)).toEqual([110, 130])
+  })
+
+  it('are not waited for when their connection breaks', () => {
+    const [a, b] = pair(1000)
+    a.put(0, 500)
+    b.put(30, 5)
+    a.clear(40)
+    expect(ends(b, 1)).toEqual([45])
+  })
+
+  it('are 64 KiB, or a millisecond of a slow link, or two frames', () => {
+    const bursts = [10e9, 1e9, 100e6, 1e6].map((rate) => Math.round(burstBytes(payloadBytesPerNs(rate))))
+    expect(bursts).toEqual([65_536, 65_536, 11_866, 2920])
   })
 })

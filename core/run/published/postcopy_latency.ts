@@ -27,11 +27,11 @@ export const POSTCOPY_LATENCY: PublishedTable = {
   ],
   ours: [
     'link and round trip are not stated: the defaults of migrate, 10 Gb/s and 150 us',
-    'a thirty-second of the memory: 512 MiB, 416 of them dirtied; latencies do not depend on it, counts do',
+    'a quarter of the memory: 4 GiB, 3.25 of them dirtied; of a smaller memory more is in the sockets anyway when it is asked for',
     'the one busy vCPU of the 80; the others touch nothing',
   ],
   band: 'mean: a factor of 1.25, the round trip of the machines being unknown; shares: 20 points',
-  seeds: 3,
+  seeds: 1,
   cells: [
     { name: MEAN, unit: 'us', expected: 232.67, low: 232.67 / 1.25, high: 232.67 * 1.25 },
     ...SHARES.map(({ name, expected }) => ({
@@ -49,8 +49,8 @@ function* measure(seed: number): Generator<string, Values, void> {
   const { run } = yield* migrate('post-copy', {
     mode: 'postcopy',
     capabilities: { ...DEFAULT_OPTIONS.capabilities, 'postcopy-preempt': true },
-    guest: 'uniform:set=416M,rate=10M/s,writes=100%',
-    memBytes: 512 * MIB,
+    guest: 'uniform:set=3328M,rate=10M/s,writes=100%',
+    memBytes: 4096 * MIB,
     vcpus: 1,
     seed,
   })
