@@ -2,15 +2,16 @@
  * netperf: TCP_STREAM senders, one a vCPU. One operation sends 4096 bytes:
  *  1. The program's send buffer is read: a small ring that it fills once and sends again and again.
  *  2. The kernel copies the bytes to the next page of the socket's buffers, a ring in which a page is used anew once its bytes
- *     are acknowledged: a small set that is dirtied all the time while the rest of memory rests. Both lie
- *     in memory as frames are handed out (frames.ts).
+ *     are acknowledged: a small set that is dirtied all the time while the rest of memory rests. Both lie in
+ *     memory as frames are handed out (frames.ts), and are used in no order: each CPU has a list of free pages of its own, last in, first
+ *     out, and a packet's pages go to that of the CPU which hears that it has arrived.
  *
  * Sources: Hines, Deshpande and Gopalan, OSR 2009, figures 9 to 11: NetPerf's sender in the guest, "slightly more page-dirtying
  * than the compilation"; 940 Mb/s is what iPerf gets of 1 GbE (V-Recover); tcp_wmem of Linux: 4 MiB at most a socket, which is the
  * ring's size here. Ours: 64 KiB of send buffers, half of memory in use by the rest of the system.
  */
 import type { Prng } from '../base/prng.ts'
-import { handedOut } from './frames.ts'
+import { handedOut, shuffled } from './frames.ts'
 import { sizeKey } from './guest_key.ts'
 import type { GuestKind } from './guest_kind.ts'
 import { access, BLOCK_ACCESSES, thinkNs, type Workload } from './workload.ts'
@@ -37,7 +38,8 @@ export class NetperfWorkload implements Workload {
   /** Its buffers, `buffers` pages, lie in pages [first, end). */
   constructor(options: NetperfOptions, first: number, end: number, prng: Prng) {
     this.bootPages = options.setPages
-    this.#pages = handedOut(first, end, prng, Math.min(end - first, options.buffers))
+    const frames = handedOut(first, end, prng, Math.min(end - first, options.buffers))
+    this.#pages = shuffled(frames.length, prng).map((i) => frames[i])
     this.#sendPages = Math.min(SEND_BUFFER_PAGES, this.#pages.length >>> 1)
     this.#ringAt = this.#sendPages
     this.thinkNs = thinkNs(options.pagesPerSec, ACCESSES_PER_OP)
