@@ -38,9 +38,29 @@ export interface EventCosts {
   readonly lineTransferNs: Sourced
 }
 
+/** What the program that migrates takes on this CPU: its own work, not the kernel's model's. */
+export interface ProgramCosts {
+  /** Opening the connection, negotiating. */
+  readonly setupNs: Sourced
+  /** Source work a page: find it, test it for zeros, put it into the socket. */
+  readonly savePageNs: Sourced
+  /** Destination work a page besides placing it: take it out of the socket, parse. */
+  readonly loadPageNs: Sourced
+  /** The device state: stop and save, load and start, bytes in the stream. */
+  readonly deviceSaveNs: Sourced
+  readonly deviceLoadNs: Sourced
+  readonly deviceBytes: Sourced
+  readonly sendBufferBytes: Sourced
+  readonly receiveBufferBytes: Sourced
+  /** Pages that one call places at most. */
+  readonly placeBatchPages: Sourced
+}
+
 export interface CpuPreset extends EventCosts {
   readonly id: string
   readonly name: string
+  /** Where somebody measured them; absent: the constants of core/migration. */
+  readonly program?: ProgramCosts
   readonly clockGHz: Sourced
   /** L1 data TLB, true LRU in each set; as many ways as entries: fully associative. */
   readonly l1Entries: Sourced

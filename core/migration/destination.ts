@@ -27,7 +27,7 @@ import type { Recorder } from '../trace/recorder.ts'
 import type { DeviceState } from './device_state.ts'
 import { HostPage, PlaceError } from './host_page.ts'
 import { PageMap, PageMapState } from './page_map.ts'
-import { LOAD_PAGE_NS, REQUEST_BYTES, SHUT_BYTES } from './parameters.ts'
+import { loadPageNs, REQUEST_BYTES, SHUT_BYTES } from './parameters.ts'
 import { Placement } from './placement.ts'
 import { type MultifdReceiver, ramLoadPrecopy } from './ram_load.ts'
 import { ReturnMessage, StreamMessage } from './ram_stream.ts'
@@ -244,7 +244,7 @@ export class Destination {
           break
         default: {
           const { page } = m
-          k.cpu.nowNs += LOAD_PAGE_NS
+          k.cpu.nowNs += loadPageNs(k.cpu.preset)
           recorder.event(k.nowNs, EventKind.Receive, k.lane, page, m.bytes)
           if (host === null) {
             batch.add(m)

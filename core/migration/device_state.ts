@@ -9,6 +9,7 @@
  * @qemu qemu_savevm_state_complete_precopy_non_iterable, vmstate_save_state, pci_device_save
  */
 import type { Link } from '../hw/link.ts'
+import type { CpuPreset } from '../hw/preset.ts'
 
 const BOARD_SAVE_NS = 400_000
 const BOARD_LOAD_NS = 800_000
@@ -24,8 +25,10 @@ export interface DeviceState {
   readonly bytes: number
 }
 
-/** Of a machine with so many devices on its PCI bus. */
-export function deviceState(devices: number, vcpus: number): DeviceState {
+/** Of a machine with so many devices on its PCI bus; or as it was measured, with the CPU's preset. */
+export function deviceState(devices: number, vcpus: number, program?: CpuPreset['program']): DeviceState {
+  if (program !== undefined)
+    return { saveNs: program.deviceSaveNs.value, loadNs: program.deviceLoadNs.value, bytes: program.deviceBytes.value }
   return {
     saveNs: BOARD_SAVE_NS + devices * PCI_SAVE_NS,
     loadNs: BOARD_LOAD_NS + devices * PCI_LOAD_NS,

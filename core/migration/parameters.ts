@@ -3,6 +3,8 @@
  *
  * Sizes are bytes in the stream; costs are ns of the CPU that does the work. "Ours" marks what no source states.
  */
+import type { CpuPreset } from '../hw/preset.ts'
+
 /** What a page and the other records take in the stream. @qemu RAM_SAVE_FLAG_*: an 8-byte header before each. */
 export const HEADER_BYTES = 8
 export const ZERO_RECORD_BYTES = HEADER_BYTES + 1
@@ -17,12 +19,11 @@ export const SYNC_BYTES = HEADER_BYTES
 export const DISCARD_BYTES = HEADER_BYTES + 16
 
 /** Opening the connection, negotiating capabilities. Ours. */
-export const SETUP_NS = 1_000_000
-
+const SETUP_NS = 1_000_000
 /** Source work a page: bitmap search, zero test, copy into the socket. Ours: 4 KiB at about 10 GB/s. */
-export const SAVE_PAGE_NS = 300
+const SAVE_PAGE_NS = 300
 /** Destination work a page besides placing it: parse and copy out of the socket. Ours. */
-export const LOAD_PAGE_NS = 300
+const LOAD_PAGE_NS = 300
 
 /**
  * multifd: SAVE_PAGE_NS shared out between the migration thread, which finds and queues the page, and the thread of the channel, which
@@ -42,11 +43,36 @@ export const XBZRLE_ENCODE_NS = 1800
 export const XBZRLE_DECODE_NS = 500
 
 /** Buffers of the stream. About 2 MiB explain QEMU's 16 ms mean fault at 1 Gb/s without an urgent channel. */
-export const SEND_BUFFER_BYTES = 2 * 1024 * 1024
-export const RECEIVE_BUFFER_BYTES = 2 * 1024 * 1024
+const SEND_BUFFER_BYTES = 2 * 1024 * 1024
+const RECEIVE_BUFFER_BYTES = 2 * 1024 * 1024
 
 /**
  * Pages that a thread which has fallen behind places by one call. Ours: QEMU places one host page a call. So few that a page
  * whose turn is last waits no longer than some quanta of the clock gear (docs/decisions/0029-batches.md).
  */
-export const PLACE_BATCH_PAGES = 32
+const PLACE_BATCH_PAGES = 32
+
+/** The same where the CPU's preset has them measured (core/hw/preset.ts). */
+export function setupNs({ program }: CpuPreset): number {
+  return program === undefined ? SETUP_NS : program.setupNs.value
+}
+
+export function savePageNs({ program }: CpuPreset): number {
+  return program === undefined ? SAVE_PAGE_NS : program.savePageNs.value
+}
+
+export function loadPageNs({ program }: CpuPreset): number {
+  return program === undefined ? LOAD_PAGE_NS : program.loadPageNs.value
+}
+
+export function sendBufferBytes({ program }: CpuPreset): number {
+  return program === undefined ? SEND_BUFFER_BYTES : program.sendBufferBytes.value
+}
+
+export function receiveBufferBytes({ program }: CpuPreset): number {
+  return program === undefined ? RECEIVE_BUFFER_BYTES : program.receiveBufferBytes.value
+}
+
+export function placeBatchPages({ program }: CpuPreset): number {
+  return program === undefined ? PLACE_BATCH_PAGES : program.placeBatchPages.value
+}

@@ -25,7 +25,7 @@ import { DirtyBitmap } from './dirty_bitmap.ts'
 import { BitmapTracker, type DirtyTracker } from './dirty_tracker.ts'
 import { check } from './host_page.ts'
 import type { MigrationState } from './migration_state.ts'
-import { HEADER_BYTES, PAGE_RECORD_BYTES, SAVE_PAGE_NS, SYNC_BYTES, ZERO_RECORD_BYTES, ZERO_TEST_NS } from './parameters.ts'
+import { HEADER_BYTES, PAGE_RECORD_BYTES, SYNC_BYTES, savePageNs, ZERO_RECORD_BYTES, ZERO_TEST_NS } from './parameters.ts'
 import { StreamMessage } from './ram_stream.ts'
 import { Encoded, type Xbzrle } from './xbzrle_save.ts'
 
@@ -304,7 +304,7 @@ export class RamState {
     // 2.
     yield* process.readPage(k, ramPage + page, content)
     if (!clearsFirst && !(yield* this.dirty.clear(k, page))) return
-    k.cpu.nowNs += SAVE_PAGE_NS
+    k.cpu.nowNs += savePageNs(k.cpu.preset)
     const zero = content.word0 === 0 && content.word1 === 0 && this.#o.sendsZeroPages !== true
     state.remaining = this.pending
     // 3.

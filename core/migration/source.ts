@@ -33,7 +33,7 @@ import { EventKind } from '../trace/event.ts'
 import { BackgroundSnapshot } from './background_snapshot.ts'
 import type { DeviceState } from './device_state.ts'
 import { postcopySendDiscardBitmap } from './discard.ts'
-import { END_BYTES, SETUP_NS, SYNC_BYTES } from './parameters.ts'
+import { END_BYTES, SYNC_BYTES, setupNs } from './parameters.ts'
 import { iterate, type PrecopyOptions } from './precopy.ts'
 import { drivenPrecopy, type PrecopyDrive } from './precopy_drive.ts'
 import { ForwardPolicy } from './prepaging/forward.ts'
@@ -119,7 +119,7 @@ export class Source {
     // 1.
     state.startNs = k.nowNs
     state.set(k, 'setup')
-    k.cpu.nowNs += SETUP_NS
+    k.cpu.nowNs += setupNs(k.cpu.preset)
     if (precopy !== undefined) {
       yield* this.ram.setup(k)
       if (freePages !== null) yield* this.ram.hint(k, freePages)

@@ -5,8 +5,9 @@
  */
 import { Link } from '../hw/link.ts'
 import type { MemoryContent } from '../hw/page_bytes.ts'
+import type { CpuPreset } from '../hw/preset.ts'
 import { burstBytes, payloadBytesPerNs, Wire } from '../hw/wire.ts'
-import { RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES } from '../migration/parameters.ts'
+import { receiveBufferBytes, sendBufferBytes } from '../migration/parameters.ts'
 import { Xbzrle } from '../migration/xbzrle_save.ts'
 import type { MigrateOptions } from './options.ts'
 
@@ -22,7 +23,7 @@ export class Channels {
   /** All that the source sends by. */
   readonly outgoing: readonly Link[]
 
-  constructor(options: MigrateOptions, content: MemoryContent) {
+  constructor(options: MigrateOptions, content: MemoryContent, preset: CpuPreset) {
     const { bandwidthBitsPerSec, rttNs, capabilities, parameters } = options
     this.xbzrle = capabilities.xbzrle ? new Xbzrle(parameters['xbzrle-cache-size'], content) : null
     const isShared = capabilities['postcopy-preempt'] || capabilities.multifd
@@ -33,8 +34,8 @@ export class Channels {
         name,
         bandwidthBitsPerSec,
         rttNs,
-        sendBufferBytes: SEND_BUFFER_BYTES,
-        receiveBufferBytes: RECEIVE_BUFFER_BYTES,
+        sendBufferBytes: sendBufferBytes(preset),
+        receiveBufferBytes: receiveBufferBytes(preset),
         ...(onWire === null ? {} : { wire: onWire }),
       })
     this.stream = link('the stream', wire)

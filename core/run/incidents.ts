@@ -22,7 +22,7 @@ import type { Link } from '../hw/link.ts'
 import { LinkWeather, type PacketCounts } from '../hw/link_weather.ts'
 import type { Machine } from '../machine/machine.ts'
 import { addressOf, errnoName, sys } from '../machine/syscall.ts'
-import { SETUP_NS } from '../migration/parameters.ts'
+import { setupNs } from '../migration/parameters.ts'
 import { EventKind, INCIDENT_NAME, type IncidentName, type MigrationStatus } from '../trace/event.ts'
 import type { TimedInjection } from './injection.ts'
 import type { MigrationRun } from './migration_run.ts'
@@ -269,9 +269,9 @@ export class Incidents {
     const { state, incoming } = this.#run
     if (state.status !== 'postcopy-paused' || this.isStuck) return
     // The destination has not found out yet.
-    if (incoming?.isPaused !== true || k.nowNs < this.#upAtNs) return this.#planRecovery(k.nowNs + SETUP_NS)
+    if (incoming?.isPaused !== true || k.nowNs < this.#upAtNs) return this.#planRecovery(k.nowNs + setupNs(k.cpu.preset))
     state.set(k, 'postcopy-recover-setup')
-    k.wakeAtNs = k.nowNs + SETUP_NS
+    k.wakeAtNs = k.nowNs + setupNs(k.cpu.preset)
     yield SLEEP
     if (this.crashed.size > 0 || k.nowNs < this.#upAtNs) return state.set(k, 'postcopy-paused')
     yield* this.#reconnect(k)

@@ -190,7 +190,7 @@ export class MigrationRun {
     for (const { kernel } of [this.source, this.destination]) kernel.faultPath = options.faults
     this.sourceProcess = new Process(this.source)
     this.destinationProcess = new Process(this.destination)
-    this.channels = new Channels(options, this.content)
+    this.channels = new Channels(options, this.content, preset)
     this.state = new MigrationState(recorder)
     this.shadow = new Shadow(this.pages)
     this.check = new ConsistencyCheck(this.shadow, recorder)

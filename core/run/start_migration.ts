@@ -10,7 +10,7 @@ import { Destination } from '../migration/destination.ts'
 import { deviceState, switchoverCostNs } from '../migration/device_state.ts'
 import { DirtyRings } from '../migration/dirty_rings.ts'
 import { mapHostPages } from '../migration/host_page.ts'
-import { PLACE_BATCH_PAGES } from '../migration/parameters.ts'
+import { placeBatchPages } from '../migration/parameters.ts'
 import type { PrecopyDrive } from '../migration/precopy_drive.ts'
 import { Rates } from '../migration/rates.ts'
 import { IoctlResolver, RemapResolver } from '../migration/resolver.ts'
@@ -31,7 +31,8 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
   const { stream, returnPath, urgent, xbzrle } = channels
   const rates = makeRates(run)
   run.rates = rates
-  const devices = deviceState(options.devices, vm.vcpus.length)
+  const { preset } = source.kernel
+  const devices = deviceState(options.devices, vm.vcpus.length, preset.program)
   const isSnapshot = options.capabilities['background-snapshot']
   const precopied = options.mode !== 'postcopy'
   const multifd = precopied ? makeMultifd(run) : null
@@ -88,8 +89,8 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
     keepsImage: isSnapshot,
     resolver:
       options.resolver === 'remap'
-        ? new RemapResolver(run.destinationProcess, hostPages, buffers, PLACE_BATCH_PAGES)
-        : new IoctlResolver(run.destinationProcess, options.resolver, hostPages, buffers, false, PLACE_BATCH_PAGES),
+        ? new RemapResolver(run.destinationProcess, hostPages, buffers, placeBatchPages(preset))
+        : new IoctlResolver(run.destinationProcess, options.resolver, hostPages, buffers, false, placeBatchPages(preset)),
     recorder,
     deviceState: devices,
     startVcpus: (k) => {
@@ -145,7 +146,9 @@ function makeRates(run: MigrationRun): Rates {
     put: () => channels.bytesSent,
     queued: (nowNs) => channels.bytesQueued(nowNs),
     downtimeLimitNs: options.downtimeLimitNs,
-    fixedNs: () => switchoverCostNs(deviceState(options.devices, vm.vcpus.length), channels.stream) + state.syncNs,
+    fixedNs: () =>
+      switchoverCostNs(deviceState(options.devices, vm.vcpus.length, run.source.kernel.preset.program), channels.stream) +
+      state.syncNs,
     availSwitchoverBandwidth: options.parameters['avail-switchover-bandwidth'],
     maxBandwidth: options.parameters['max-bandwidth'],
   })

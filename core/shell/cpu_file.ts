@@ -10,7 +10,7 @@
  */
 import { z } from 'zod'
 import type { Calibration } from '../hw/calibration.ts'
-import { type CpuPreset, PROVENANCES } from '../hw/preset.ts'
+import { type CpuPreset, PROVENANCES, type ProgramCosts } from '../hw/preset.ts'
 import { CPU_PRESETS } from '../hw/presets/catalog.ts'
 import { tlbGeometry, tlbProblem } from '../hw/tlb.ts'
 import { ArgumentError } from './arguments.ts'
@@ -67,11 +67,24 @@ const FIELDS = {
   lockNs: cost,
   wakerNs: cost,
   lineTransferNs: cost,
-} satisfies Record<Exclude<keyof CpuPreset, 'id' | 'name'>, z.ZodType>
+} satisfies Record<Exclude<keyof CpuPreset, 'id' | 'name' | 'program'>, z.ZodType>
+
+const bytes = sourced(1, 2 ** 40)
+const PROGRAM = z.strictObject({
+  setupNs: cost,
+  savePageNs: cost,
+  loadPageNs: cost,
+  deviceSaveNs: cost,
+  deviceLoadNs: cost,
+  deviceBytes: bytes,
+  sendBufferBytes: bytes,
+  receiveBufferBytes: bytes,
+  placeBatchPages: sourced(1, 1024),
+}) satisfies z.ZodType<ProgramCosts>
 
 const NAMES = CPU_PRESETS.map(({ id }) => id)
 const NAMED = { id: z.string().min(1), name: z.string().min(1) }
-const preset = z.strictObject({ ...NAMED, ...FIELDS }) satisfies z.ZodType<CpuPreset>
+const preset = z.strictObject({ ...NAMED, ...FIELDS, program: PROGRAM.optional() }) satisfies z.ZodType<CpuPreset>
 const finite = z.number().min(0)
 const calibration = z.strictObject({
   schema: z.literal('pageferry.calibration/1'),
@@ -98,6 +111,7 @@ const file = z.strictObject({
   calibration: calibration.optional(),
   ...NAMED,
   ...z.strictObject(FIELDS).partial().shape,
+  program: PROGRAM.optional(),
 })
 
 function isPath(text: string): boolean {
