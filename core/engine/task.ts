@@ -13,6 +13,13 @@ import type { LockWatch } from './lock_watch.ts'
 import type { MemoryOrder } from './memory_order.ts'
 import { AccessMode, type AccessOp, BLOCK, type Gate, type Op, type Proc } from './op.ts'
 
+/** All that some code needs of a task: it looks at the time, and sleeps. Such code runs on a real clock, too. */
+export interface Sleeper {
+  readonly nowNs: number
+  /** When it goes on after SLEEP. */
+  wakeAtNs: number
+}
+
 /** The virtual time of one CPU, in ns. In the step gear it is the step number. */
 export class Clock {
   nowNs = 0

@@ -4,10 +4,10 @@
  * Pairs with precopy.ts, which iterates, and rates.ts, which knows the speed.
  */
 import type { Proc } from '../engine/op.ts'
+import type { Sleeper } from '../engine/task.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { MigrationState } from './migration_state.ts'
-import type { IterationEnd, PrecopyOptions } from './precopy.ts'
-import type { RamState } from './ram_save.ts'
+import type { IterationEnd, PrecopyOptions, PrecopyRam } from './precopy.ts'
 import type { Rates } from './rates.ts'
 
 /** Host pages that are sent between two looks at anything else. */
@@ -16,28 +16,27 @@ const BATCH = 1024
 const MAX_WAIT_NS = 50_000_000
 
 /** A pre-copy's speed and its end. */
-export interface PrecopyDrive {
+export interface PrecopyDrive<K = Thread> {
   readonly rates: Rates
   /** Called before each iteration. */
-  readonly onIteration: (k: Thread) => void
+  readonly onIteration: (k: K) => void
   /** What else was asked for meanwhile. */
-  readonly asked: (k: Thread) => Exclude<IterationEnd, 'completion'> | null
+  readonly asked: (k: K) => Exclude<IterationEnd, 'completion'> | null
   /** After so long without one, the bitmap is synced in the middle of a pass; Infinity: never. @qemu cpu_throttle_dirty_sync_timer */
   readonly syncEveryNs: number
 }
 
-export interface Driven {
-  readonly ram: RamState
-  readonly state: MigrationState
+export interface Driven<K = Thread> {
+  readonly ram: PrecopyRam<K>
+  readonly state: Pick<MigrationState, 'dirtyAtSync' | 'syncedNs'>
   readonly hostPages: number
   readonly isBroken: () => boolean
-  readonly stopVcpus: (k: Thread) => Proc<void>
 }
 
 /** The options of the iterations that begin now. */
-export function drivenPrecopy(k: Thread, drive: PrecopyDrive, driven: Driven): PrecopyOptions {
+export function drivenPrecopy<K extends Sleeper>(k: K, drive: PrecopyDrive<K>, driven: Driven<K>): PrecopyOptions<K> {
   const { rates, onIteration, asked } = drive
-  const { ram, state, hostPages, isBroken, stopVcpus } = driven
+  const { ram, state, hostPages, isBroken } = driven
   rates.start(k.nowNs)
   return {
     ram,
@@ -50,11 +49,10 @@ export function drivenPrecopy(k: Thread, drive: PrecopyDrive, driven: Driven): P
     batchNs: MAX_WAIT_NS,
     asked: (thread) => (isBroken() ? 'broken' : asked(thread)),
     pace: (thread) => pace(thread, drive, driven),
-    stopVcpus,
   }
 }
 
-function* pace(k: Thread, { rates, syncEveryNs }: PrecopyDrive, { ram, state }: Driven): Proc<void> {
+function* pace<K extends Sleeper>(k: K, { rates, syncEveryNs }: PrecopyDrive<K>, { ram, state }: Driven<K>): Proc<void> {
   if (k.nowNs - state.syncedNs >= syncEveryNs) yield* ram.sync(k)
   if (ram.pending === 0) yield* rates.drain(k)
   yield* rates.limit(k)

@@ -14,7 +14,7 @@
  * @qemu migration_update_counters, migration_rate_limit, migration_rate_exceeded
  */
 import { type Proc, SLEEP } from '../engine/op.ts'
-import type { Thread } from '../hw/cpu.ts'
+import type { Sleeper } from '../engine/task.ts'
 import { PAGE_RECORD_BYTES } from './parameters.ts'
 import { BUFFER_DELAY_NS, RateWindow } from './rate_window.ts'
 
@@ -92,7 +92,7 @@ export class Rates {
   }
 
   /** Sleeps until the delay is over, if all that may be sent in it was sent. @qemu migration_rate_limit */
-  *limit(k: Thread): Proc<void> {
+  *limit(k: Sleeper): Proc<void> {
     const untilNs = this.#window.endNs
     if (this.allowance > 0 || untilNs <= k.nowNs) return
     k.wakeAtNs = untilNs
@@ -100,7 +100,7 @@ export class Rates {
   }
 
   /** Nothing is left to be sent now: sleeps until what waits in the sockets is little enough to stop the guest. */
-  *drain(k: Thread): Proc<void> {
+  *drain(k: Sleeper): Proc<void> {
     const excess = this.#o.queued(k.nowNs) - this.thresholdBytes
     if (excess <= 0) return
     const ns = this.bandwidth > 0 ? (excess * 1e9) / this.bandwidth : 0

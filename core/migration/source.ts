@@ -163,8 +163,8 @@ export class Source {
   }
 
   #precopyOptions(k: Thread, drive: PrecopyDrive): PrecopyOptions {
-    const { state, stream, hostPages, stopVcpus } = this.#o
-    return drivenPrecopy(k, drive, { ram: this.ram, state, hostPages, isBroken: () => stream.broken, stopVcpus })
+    const { state, stream, hostPages } = this.#o
+    return drivenPrecopy(k, drive, { ram: this.ram, state, hostPages, isBroken: () => stream.broken })
   }
 
   /** 3. @qemu migration_completion_precopy */

@@ -83,6 +83,8 @@ export function parseArguments(command: Command, words: readonly string[]): Argu
     if (found === null) throw new ArgumentError(unknownOption(command, word))
     const { option, attached } = found
     if (option.notBuilt !== undefined) throw notBuilt(`--${option.name}`, option.notBuilt)
+    if (option.refused !== undefined)
+      throw new ArgumentError(`--${option.name} makes no sense here: ${option.refused}; leave it out`)
     let text = attached
     if (option.kind === 'flag') {
       if (text !== null) throw new ArgumentError(`--${option.name} takes no value; write --${option.name} alone`)

@@ -42,6 +42,8 @@ export interface OptionSpec {
   readonly common?: boolean
   /** Set where the option is known and not built yet: what this version has instead. */
   readonly notBuilt?: string
+  /** Set where a like command has the option and this one cannot: why, as half a sentence. Nobody is offered it. */
+  readonly refused?: string
   /** `-5` stands for this option with the value 5, as in `head -5`. */
   readonly isDigits?: boolean
 }

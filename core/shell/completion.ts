@@ -98,7 +98,7 @@ function optionNamed(command: Command, word: string): OptionSpec | null {
 
 function optionsLeft(command: Command, before: readonly string[]): Choice[] {
   return command.options
-    .filter((option) => option.notBuilt === undefined)
+    .filter((option) => option.notBuilt === undefined && option.refused === undefined)
     .filter(
       (option) =>
         option.repeatable || !before.some((word) => word === `--${option.name}` || word.startsWith(`--${option.name}=`)),

@@ -15,6 +15,7 @@ import { FILTERS } from './commands/filters.ts'
 import { infoCommand } from './commands/info.ts'
 import { kernelCalibrateCommand } from './commands/kernel_calibrate.ts'
 import { kernelInfoCommand } from './commands/kernel_info.ts'
+import { kernelMigrateCommand } from './commands/kernel_migrate.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { replayCommand } from './commands/replay.ts'
 import { runCommand } from './commands/run.ts'
@@ -30,6 +31,7 @@ export const CORE_COMMANDS: readonly Command[] = [
   exploreCommand,
   replayCommand,
   kernelInfoCommand,
+  kernelMigrateCommand,
   kernelCalibrateCommand,
   captureCommand,
   infoCommand,

@@ -30,7 +30,7 @@ export function helpIndex(registry: Registry, place: Place, program: string, col
 
 export function helpCommand(command: Command, program: string, columns: number): string {
   const width = Math.min(columns, WIDEST)
-  const built = command.options.filter((option) => option.notBuilt === undefined)
+  const built = command.options.filter((option) => option.notBuilt === undefined && option.refused === undefined)
   const common = built.filter((option) => option.common)
   const rest = built.filter((option) => !option.common)
   const later = command.options.filter((option) => option.notBuilt !== undefined)

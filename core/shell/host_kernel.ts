@@ -7,6 +7,7 @@
 import type { ConformCase } from '../conform/case.ts'
 import type { KernelRun } from '../conform/report.ts'
 import type { Calibration, HostCpu } from '../hw/calibration.ts'
+import type { KernelMigrateOptions, KernelReport } from '../run/kernel_report.ts'
 import type { StopSignal } from './command.ts'
 import { ExitCode, type Host, HostError } from './host.ts'
 
@@ -23,6 +24,29 @@ export interface HostKernel {
   identity(): Promise<{ readonly release: string; readonly cpu: HostCpu }>
   /** Records the memory of a process into a guest file. Throws HostError. */
   capture(request: CaptureRequest, watch: CaptureWatch): Promise<CaptureReport>
+  /**
+   * Migrates a guest between two processes of this host. Whatever goes wrong on the way is in the report; throws HostError where it
+   * cannot begin. When it has answered nothing of it is left. Null: it was stopped before the migration began.
+   */
+  migrate(run: KernelMigrateOptions, watcher: KernelWatcher): Promise<KernelReport | null>
+}
+
+/** Whoever watches a migration on the kernel, and may end it. */
+export interface KernelWatcher {
+  /** A few times a second. */
+  readonly onProgress: (progress: KernelProgress) => void
+  readonly stop: StopSignal
+}
+
+export interface KernelProgress {
+  readonly phase: 'boot' | 'before' | 'during' | 'after'
+  readonly status: string
+  readonly pagesTotal: number
+  readonly pagesSent: number
+  readonly transferredBytes: number
+  readonly requests: number
+  readonly loadsChecked: number
+  readonly mismatches: number
 }
 
 export interface CalibrateOptions {

@@ -14,6 +14,7 @@ export const hostKernel: HostKernel = {
   calibrationPath: async () => (await import('./calibrate/kept.ts')).calibrationPath(),
   identity: async () => (await import('./calibrate/kept.ts')).identity(),
   capture: (request, watch) => asked(async () => (await import('./capture/capture.ts')).capture(request, watch)),
+  migrate: (run, watcher) => asked(async () => (await import('./migrate/coordinator.ts')).migrateOnKernel(run, watcher)),
 }
 
 async function asked<T>(ask: () => Promise<T>): Promise<T> {

@@ -20,6 +20,7 @@ const NODE_PROGRAMS = {
     pageferry: 'main/cli/main.ts',
     search_worker: 'main/cli/search_worker.ts',
     calibrate_process: 'main/kernel/calibrate/calibrate_process.ts',
+    kernel_machine: 'main/kernel/kernel_machine.ts',
   },
   webHost: { host: 'main/web/host.ts' },
 }

@@ -55,7 +55,7 @@ const CORE_PACKAGES: Readonly<Record<string, readonly string[]>> = {
 const HOST_DOORS: readonly string[] = ['core/shell/host.ts', 'core/shell/host_kernel.ts']
 
 /** What the host's kernel (main/kernel) may import of core, beside that. */
-const KERNEL_FOLDERS: readonly string[] = ['base', 'guest', 'hw', 'migration', 'run', 'conform']
+const KERNEL_FOLDERS: readonly string[] = ['base', 'engine', 'trace', 'guest', 'hw', 'migration', 'run', 'conform']
 
 /** Electron's module exists only inside Electron. */
 const ELECTRON_FILES: readonly string[] = ['main/desktop/main.ts', 'main/desktop/preload.ts']

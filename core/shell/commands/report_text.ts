@@ -4,7 +4,8 @@
  * The verdict stands last because that is where the eye is when a command ends, and `migrate | tail -1` shows it.
  */
 import { formatCount, formatRate, formatSize, formatTime } from '../../base/units.ts'
-import type { ConsistencyReport, Report } from '../../run/report.ts'
+import type { KernelConsistency, KernelReport } from '../../run/kernel_report.ts'
+import type { ConsistencyReport, FaultsReport, Report } from '../../run/report.ts'
 import { columnsOf, type Entry, wrap } from '../layout.ts'
 
 const BAR_WIDTH = 40
@@ -12,7 +13,7 @@ const GREEN = '\u001b[32m'
 const RED = '\u001b[31m'
 const PLAIN = '\u001b[0m'
 
-export function reportText(report: Report, command: string, columns: number, colour: boolean): string {
+export function reportText(report: Report | KernelReport, command: string, columns: number, colour: boolean): string {
   const { migration, faults, guest, host } = report
   const { ram } = migration
   const ms = (time: number) => formatTime(time * 1e6)
@@ -36,7 +37,7 @@ export function reportText(report: Report, command: string, columns: number, col
       term: 'requests',
       meaning: `${formatCount(ram['postcopy-requests'])} by page faults, ${formatCount(faults.userfault)} userfaults, vCPUs blocked ${ms(migration['postcopy-blocktime'])}`,
     },
-    { term: 'faults', meaning: faultsText(faults) },
+    ...('machine' in report ? kernelEntries(report) : [{ term: 'faults', meaning: faultsText(report.faults) }]),
     { term: 'fault latency', meaning: latency(report) },
     {
       term: 'guest',
@@ -90,8 +91,35 @@ function guestEntries(migration: Report['migration']): Entry[] {
   return entries
 }
 
+/** What was counted on the real kernel only. */
+function kernelEntries({ faults, kernel, predicted, migration }: KernelReport): Entry[] {
+  const { placingCalls, pagesAPlacingCall, cpuSeconds, recoveries } = kernel
+  const entries = [
+    {
+      term: 'faults',
+      meaning: `${formatCount(faults.total)}: ${formatCount(faults.minor)} minor, ${formatCount(faults.major)} major`,
+    },
+    {
+      term: 'kernel',
+      meaning:
+        `Linux ${kernel.release}; ${formatCount(placingCalls)} placing calls of ${pagesAPlacingCall.toFixed(1)} pages; CPU time ` +
+        `${formatTime(cpuSeconds.source * 1e9)} of the source, ${formatTime(cpuSeconds.destination * 1e9)} of the destination` +
+        (recoveries === 0 ? '' : `; ${formatCount(recoveries)} recoveries`),
+    },
+  ]
+  if (predicted !== null) {
+    const ms = (time: number) => formatTime(time * 1e6)
+    const model = predicted.migration
+    entries.push({
+      term: 'predicted',
+      meaning: `total-time ${ms(model['total-time'])} for ${ms(migration['total-time'])}, downtime ${ms(model.downtime)} for ${ms(migration.downtime)}`,
+    })
+  }
+  return entries
+}
+
 /** How many faults needed mmap_lock, and why those that could have done without fell back. */
-function faultsText({ total, speculative, vmaLock, classic, speculativeAborted }: Report['faults']): string {
+function faultsText({ total, speculative, vmaLock, classic, speculativeAborted }: FaultsReport): string {
   const without =
     speculative > 0 || vmaLock === 0
       ? `${formatCount(speculative)} speculative`
@@ -121,7 +149,7 @@ export function histogram(buckets: readonly number[], columns: number): string {
   return lines.join('')
 }
 
-export function verdictText(consistency: ConsistencyReport, columns: number, colour: boolean): string {
+export function verdictText(consistency: ConsistencyReport | KernelConsistency, columns: number, colour: boolean): string {
   const { loadsChecked, pagesCompared, mismatches, firstViolation, lost } = consistency
   const checked = `${formatCount(loadsChecked)} loads checked, ${formatCount(pagesCompared)} pages compared`
   // No page is wrong, but some are nowhere: what a crash took with it.
@@ -135,8 +163,9 @@ export function verdictText(consistency: ConsistencyReport, columns: number, col
   if (consistency.verdict === 'consistent')
     return `${colour ? `${GREEN}\u2713 consistent${PLAIN}` : '\u2713 consistent'}: ${checked}\n`
   const counts = (['lost', 'stale', 'torn', 'duplicated', 'misplaced', 'accounting'] as const)
-    .filter((cause) => consistency[cause] > 0)
-    .map((cause) => `${formatCount(consistency[cause])} ${cause}`)
+    .map((cause) => ({ cause, count: consistency[cause] ?? 0 }))
+    .filter(({ count }) => count > 0)
+    .map(({ cause, count }) => `${formatCount(count)} ${cause}`)
   const head = `${colour ? `${RED}\u2715 inconsistent${PLAIN}` : '\u2715 inconsistent'}: ${formatCount(mismatches)} mismatch${mismatches === 1 ? '' : 'es'} (${counts.join(', ')}); ${checked}\n`
   return firstViolation === null ? head : `${head}${wrap(`first: ${firstViolation.message}`, columns, '  ')}\n`
 }
@@ -147,7 +176,7 @@ function bucketEdge(bucket: number): string {
   return us < 1024 ? `${us}` : us < 2 ** 20 ? `${us / 1024}K` : `${us / 2 ** 20}M`
 }
 
-function latency({ migration }: Report): string {
+function latency({ migration }: Report | KernelReport): string {
   if (migration['postcopy-latency-max'] === 0) return 'no remote fault'
   const at = (name: 'p50' | 'p99' | 'p999' | 'max') => `${name} ${formatTime(migration[`postcopy-latency-${name}`])}`
   return `mean ${formatTime(migration['postcopy-latency'])}, ${at('p50')}, ${at('p99')}, ${at('p999')}, ${at('max')}`

@@ -5,7 +5,7 @@
  * (arena.ts) and are passed by address. errno is the thread's own and is read right behind the call. koffi is loaded at the first
  * use: where its prebuilt binary is missing, everything else of the program still works.
  *
- * Source: man 2 mmap, madvise, mprotect, mremap, ioctl, read, poll, syscall; https://koffi.dev
+ * Source: man 2 mmap, madvise, mprotect, mremap, ioctl, read, writev, poll, socket, memfd_create, prctl, syscall; https://koffi.dev
  */
 import { createRequire } from 'node:module'
 import { constants } from 'node:os'
@@ -34,7 +34,18 @@ export interface Libc {
   write(fd: number, buffer: number, length: number): number
   pread(fd: number, buffer: number, length: number, offset: number): number
   poll(fds: number, count: number, timeoutMs: number): number
+  /** `vector`: the address of so many iovecs (sys/socket.ts). */
+  writev(fd: number, vector: number, count: number): number
   close(fd: number): number
+  ftruncate(fd: number, length: number): number
+  socket(domain: number, type: number, protocol: number): number
+  bind(fd: number, address: number, length: number): number
+  listen(fd: number, backlog: number): number
+  accept(fd: number, address: number, length: number, flags: number): number
+  connect(fd: number, address: number, length: number): number
+  shutdown(fd: number, how: number): number
+  setsockopt(fd: number, level: number, name: number, value: number, length: number): number
+  prctl(option: number, a: number, b: number, c: number, d: number): number
   fcntl(fd: number, command: number, argument: number): number
   memcpy(to: number, from: number, length: number): number
   userfaultfd(flags: number): number
@@ -91,7 +102,18 @@ function load(): Libc {
     write: lib.func('intptr_t write(int fd, uintptr_t buffer, size_t n)'),
     pread: lib.func('intptr_t pread(int fd, uintptr_t buffer, size_t n, int64_t offset)'),
     poll: lib.func('int poll(uintptr_t fds, unsigned long n, int timeout)'),
+    writev: lib.func('intptr_t writev(int fd, uintptr_t vector, int n)'),
     close: lib.func('int close(int fd)'),
+    ftruncate: lib.func('int ftruncate(int fd, int64_t n)'),
+    socket: lib.func('int socket(int domain, int type, int protocol)'),
+    bind: lib.func('int bind(int fd, uintptr_t address, unsigned int n)'),
+    listen: lib.func('int listen(int fd, int backlog)'),
+    accept: lib.func('int accept4(int fd, uintptr_t address, uintptr_t n, int flags)'),
+    connect: lib.func('int connect(int fd, uintptr_t address, unsigned int n)'),
+    shutdown: lib.func('int shutdown(int fd, int how)'),
+    setsockopt: lib.func('int setsockopt(int fd, int level, int name, uintptr_t value, unsigned int n)'),
+    // Variadic in C.
+    prctl: lib.func('int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)'),
     fcntl: lib.func('int fcntl(int fd, int command, uintptr_t argument)'),
     memcpy: lib.func('uintptr_t memcpy(uintptr_t to, uintptr_t from, size_t n)'),
     userfaultfd: (flags) => Number(syscall(userfaultfdNr, flags, 0, 0, 0, 0, 0)),

@@ -46,28 +46,47 @@ export class PagemapScanner {
 
   /** Ranges in [start, end) that match, in order. Throws KernelError. */
   *scan(start: number, end: number, options: ScanOptions): Generator<PageRange, void, void> {
-    let from = start
-    while (from < end) {
-      const argument = this.#argument
-      argument.clear()
-      argument.set('size', PmScanArg.size)
-      argument.set('flags', options.protect === true ? PM_SCAN.wpMatching | PM_SCAN.checkWpAsync : 0)
-      argument.set('start', from)
-      argument.set('end', end)
-      argument.set('vec', this.#regions.address)
-      argument.set('vec_len', REGIONS_A_CALL)
-      argument.set('category_inverted', options.inverted ?? 0)
-      argument.set('category_mask', options.all ?? 0)
-      argument.set('category_anyof_mask', options.anyOf ?? 0)
-      argument.set('return_mask', options.tell)
-      const found = checked(libc().ioctl(this.fd, PAGEMAP_SCAN, argument.address), 'PAGEMAP_SCAN')
-      const walkedTo = argument.get('walk_end')
+    for (let from = start; from < end; ) {
+      const found = this.#ask(from, end, options)
+      const walkedTo = this.#argument.get('walk_end')
       for (const region of this.#regions.places.slice(0, found)) {
         yield { start: region.get('start'), end: region.get('end'), categories: region.get('categories') }
       }
       if (walkedTo <= from) return
       from = walkedTo
     }
+  }
+
+  /** The same without an object a range, for who looks often. */
+  each(start: number, end: number, options: ScanOptions, visit: (start: number, end: number) => void): void {
+    const { places } = this.#regions
+    for (let from = start; from < end; ) {
+      const found = this.#ask(from, end, options)
+      const walkedTo = this.#argument.get('walk_end')
+      for (let i = 0; i < found; i++) {
+        const region = places[i]
+        if (region !== undefined) visit(region.get('start'), region.get('end'))
+      }
+      if (walkedTo <= from) return
+      from = walkedTo
+    }
+  }
+
+  /** How many regions were found; up to where is in the argument. */
+  #ask(start: number, end: number, options: ScanOptions): number {
+    const argument = this.#argument
+    argument.clear()
+    argument.set('size', PmScanArg.size)
+    argument.set('flags', options.protect === true ? PM_SCAN.wpMatching | PM_SCAN.checkWpAsync : 0)
+    argument.set('start', start)
+    argument.set('end', end)
+    argument.set('vec', this.#regions.address)
+    argument.set('vec_len', REGIONS_A_CALL)
+    argument.set('category_inverted', options.inverted ?? 0)
+    argument.set('category_mask', options.all ?? 0)
+    argument.set('category_anyof_mask', options.anyOf ?? 0)
+    argument.set('return_mask', options.tell)
+    return checked(libc().ioctl(this.fd, PAGEMAP_SCAN, argument.address), 'PAGEMAP_SCAN')
   }
 
   close(): void {

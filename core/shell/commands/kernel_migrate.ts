@@ -1,0 +1,218 @@
+/**
+ * `kernel migrate`: one migration of one guest between two processes of this host, on its own userfaultfd.
+ *
+ *  1. The options of migrate, by the same names and checks; what a real kernel cannot be told is refused.
+ *  2. The host's kernel does it (main/kernel/migrate).
+ *  3. The same report, with `predicted` beside it; exit codes as migrate's.
+ */
+import { formatCount, formatSize, formatTime, spellRate, spellTime } from '../../base/units.ts'
+import { type GuestChoice, parseGuest } from '../../guest/catalog.ts'
+import { MOST_OWNERS } from '../../guest/own_words.ts'
+import { CAPABILITY_NAMES, type CapabilityName } from '../../migration/capabilities.ts'
+import { DEFAULT_PARAMETERS, PARAMETER_NAMES, type ParameterName } from '../../migration/migration_parameters.ts'
+import { parsePrepaging } from '../../migration/prepaging/registry.ts'
+import type { KernelMigrateOptions, KernelReport } from '../../run/kernel_report.ts'
+import { type MigrateOptions, RESOLVERS } from '../../run/options.ts'
+import { ArgumentError, type Arguments } from '../arguments.ts'
+import type { Command, CommandContext, OptionSpec } from '../command.ts'
+import { ExitCode } from '../host.ts'
+import { hostKernelOf, type KernelProgress } from '../host_kernel.ts'
+import { sentence } from '../layout.ts'
+import { commandOf, migrateOptions } from './migrate_options.ts'
+import { MIGRATE_OPTIONS } from './migrate_specs.ts'
+import { reportText } from './report_text.ts'
+
+const WATCHDOG_NS = 10e9
+/** One view of memory holds guest RAM and the buffers beside it. */
+const MOST_MEMORY = 2 ** 31
+
+/** Why an option of migrate is none here. */
+const REFUSED: Readonly<Record<string, string>> = {
+  'dirty-tracking': 'the log is the kernel, by PAGEMAP_SCAN and asynchronous write protection',
+  'free-page-hints': 'the guest is threads, and has no balloon device to tell by',
+  balloon: 'the guest is threads, and has no balloon device',
+  faults: 'how the kernel finds its VMAs is its own',
+  cpu: 'it is the one of this machine',
+  devices: 'there are no devices',
+  'page-size': 'memory is of 4 KiB pages here',
+  nested: 'vCPUs are threads, with no page tables of their own',
+  'guest-page-size': 'vCPUs are threads, with no page tables of their own',
+  rtt: 'a socket of this host has the round trip that it has',
+  without: 'nothing can be left out of a real kernel',
+  detach: 'it runs in processes of its own already',
+  resume: '--recover recovers it',
+  trace: 'the kernel writes no event of the model',
+  perfetto: 'the kernel writes no event of the model',
+}
+
+/** What of QEMU's capabilities and parameters is done here, besides those that a mode implies. */
+const CAPABILITIES: readonly CapabilityName[] = ['postcopy-ram', 'return-path', 'postcopy-preempt', 'postcopy-blocktime']
+const PARAMETERS: readonly ParameterName[] = ['max-bandwidth', 'max-postcopy-bandwidth', 'avail-switchover-bandwidth']
+const INCIDENTS: readonly string[] = ['link-down', 'source-crash', 'destination-crash', 'cancel']
+
+const OPTIONS: readonly OptionSpec[] = [
+  ...MIGRATE_OPTIONS.map((option) => own(option)),
+  {
+    name: 'watchdog',
+    kind: 'time',
+    defaultText: spellTime(WATCHDOG_NS),
+    example: '10s',
+    min: 1e6,
+    max: 3600e9,
+    meaning: 'give it up when nothing has moved for so long',
+  },
+]
+
+function own(option: OptionSpec): OptionSpec {
+  const refused = REFUSED[option.name]
+  if (refused !== undefined) return { ...option, refused }
+  switch (option.name) {
+    case 'bandwidth': {
+      const { defaultText: _none, ...rest } = option
+      return { ...rest, meaning: 'most that goes over the socket; without it, as fast as that goes' }
+    }
+    case 'resolver':
+      return { ...option, defaultText: 'move', choices: (option.choices ?? []).filter(({ word }) => word !== 'remap') }
+    case 'guest':
+      return { ...option, choices: (option.choices ?? []).filter(({ word }) => word !== 'FILE') }
+    case 'vcpus':
+      return { ...option, max: MOST_OWNERS }
+    case 'mem':
+      return { ...option, max: MOST_MEMORY }
+    case 'seed':
+      return { ...option, meaning: 'of what the guest does; how threads meet is not in anybody’s hand' }
+    case 'duration':
+      return { ...option, meaning: 'how long the guest runs on after completion, real time' }
+    case 'time-limit':
+      return { ...option, meaning: 'give up after so much time, and exit 124' }
+    default:
+      return option
+  }
+}
+
+export const kernelMigrateCommand: Command = {
+  name: 'kernel migrate',
+  group: 'Real kernel',
+  summary: "one migration on this host's own userfaultfd",
+  description:
+    'Source and destination are two processes, guest memory is real memory, vCPUs are threads that run the same guests as the simulation, ' +
+    'and the stream is a socket. Pre-copy by PAGEMAP_SCAN, post-copy by UFFDIO_MOVE or UFFDIO_COPY. Every load is checked, and every page at the end.\n\n' +
+    'The report is that of migrate, with times that were measured. What the kernel cannot tell is null in it. Exits as migrate does, and 126 where ' +
+    'this host does not let it (see kernel info).',
+  positionals: [],
+  options: OPTIONS,
+  examples: [
+    { line: 'kernel migrate', meaning: 'a key-value store of 256 MiB by post-copy with UFFDIO_MOVE' },
+    { line: 'kernel migrate --mode precopy --bandwidth 1Gbps', meaning: 'pre-copy over a socket that is held to 1 Gbps' },
+    {
+      line: 'kernel migrate --inject link-down@postcopy+5ms:200ms --recover',
+      meaning: 'the socket is cut, and the post-copy recovered',
+    },
+  ],
+  run: kernelMigrate,
+}
+
+async function kernelMigrate(context: CommandContext): Promise<number> {
+  const { arguments: given, host, terminal, stop, program } = context
+  // 1.
+  const run = kernelOptions(given)
+  // 2.
+  const onProgress = (progress: KernelProgress) => {
+    if (!given.has('quiet')) terminal.status?.(progressLine(progress))
+  }
+  const measured = await hostKernelOf(host).migrate(run, { onProgress, stop })
+  if (measured === null || stop.aborted) {
+    terminal.err(
+      sentence(`${program}kernel migrate: interrupted${measured === null ? ' before the migration began' : where(measured)}`),
+    )
+    return ExitCode.interrupted
+  }
+  // 3.
+  const report: KernelReport = { ...measured, predicted: null }
+  if (given.has('json')) terminal.out(`${JSON.stringify(report, null, 2)}\n`)
+  else if (!given.has('quiet'))
+    terminal.out(reportText(report, `${program}${kernelCommandOf(run)}`, terminal.columns, terminal.colour))
+  return exitCodeOf(report, run, context)
+}
+
+/** Checked. Throws ArgumentError. */
+function kernelOptions(given: Arguments): KernelMigrateOptions {
+  const resolver = RESOLVERS.find((word) => word === given.text('resolver')) ?? 'move'
+  const options: MigrateOptions = { ...migrateOptions(given), resolver }
+  const refusal = refusalOf(options)
+  if (refusal !== null) throw new ArgumentError(refusal)
+  return { options, isPaced: given.has('bandwidth'), watchdogNs: given.number('watchdog', WATCHDOG_NS) }
+}
+
+function refusalOf({ guest, capabilities, parameters, prepaging, inject }: MigrateOptions): string | null {
+  const parsed = parseGuest(guest)
+  if (!parsed.ok) return parsed.message
+  if (isPath(parsed.guest)) return `--guest ${guest} does not run on a real kernel; the guests that need no file do`
+  const capability = CAPABILITY_NAMES.find((name) => capabilities[name] && !CAPABILITIES.includes(name))
+  if (capability !== undefined)
+    return `capability ${capability} is not done on a real kernel; ${CAPABILITIES.join(', ')} are, and migrate has all of them`
+  const parameter = PARAMETER_NAMES.find((name) => parameters[name] !== DEFAULT_PARAMETERS[name] && !PARAMETERS.includes(name))
+  if (parameter !== undefined)
+    return `parameter ${parameter} is not done on a real kernel; ${PARAMETERS.join(', ')} and downtime-limit are, and migrate has all of them`
+  const policy = parsePrepaging(prepaging)
+  if (policy.ok && (policy.choice.path !== null || Number.isFinite(policy.choice.queueBytes)))
+    return `--prepaging ${prepaging} does not run on a real kernel; take a policy by its name, without queue`
+  const incident = inject.find(({ what }) => !INCIDENTS.includes(what))
+  if (incident !== undefined) return `--inject ${incident.what} cannot be done to a real socket; ${INCIDENTS.join(', ')} can`
+  return null
+}
+
+/** A trace, or a captured process. */
+function isPath({ paths, captured }: GuestChoice): boolean {
+  return paths.length > 0 || captured !== null
+}
+
+/** The shortest command line that asks for the same. */
+function kernelCommandOf({ options, isPaced, watchdogNs }: KernelMigrateOptions): string {
+  const words = [`kernel ${commandOf({ ...options, bandwidthBitsPerSec: isPaced ? options.bandwidthBitsPerSec : 10e9 })}`]
+  if (isPaced && options.bandwidthBitsPerSec === 10e9) words.push('--bandwidth', spellRate(10e9))
+  if (watchdogNs !== WATCHDOG_NS) words.push('--watchdog', spellTime(watchdogNs))
+  return words.join(' ')
+}
+
+function progressLine({
+  phase,
+  status,
+  pagesSent,
+  pagesTotal,
+  transferredBytes,
+  loadsChecked,
+  requests,
+}: KernelProgress): string {
+  const pages = `${formatCount(pagesSent)} pages sent of ${formatCount(pagesTotal)}, ${formatSize(transferredBytes)}`
+  const what = phase === 'during' ? `${status}, ${pages}, ${formatCount(requests)} requests` : `${phase} the migration`
+  return `${phase === 'boot' ? 'the guest boots' : what}; ${formatCount(loadsChecked)} loads checked`
+}
+
+function where({ migration, consistency }: KernelReport): string {
+  const verdict = consistency.mismatches === 0 ? 'no mismatch' : `${formatCount(consistency.mismatches)} mismatches`
+  return ` in state ${migration.status} after ${formatTime(migration['total-time'] * 1e6)}; ${formatCount(consistency.loadsChecked)} loads checked, ${verdict}`
+}
+
+function exitCodeOf(
+  { consistency, migration, kernel }: KernelReport,
+  { options }: KernelMigrateOptions,
+  { terminal, program }: CommandContext,
+): number {
+  if (consistency.verdict === 'inconsistent') return ExitCode.broken
+  if (migration.status === 'completed') return ExitCode.good
+  const { 'error-desc': error, status } = migration
+  if (kernel.outcome === 'time limit') {
+    const limit = formatTime(options.timeLimitNs)
+    terminal.err(
+      sentence(
+        `${program}kernel migrate: the time limit of ${limit} was reached in status ${status}; give a longer --time-limit or none`,
+      ),
+    )
+    return ExitCode.timeLimit
+  }
+  terminal.err(
+    sentence(`${program}kernel migrate: the migration ended with status ${status}${error === undefined ? '' : `: ${error}`}`),
+  )
+  return ExitCode.failed
+}

@@ -1,0 +1,84 @@
+/**
+ * `kernel migrate` from words to exit code, on a host kernel that only writes down what it is asked: options are those of migrate, and
+ * what a real kernel cannot be told is refused in one sentence.
+ */
+import { describe, expect, it } from 'vitest'
+import { callProgram } from '../../core/api/command_line.ts'
+import type { KernelMigrateOptions, KernelReport } from '../../core/run/kernel_report.ts'
+import { HostError } from '../../core/shell/host.ts'
+import type { HostKernel } from '../../core/shell/host_kernel.ts'
+import { MemoryHost, MemoryTerminal } from './memory_host.ts'
+
+async function kernelMigrate(words: readonly string[]) {
+  const asked: KernelMigrateOptions[] = []
+  const kernel = {
+    migrate: (run: KernelMigrateOptions): Promise<KernelReport | null> => {
+      asked.push(run)
+      throw new HostError('userfaultfd is not permitted here', 126)
+    },
+  } as unknown as HostKernel
+  const terminal = new MemoryTerminal()
+  const host = Object.assign(new MemoryHost(), { kernel })
+  const code = await callProgram({ host, commands: [], observer: {} }, ['kernel', 'migrate', ...words], terminal, {
+    aborted: false,
+  })
+  return { code, err: terminal.errors, asked: asked[0] }
+}
+
+describe('kernel migrate', () => {
+  it('asks for MOVE and no pace unless told otherwise', async () => {
+    const { asked } = await kernelMigrate([])
+    expect(asked).toMatchObject({
+      isPaced: false,
+      watchdogNs: 10e9,
+      options: { resolver: 'move', mode: 'postcopy', guest: 'kv' },
+    })
+  })
+
+  it('hands on what migrate knows by the same names', async () => {
+    const words = [
+      '--mode',
+      'hybrid',
+      '--resolver',
+      'copy',
+      '--bandwidth',
+      '1Gbps',
+      '--mem',
+      '64M',
+      '--vcpus',
+      '3',
+      '--seed',
+      '9',
+    ]
+    const { asked } = await kernelMigrate(words)
+    expect(asked).toMatchObject({
+      isPaced: true,
+      options: { mode: 'hybrid', resolver: 'copy', bandwidthBitsPerSec: 1e9, vcpus: 3, seed: 9 },
+    })
+  })
+
+  it('ends with 126 and one sentence where the host does not let it', async () => {
+    const { code, err } = await kernelMigrate([])
+    expect([code, err.trim().split('\n').length]).toEqual([126, 1])
+    expect(err).toContain('not permitted')
+  })
+
+  it.each([
+    [['--rtt', '1ms'], '--rtt makes no sense here'],
+    [['--cpu', 'zen5'], '--cpu makes no sense here'],
+    [['--without', 'remap-tlb-flush'], '--without makes no sense here'],
+    [['--resolver', 'remap'], 'is not one of move, copy'],
+    [['--guest', 'prog.lackey.gz'], 'does not run on a real kernel'],
+    [['--capability', 'multifd=on'], 'capability multifd is not done on a real kernel'],
+    [['--parameter', 'multifd-channels=4'], 'parameter multifd-channels is not done on a real kernel'],
+    [['--inject', 'loss=1%'], '--inject loss cannot be done to a real socket'],
+    [['--prepaging', 'forward:queue=64k'], 'does not run on a real kernel'],
+    [['--vcpus', '65'], '64'],
+    [['--mem', '4G'], '2G'],
+  ])('refuses %s in one sentence', async (words, sentence) => {
+    const { code, err, asked } = await kernelMigrate(words)
+    expect([code, asked]).toEqual([2, undefined])
+    expect(err).toContain(sentence)
+    expect(err.trim().split('\n').length).toBeLessThanOrEqual(3)
+  })
+})
