@@ -5,7 +5,8 @@
  *
  * A zrun counts bytes that are the same, an nzrun brings those that differ. What follows the last difference is left out. QEMU
  * compares a long at a time where it can; the runs are the same, byte by byte.
- * Source: QEMU, docs/xbzrle.txt and migration/xbzrle.c. @qemu xbzrle_encode_buffer, xbzrle_decode_buffer
+ * Only its length is asked for: the difference itself goes as that of the page's words (xbzrle_save.ts), so nothing here decodes it.
+ * Source: QEMU, docs/xbzrle.txt and migration/xbzrle.c. @qemu xbzrle_encode_buffer
  */
 
 /** The encoding would not be shorter than `out`. */
@@ -30,29 +31,6 @@ export function xbzrleEncode(old: Uint8Array, fresh: Uint8Array, out: Uint8Array
     for (let i = differs; i < at; i++) out[d++] = fresh[i]
   }
   return d
-}
-
-/** Applies the first `length` bytes of an encoding to `page`; false where they are no encoding, and then `page` may be anything. */
-export function xbzrleDecode(encoding: Uint8Array, length: number, page: Uint8Array): boolean {
-  let d = 0
-  for (let i = 0; i < length; ) {
-    for (const isDifferent of [false, true]) {
-      if (length - i < 2) return false
-      const isLong = encoding[i] >= 0x80
-      if (isLong && encoding[i + 1] >= 0x80) return false
-      const run = isLong ? (encoding[i] & 0x7f) | (encoding[i + 1] << 7) : encoding[i]
-      if (run === 0 && (isDifferent || i > 0)) return false
-      i += isLong ? 2 : 1
-      if (d + run > page.length) return false
-      if (isDifferent) {
-        if (i + run > length) return false
-        page.set(encoding.subarray(i, i + run), d)
-        i += run
-      }
-      d += run
-    }
-  }
-  return true
 }
 
 /** @qemu uleb128_encode_small */

@@ -8,10 +8,11 @@ import { describe, expect, it } from 'vitest'
 import { QUANTUM } from '../../core/engine/op.ts'
 import { PAGE_BYTES, pageBytes } from '../../core/hw/page_bytes.ts'
 import { PageCache } from '../../core/migration/page_cache.ts'
-import { XBZRLE_OVERFLOW, xbzrleDecode, xbzrleEncode } from '../../core/migration/xbzrle.ts'
+import { XBZRLE_OVERFLOW, xbzrleEncode } from '../../core/migration/xbzrle.ts'
 import { Encoded, Xbzrle } from '../../core/migration/xbzrle_save.ts'
 import { runToIdle } from '../engine/tasks.ts'
 import { clockThreads, type ThreadBody } from '../hw/threads.ts'
+import { xbzrleDecode } from './xbzrle_decode.ts'
 
 function encode(old: readonly number[], fresh: readonly number[], room = 4096): number[] {
   const out = new Uint8Array(room)
