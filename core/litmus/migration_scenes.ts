@@ -133,6 +133,10 @@ class OneChannel implements PageChannels {
     yield* this.#link.send(k, StreamMessage.Page, page, 0, content.word0, content.word1, content.version)
   }
 
+  flush(): Proc<void> {
+    return NOTHING
+  }
+
   sync(k: Thread): Proc<void> {
     return this.#link.send(k, StreamMessage.MultifdSync, -1, 0)
   }

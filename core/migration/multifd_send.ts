@@ -52,6 +52,8 @@ interface Sender {
   /** Its packet: page numbers, then what was read. */
   pages: Int32Array
   count: number
+  /** Of them, not in the socket yet. */
+  left: number
   readonly words: Uint32Array
   readonly version: Uint32Array
   owesSync: boolean
@@ -77,6 +79,7 @@ export class MultifdSend implements PageChannels {
       compressor: options.compressor?.() ?? null,
       pages: new Int32Array(PACKET_PAGES),
       count: 0,
+      left: 0,
       words: new Uint32Array(PACKET_PAGES * 2),
       version: new Uint32Array(PACKET_PAGES),
       owesSync: false,
@@ -86,6 +89,11 @@ export class MultifdSend implements PageChannels {
 
   get bytesSent(): number {
     return this.#o.channels.reduce((n, link) => n + link.bytesSent, 0)
+  }
+
+  /** Pages that were queued, and are in no socket yet. */
+  get held(): number {
+    return this.#senders.reduce((n, sender) => n + sender.left, this.#queued)
   }
 
   /** 1. */
@@ -107,6 +115,7 @@ export class MultifdSend implements PageChannels {
     k.unpark()
     ;[sender.pages, this.#queue] = [this.#queue, sender.pages]
     sender.count = this.#queued
+    sender.left = this.#queued
     this.#queued = 0
     sender.thread?.wake(k.nowNs)
   }
@@ -122,9 +131,14 @@ export class MultifdSend implements PageChannels {
     return null
   }
 
+  /** What is queued goes, though it is no whole packet. */
+  *flush(k: Thread): Proc<void> {
+    if (this.#queued > 0) yield* this.#dispatch(k)
+  }
+
   /** 3. */
   *sync(k: Thread): Proc<void> {
-    if (this.#queued > 0) yield* this.#dispatch(k)
+    yield* this.flush(k)
     for (const sender of this.#senders) {
       sender.owesSync = true
       sender.thread?.wake(k.nowNs)
@@ -202,6 +216,7 @@ export class MultifdSend implements PageChannels {
       yield* link.send(k, type, pages[i], headerBytes + share, words[i * 2], words[i * 2 + 1], version[i])
       recorder.event(k.nowNs, EventKind.Send, k.lane, pages[i], headerBytes + share)
       headerBytes = 0
+      sender.left--
       if (k.expired) yield QUANTUM
     }
   }

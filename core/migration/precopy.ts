@@ -25,6 +25,8 @@ export interface PrecopyRam<K> {
   sync(k: K): Proc<void>
   /** Sends at most so many host pages, and not much longer than until then. */
   iterate(k: K, most: number, untilNs: number): Proc<void>
+  /** What was kept back to go with more goes now. [nothing is kept back] */
+  sendQueued?(k: K): Proc<void>
 }
 
 export interface PrecopyOptions<K = Thread> {

@@ -54,6 +54,9 @@ export function drivenPrecopy<K extends Sleeper>(k: K, drive: PrecopyDrive<K>, d
 
 function* pace<K extends Sleeper>(k: K, { rates, syncEveryNs }: PrecopyDrive<K>, { ram, state }: Driven<K>): Proc<void> {
   if (k.nowNs - state.syncedNs >= syncEveryNs) yield* ram.sync(k)
-  if (ram.pending === 0) yield* rates.drain(k)
+  if (ram.pending === 0) {
+    if (ram.sendQueued !== undefined) yield* ram.sendQueued(k)
+    yield* rates.drain(k)
+  }
   yield* rates.limit(k)
 }

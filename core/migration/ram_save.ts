@@ -34,6 +34,8 @@ export interface PageChannels {
   readonly bytesSent: number
   /** Takes a page whose bit was cleared; its content is read and sent later. */
   queue(k: Thread, page: number): Proc<void>
+  /** All that was queued is on its way. */
+  flush(k: Thread): Proc<void>
   /** All that was queued is sent, and behind it a SYNC by each channel. */
   sync(k: Thread): Proc<void>
   /** Nothing follows. */
@@ -174,6 +176,11 @@ export class RamState {
     if (this.#channels === null) return
     yield* this.#channels.sync(k)
     yield* this.#o.stream.send(k, StreamMessage.MultifdFlush, -1, SYNC_BYTES)
+  }
+
+  /** Nothing is kept back for a packet that is not full. */
+  sendQueued(k: Thread): Proc<void> {
+    return this.#channels?.flush(k) ?? NOTHING
   }
 
   /** Pre-copy, the vCPUs stopped: all that is left, and nothing can follow. @qemu ram_save_complete */

@@ -25,6 +25,8 @@ export interface RateOptions {
   /** Bytes given to the sockets so far, and how many of them wait there. */
   readonly put: () => number
   readonly queued: (nowNs: number) => number
+  /** Bytes that the threads of multifd have yet to give to their sockets. [0] */
+  readonly held?: () => number
   readonly downtimeLimitNs: number
   /** What a switch costs besides sending pages. */
   readonly fixedNs: () => number
@@ -81,9 +83,14 @@ export class Rates {
     if (ns >= BUFFER_DELAY_NS) this.start(nowNs)
   }
 
-  /** Pages that may be left when the guest stops, behind what waits in the sockets; below 0: even that is too much. */
+  /** Bytes that are no longer dirty, and have not left. */
+  underWay(nowNs: number): number {
+    return this.#o.queued(nowNs) + (this.#o.held?.() ?? 0)
+  }
+
+  /** Pages that may be left when the guest stops, behind what is under way; below 0: even that is too much. */
   threshold(nowNs: number): number {
-    return Math.floor((this.thresholdBytes - this.#o.queued(nowNs)) / PAGE_RECORD_BYTES)
+    return Math.floor((this.thresholdBytes - this.underWay(nowNs)) / PAGE_RECORD_BYTES)
   }
 
   /** Pages that may be sent before the delay is over. @qemu migration_rate_exceeded */
@@ -99,12 +106,16 @@ export class Rates {
     yield SLEEP
   }
 
-  /** Nothing is left to be sent now: sleeps until what waits in the sockets is little enough to stop the guest. */
+  /**
+   * Nothing is left to be sent now: sleeps until what waits in the sockets is half of what may be left. The other half is for what the
+   * next sync finds: if it had to find nothing, a guest that writes at all would be asked pass after pass. No longer than a delay at a
+   * time, since the bandwidth may be known better by then.
+   */
   *drain(k: Sleeper): Proc<void> {
-    const excess = this.#o.queued(k.nowNs) - this.thresholdBytes
+    const excess = this.underWay(k.nowNs) - this.thresholdBytes / 2
     if (excess <= 0) return
     const ns = this.bandwidth > 0 ? (excess * 1e9) / this.bandwidth : 0
-    k.wakeAtNs = k.nowNs + Math.max(DRAIN_LEAST_NS, ns)
+    k.wakeAtNs = k.nowNs + Math.min(BUFFER_DELAY_NS, Math.max(DRAIN_LEAST_NS, ns))
     yield SLEEP
   }
 }

@@ -40,10 +40,10 @@ export function makeProgress(run: MigrationRun, phase: Progress['phase']): Progr
 
 /** Of a pre-copy under way, else null. */
 export function forecastOf(run: MigrationRun): Forecast | null {
-  const { state, rates, forecaster, channels } = run
+  const { state, rates, forecaster } = run
   if (state.status !== 'active' || rates === null) return null
   return forecaster.forecast({
-    remainingBytes: state.remaining * 4096 + channels.bytesQueued(newestNs(run)),
+    remainingBytes: state.remaining * 4096 + rates.underWay(newestNs(run)),
     thresholdBytes: rates.thresholdBytes,
     sendingBytesPerSec: rates.bandwidth,
     dirtiedBytes: dirtiedBytes(run),

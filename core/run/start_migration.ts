@@ -10,14 +10,14 @@ import { Destination } from '../migration/destination.ts'
 import { deviceState, switchoverCostNs } from '../migration/device_state.ts'
 import { DirtyRings } from '../migration/dirty_rings.ts'
 import { mapHostPages } from '../migration/host_page.ts'
-import { placeBatchPages } from '../migration/parameters.ts'
+import { PAGE_RECORD_BYTES, placeBatchPages } from '../migration/parameters.ts'
 import type { PrecopyDrive } from '../migration/precopy_drive.ts'
 import { Rates } from '../migration/rates.ts'
 import { IoctlResolver, RemapResolver } from '../migration/resolver.ts'
 import { Source } from '../migration/source.ts'
 import type { MigrationRun } from './migration_run.ts'
 import { dirtiedBytes } from './progress.ts'
-import { makeMultifd, startMultifd } from './start_multifd.ts'
+import { type Multifd, makeMultifd, startMultifd } from './start_multifd.ts'
 import { Throttling } from './throttling.ts'
 
 export interface Sides {
@@ -29,13 +29,13 @@ export interface Sides {
 export function startMigration(run: MigrationRun, main: Thread): Sides {
   const { options, source, destination, channels, state, recorder, pages, ramPage, vm, hostPages } = run
   const { stream, returnPath, urgent, xbzrle } = channels
-  const rates = makeRates(run)
-  run.rates = rates
   const { preset } = source.kernel
   const devices = deviceState(options.devices, vm.vcpus.length, preset.program)
   const isSnapshot = options.capabilities['background-snapshot']
   const precopied = options.mode !== 'postcopy'
   const multifd = precopied ? makeMultifd(run) : null
+  const rates = makeRates(run, multifd)
+  run.rates = rates
   const rings = precopied && options.dirtyTracking === 'ring' ? makeRings(run) : null
   const throttling = new Throttling(run, rings)
   run.throttling = throttling
@@ -140,11 +140,12 @@ function makeRings({ vm, sourceProcess, ramPage, pages }: MigrationRun): DirtyRi
   return rings
 }
 
-function makeRates(run: MigrationRun): Rates {
+function makeRates(run: MigrationRun, multifd: Multifd | null): Rates {
   const { options, channels, state, vm } = run
   return new Rates({
     put: () => channels.bytesSent,
     queued: (nowNs) => channels.bytesQueued(nowNs),
+    held: () => (multifd?.send.held ?? 0) * PAGE_RECORD_BYTES,
     downtimeLimitNs: options.downtimeLimitNs,
     fixedNs: () =>
       switchoverCostNs(deviceState(options.devices, vm.vcpus.length, run.source.kernel.preset.program), channels.stream) +

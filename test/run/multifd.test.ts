@@ -29,7 +29,9 @@ function expectConsistent(run: MigrationRun): void {
 }
 
 async function compressed(method: 'zlib' | 'zstd', level: number): Promise<MigrationRun> {
-  const options = withMultifd({ 'multifd-compression': method, [`multifd-${method}-level`]: level })
+  // zlib at level 6 takes a pass of 40 ms for what the guest writes in it: it does not end within 20.
+  const parameters = { 'multifd-compression': method, [`multifd-${method}-level`]: level } as const
+  const options = withMultifd(parameters, { downtimeLimitNs: 200e6 })
   const compressor = await loadCompression(method, level)
   const run = new MigrationRun(options, new Recorder({ keep: false }), { lockdep: false }, null, null, compressor)
   while (run.advance(10_000) !== 'done');
@@ -47,6 +49,20 @@ describe('multifd', () => {
     expect(run.report().migration.ram['multifd-bytes']).toBe(run.channels.multifdBytesSent)
   })
 
+  it.each(['kv', 'sweep:rate=5MB/s'])(
+    'makes no difference to %s over a slow link, however much memory its buffers hold',
+    (guest) => {
+      const slow = { guest, memBytes: 16 * MIB, bandwidthBitsPerSec: 1e9, downtimeLimitNs: 50e6 } as const
+      const [one, many] = [1, 16].map(
+        (channels) => finish(withMultifd({ 'multifd-channels': channels }, slow)).report().migration,
+      )
+      // Sixteen hold 32 MiB, twice the memory. What is in the hands of their threads counts as what is left, too.
+      expect([one?.status, many?.status]).toEqual(['completed', 'completed'])
+      expect(many?.downtime).toBeLessThan(55)
+      expect(many?.['total-time']).toBeLessThan(1.15 * (one?.['total-time'] ?? 0))
+    },
+  )
+
   it('finds zero pages in the threads of the channels, in the migration thread, or not at all', () => {
     const [inThreads, before, never] = (['multifd', 'legacy', 'none'] as const).map((detection) => {
       const run = finish(withMultifd({ 'zero-page-detection': detection }, { guest: 'idle' }))
@@ -55,7 +71,8 @@ describe('multifd', () => {
     })
     // Three quarters of 2048 pages are zero: numbers in the headers of packets, records of 9 bytes on the stream, or pages.
     expect([inThreads?.duplicate, before?.duplicate, never?.duplicate]).toEqual([1536, 1536, 0])
-    expect((before?.stream ?? 0) - (inThreads?.stream ?? 0)).toBe(1536 * 9)
+    // And a FLUSH of 8 bytes a pass.
+    expect(Math.abs((before?.stream ?? 0) - (inThreads?.stream ?? 0) - 1536 * 9)).toBeLessThan(50)
     expect((never?.multifd ?? 0) - (inThreads?.multifd ?? 0)).toBeGreaterThanOrEqual(1536 * 4096)
   })
 
