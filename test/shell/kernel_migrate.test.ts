@@ -73,6 +73,8 @@ describe('kernel migrate', () => {
     [['--parameter', 'multifd-channels=4'], 'parameter multifd-channels is not done on a real kernel'],
     [['--inject', 'loss=1%'], '--inject loss cannot be done to a real socket'],
     [['--prepaging', 'forward:queue=64k'], 'does not run on a real kernel'],
+    [['--guest', 'kv:set=128M', '--mem', '64M'], 'is more than its memory of 64M'],
+    [['--guest', 'nobody'], 'unknown guest'],
     [['--vcpus', '65'], '64'],
     [['--mem', '4G'], '2G'],
   ])('refuses %s in one sentence', async (words, sentence) => {

@@ -5,8 +5,10 @@
  *  2. The host's kernel does it (main/kernel/migrate).
  *  3. The same report, with `predicted` beside it; exit codes as migrate's.
  */
+import { Prng } from '../../base/prng.ts'
 import { formatCount, formatSize, formatTime, spellRate, spellTime } from '../../base/units.ts'
-import { type GuestChoice, parseGuest } from '../../guest/catalog.ts'
+import { freedPages, type GuestChoice, makeWorkloads, parseGuest } from '../../guest/catalog.ts'
+import { GuestError } from '../../guest/guest_kind.ts'
 import { MOST_OWNERS } from '../../guest/own_words.ts'
 import { CAPABILITY_NAMES, type CapabilityName } from '../../migration/capabilities.ts'
 import { DEFAULT_PARAMETERS, PARAMETER_NAMES, type ParameterName } from '../../migration/migration_parameters.ts'
@@ -25,6 +27,7 @@ import { reportText } from './report_text.ts'
 const WATCHDOG_NS = 10e9
 /** One view of memory holds guest RAM and the buffers beside it. */
 const MOST_MEMORY = 2 ** 31
+const PAGE_BYTES = 4096
 
 /** Why an option of migrate is none here. */
 const REFUSED: Readonly<Record<string, string>> = {
@@ -121,6 +124,7 @@ async function kernelMigrate(context: CommandContext): Promise<number> {
     if (!given.has('quiet')) terminal.status?.(progressLine(progress))
   }
   const measured = await hostKernelOf(host).migrate(run, { onProgress, stop })
+  terminal.status?.('')
   if (measured === null || stop.aborted) {
     terminal.err(
       sentence(`${program}kernel migrate: interrupted${measured === null ? ' before the migration began' : where(measured)}`),
@@ -139,7 +143,7 @@ async function kernelMigrate(context: CommandContext): Promise<number> {
 function kernelOptions(given: Arguments): KernelMigrateOptions {
   const resolver = RESOLVERS.find((word) => word === given.text('resolver')) ?? 'move'
   const options: MigrateOptions = { ...migrateOptions(given), resolver }
-  const refusal = refusalOf(options)
+  const refusal = refusalOf(options) ?? guestRefusal(options)
   if (refusal !== null) throw new ArgumentError(refusal)
   return { options, isPaced: given.has('bandwidth'), watchdogNs: given.number('watchdog', WATCHDOG_NS) }
 }
@@ -160,6 +164,21 @@ function refusalOf({ guest, capabilities, parameters, prepaging, inject }: Migra
   const incident = inject.find(({ what }) => !INCIDENTS.includes(what))
   if (incident !== undefined) return `--inject ${incident.what} cannot be done to a real socket; ${INCIDENTS.join(', ')} can`
   return null
+}
+
+/** Keys of the guest and memory that do not go together. */
+function guestRefusal({ guest, memBytes, vcpus, seed }: MigrateOptions): string | null {
+  const parsed = parseGuest(guest)
+  if (!parsed.ok) return parsed.message
+  const pages = memBytes / PAGE_BYTES
+  try {
+    const workloads = makeWorkloads(parsed.guest, pages, vcpus, new Prng(seed))
+    freedPages(parsed.guest, Math.max(...workloads.map((workload) => workload?.bootPages ?? 0)), pages)
+    return null
+  } catch (error) {
+    if (error instanceof GuestError) return error.message
+    throw error
+  }
 }
 
 /** A trace, or a captured process. */

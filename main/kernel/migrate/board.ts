@@ -57,7 +57,6 @@ const VCPU_FIGURES = [
   'misplaced',
   'sleeps',
   'blocks',
-  'startedNs',
 ] as const
 export type VcpuFigure = (typeof VCPU_FIGURES)[number]
 

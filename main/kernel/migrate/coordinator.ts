@@ -14,6 +14,8 @@
  * PAGEFERRY_PLANTED_FAULT=PAGE, for the check of the checks: that page goes out with its neighbour's content.
  */
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { spellSize } from '../../../core/base/units.ts'
 import type { TimedInjection } from '../../../core/run/injection.ts'
 import type { KernelMigrateOptions, KernelReport } from '../../../core/run/kernel_report.ts'
 import type { IncidentReport } from '../../../core/run/report.ts'
@@ -39,6 +41,8 @@ const FINISHED_WITHIN_MS = 60_000
 /** A connection that is reset is noticed at once. */
 const KNOWN_WITHIN_MS = 1000
 const MFD_CLOEXEC = 1
+/** What two Node processes take besides. */
+const MACHINES_BYTES = 384 * 2 ** 20
 
 const OVER: readonly MigrationStatus[] = ['completed', 'failed', 'cancelled']
 const CANCELLABLE: readonly MigrationStatus[] = ['setup', 'active', 'pre-switchover', 'device']
@@ -72,6 +76,7 @@ export interface Facts {
 export async function migrateOnKernel(run: KernelMigrateOptions, watcher: KernelWatcher): Promise<KernelReport | null> {
   const { options } = run
   const shape: Shape = { pages: options.memBytes / 4096, vcpus: options.vcpus }
+  checkMemory(options.memBytes)
   const boardFd = checked(libc().memfdCreate('pageferry board', MFD_CLOEXEC), 'memfd_create')
   let mapping: Mapping | null = null
   let coordinator: Coordinator | null = null
@@ -86,6 +91,17 @@ export async function migrateOnKernel(run: KernelMigrateOptions, watcher: Kernel
     mapping?.unmap()
     libc().close(boardFd)
   }
+}
+
+/** Two machines want their memory whole, and a host that has not got it would end some process or other. Throws HostError. */
+function checkMemory(guestBytes: number): void {
+  const available = /^MemAvailable:\s+(\d+) kB/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1]
+  const wanted = 2 * guestBytes + MACHINES_BYTES
+  if (available === undefined || Number(available) * 1024 >= wanted) return
+  const has = spellSize(Math.floor(Number(available) / 1024) * 2 ** 20)
+  throw new HostError(
+    `two machines of ${spellSize(guestBytes)} need ${spellSize(wanted)}, and this host has ${has} available; give less --mem`,
+  )
 }
 
 class Coordinator {

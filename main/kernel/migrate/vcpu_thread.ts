@@ -136,7 +136,6 @@ export class VcpuThread {
     const board = this.#board
     const workload = this.#workload
     let dueNs = nowNs()
-    board.setOfVcpu(this.#index, 'startedNs', dueNs)
     while (control.is('run')) {
       if (workload === null || (this.#cursor === this.#limit && !this.#fill())) {
         control.wait('run', 1, 1000)
