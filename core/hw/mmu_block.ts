@@ -72,107 +72,139 @@ export function translateBlock(mmu: Mmu, accesses: Accesses, from: number, to: n
   return i
 }
 
-/** Steps 1 to 3 for as long as they do. No call stands in the loop: behind one every column would have to be looked up anew. */
-function translateUsual(mmu: Mmu, accesses: Accesses, from: number, to: number, untilNs: number): number {
-  const { list, frames, firstPage, stepNs } = accesses
-  const { tlb, clock, counters, walked, leaves, l2PenaltyNs } = mmu
-  const { where, l1, newest, l1SetMask, l2, l2Sets, l2SetMask, l2Shift, l2WayMask, l2Full } = tlb
-  const { near, nearMask, nearNs, far, farMask, farNs, memoryNs } = mmu.lines
-  const entries = mmu.space?.pool.entries ?? NO_TABLES
-  let { nowNs } = clock
-  let l1Hits = 0
-  let l2Hits = 0
-  let walks = 0
-  let i = from
+/**
+ * Steps 1 to 3 for as long as they do. No call stands in the loop: behind one every column would have to be looked up anew.
+ *
+ * What a compiler knows of a value when it enters a loop is what it need not ask in each round: hence every number is made an
+ * integer (`| 0`) or a double (`+`) before, and the accesses go in small parts. A loop that is replaced by compiled code while it
+ * runs has forgotten all that; it recalls it with the next part.
+ */
+function translateUsual(mmu: Mmu, accesses: Accesses, from: number, to: number, until: number): number {
+  let i = from | 0
   while (i < to) {
-    const access = list[i]
-    const page = firstPage + (access >>> 2)
-    // Without a branch: whether an access is a store cannot be predicted.
-    const needed = -(access & 1) & TLB_STORE
-    const slots = where[page]
-    const slot = slots & L1_MASK
-    const set = page & l1SetMask
-    const first = newest[set]
-    let entry: TlbEntry = l1[slot * L1_ROW + ENTRY]
-    if (slot !== 0 && (entry & needed) === needed) {
-      // 1. Out of its place in the ring, in between the oldest and the newest.
-      l1Hits++
-      if (slot !== first) {
-        const oldest = l1[first * L1_ROW + NEWER]
-        if (oldest !== slot) {
-          const newer = l1[slot * L1_ROW + NEWER]
-          const older = l1[slot * L1_ROW + OLDER]
-          l1[newer * L1_ROW + OLDER] = older
-          l1[older * L1_ROW + NEWER] = newer
-          l1[oldest * L1_ROW + OLDER] = slot
-          l1[slot * L1_ROW + NEWER] = oldest
-          l1[slot * L1_ROW + OLDER] = first
-          l1[first * L1_ROW + NEWER] = slot
+    const { list, frames } = accesses
+    const { tlb, clock, counters, walked, leaves } = mmu
+    const { near, far } = mmu.lines
+    const { columns } = tlb
+    const entries = mmu.space?.pool.entries ?? NO_TABLES
+    const firstPage = accesses.firstPage | 0
+    const newestAt = tlb.newestAt | 0
+    const l2SetsAt = tlb.l2SetsAt | 0
+    const l2At = tlb.l2At | 0
+    const whereAt = tlb.whereAt | 0
+    const l1SetMask = tlb.l1SetMask | 0
+    const l2SetMask = tlb.l2SetMask | 0
+    const l2Shift = tlb.l2Shift | 0
+    const l2WayMask = tlb.l2WayMask | 0
+    const l2Full = tlb.l2Full | 0
+    const nearMask = mmu.lines.nearMask | 0
+    const farMask = mmu.lines.farMask | 0
+    const stepNs = +accesses.stepNs
+    const l2PenaltyNs = +mmu.l2PenaltyNs
+    const nearNs = +mmu.lines.nearNs
+    const farNs = +mmu.lines.farNs
+    const memoryNs = +mmu.lines.memoryNs
+    const untilNs = +until
+    const end = Math.min(to, i + PART) | 0
+    let { nowNs } = clock
+    let l1Hits = 0
+    let l2Hits = 0
+    let walks = 0
+    while (i < end) {
+      const access = list[i]
+      const page = firstPage + (access >>> 2)
+      // Without a branch: whether an access is a store cannot be predicted.
+      const needed = -(access & 1) & TLB_STORE
+      const slots = columns[whereAt + page]
+      const slot = slots & L1_MASK
+      const newest = newestAt + (page & l1SetMask)
+      const first = columns[newest] & L1_MASK
+      let entry: TlbEntry = columns[slot * L1_ROW + ENTRY]
+      if (slot !== 0 && (entry & needed) === needed) {
+        // 1. Out of its place in the ring, in between the oldest and the newest.
+        l1Hits++
+        if (slot !== first) {
+          const oldest = columns[first * L1_ROW + NEWER] & L1_MASK
+          if (oldest !== slot) {
+            const newer = columns[slot * L1_ROW + NEWER] & L1_MASK
+            const older = columns[slot * L1_ROW + OLDER] & L1_MASK
+            columns[newer * L1_ROW + OLDER] = older
+            columns[older * L1_ROW + NEWER] = newer
+            columns[oldest * L1_ROW + OLDER] = slot
+            columns[slot * L1_ROW + NEWER] = oldest
+            columns[slot * L1_ROW + OLDER] = first
+            columns[first * L1_ROW + NEWER] = slot
+          }
+          columns[newest] = slot
         }
-        newest[set] = slot
-      }
-    } else {
-      let l2Slot = slots >>> L2_SHIFT
-      if (slot !== 0) break
-      if (l2Slot !== 0) {
-        // 2.
-        entry = l2[l2Slot * L2_ROW + ENTRY]
-        if ((entry & needed) !== needed) break
-        l2Hits++
-        nowNs += l2PenaltyNs
-        const way = 1 << ((l2Slot - 1) & l2WayMask)
-        const row = ((l2Slot - 1) >>> l2Shift) * SET_ROW
-        const used = l2Sets[row] | way
-        l2Sets[row] = used === l2Full ? way : used
       } else {
-        // 3.
-        const leaf = leaves[page >>> 9]
-        const slotOfPte = leaf * ENTRIES + (page & (ENTRIES - 1))
-        const pte = entries[slotOfPte]
-        const required = PTE_P | PTE_A | ((needed & TLB_W) << 1) | ((needed & TLB_D) << 5)
-        if (leaf === 0 || (pte & required) !== required) break
-        walks++
-        const line = slotOfPte >>> LINE_SHIFT
-        if (near[line & nearMask] === line) nowNs += nearNs
-        else {
-          near[line & nearMask] = line
-          nowNs += far[line & farMask] === line ? farNs : memoryNs
-          far[line & farMask] = line
+        let l2Slot = slots >>> L2_SHIFT
+        if (slot !== 0) break
+        if (l2Slot !== 0) {
+          // 2.
+          entry = columns[l2At + l2Slot * L2_ROW + ENTRY]
+          if ((entry & needed) !== needed) break
+          l2Hits++
+          nowNs += l2PenaltyNs
+          const way = 1 << ((l2Slot - 1) & l2WayMask)
+          const row = l2SetsAt + ((l2Slot - 1) >>> l2Shift) * SET_ROW
+          const used = columns[row] | way
+          columns[row] = used === l2Full ? way : used
+        } else {
+          // 3.
+          const leaf = leaves[page >>> 9]
+          const slotOfPte = leaf * ENTRIES + (page & (ENTRIES - 1))
+          const pte = entries[slotOfPte]
+          const required = PTE_P | PTE_A | ((needed & TLB_W) << 1) | ((needed & TLB_D) << 5)
+          if (leaf === 0 || (pte & required) !== required) break
+          walks++
+          const line = slotOfPte >>> LINE_SHIFT
+          if (near[line & nearMask] === line) nowNs += nearNs
+          else {
+            near[line & nearMask] = line
+            nowNs += far[line & farMask] === line ? farNs : memoryNs
+            far[line & farMask] = line
+          }
+          if (walked !== null) walked[page] = 1
+          const l2Set = page & l2SetMask
+          const row = l2SetsAt + l2Set * SET_ROW
+          const lately = columns[row]
+          const valid = columns[row + VALID]
+          const free = ~(valid === l2Full ? lately : valid) & l2Full
+          const way = free === 0 ? 0 : 31 - Math.clz32(free & -free)
+          l2Slot = (l2Set << l2Shift) + way + 1
+          const l2Row = l2At + l2Slot * L2_ROW
+          if (valid === l2Full) columns[whereAt + columns[l2Row]] &= L1_MASK
+          else columns[row + VALID] = valid | (1 << way)
+          entry = ((pte / 4096) << 2) | ((pte & PTE_W) >> 1) | ((pte & PTE_D) >> 5)
+          columns[l2Row] = page
+          columns[l2Row + ENTRY] = entry
+          const used = lately | (1 << way)
+          columns[row] = used === l2Full ? 1 << way : used
         }
-        if (walked !== null) walked[page] = 1
-        const l2Set = page & l2SetMask
-        const row = l2Set * SET_ROW
-        const valid = l2Sets[row + VALID]
-        const free = (valid !== l2Full ? ~valid : ~l2Sets[row]) & l2Full
-        const way = free === 0 ? 0 : 31 - Math.clz32(free & -free)
-        l2Slot = (l2Set << l2Shift) + way + 1
-        if (valid === l2Full) where[l2[l2Slot * L2_ROW]] &= L1_MASK
-        else l2Sets[row + VALID] = valid | (1 << way)
-        entry = ((pte / 4096) << 2) | ((pte & PTE_W) >> 1) | ((pte & PTE_D) >> 5)
-        l2[l2Slot * L2_ROW] = page
-        l2[l2Slot * L2_ROW + ENTRY] = entry
-        const used = l2Sets[row] | (1 << way)
-        l2Sets[row] = used === l2Full ? 1 << way : used
+        const oldest = columns[first * L1_ROW + NEWER] & L1_MASK
+        const victim = columns[oldest * L1_ROW]
+        if (victim >= 0) columns[whereAt + victim] &= ~L1_MASK
+        columns[oldest * L1_ROW] = page
+        columns[oldest * L1_ROW + ENTRY] = entry
+        columns[newest] = oldest
+        columns[whereAt + page] = (l2Slot << L2_SHIFT) | oldest
       }
-      const oldest = l1[first * L1_ROW + NEWER]
-      const victim = l1[oldest * L1_ROW]
-      if (victim >= 0) where[victim] &= ~L1_MASK
-      l1[oldest * L1_ROW] = page
-      l1[oldest * L1_ROW + ENTRY] = entry
-      newest[set] = oldest
-      where[page] = (l2Slot << L2_SHIFT) | oldest
+      frames[i] = entry >>> 2
+      i++
+      nowNs += stepNs
+      if (nowNs >= untilNs) break
     }
-    frames[i] = entry >>> 2
-    i++
-    nowNs += stepNs
-    if (nowNs >= untilNs) break
+    clock.nowNs = nowNs
+    counters.l1Hits += l1Hits
+    counters.l2Hits += l2Hits
+    counters.walks += walks
+    counters.walkRefs += walks
+    if (i < end || nowNs >= untilNs) return i
   }
-  clock.nowNs = nowNs
-  counters.l1Hits += l1Hits
-  counters.l2Hits += l2Hits
-  counters.walks += walks
-  counters.walkRefs += walks
   return i
 }
 
+/** Accesses of a part. */
+const PART = 256
 const NO_TABLES = new Float64Array(1)

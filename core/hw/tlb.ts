@@ -99,6 +99,8 @@ export const VALID = 1
 
 export class Tlb {
   readonly hugeBase: Unit
+  /** All columns one behind the other, those of L1 first: mmu_block.ts has one array at hand instead of five. */
+  readonly columns: Int32Array
   readonly where: Int32Array
   readonly l1: Int32Array
   /** The most recently used slot of each L1 set; the oldest is the next newer one of it: the ring is closed. */
@@ -114,6 +116,11 @@ export class Tlb {
   /** An L2 set's slots start at a multiple of a power of two, so that slot and set convert by shifts. */
   readonly l2Shift: number
   readonly l2WayMask: number
+  /** Where in `columns` each begins; L1 at 0. */
+  readonly newestAt: number
+  readonly l2SetsAt: number
+  readonly l2At: number
+  readonly whereAt: number
 
   constructor(geometry: TlbGeometry, windowPages: number) {
     const { l1Entries, l1Ways, l1HugeEntries, l1HugeWays, l2Entries, l2Ways } = geometry
@@ -126,21 +133,34 @@ export class Tlb {
     // A multiple of the numbers of sets, so that a unit's low bits choose its set.
     const align = Math.max(l2Sets, small, huge)
     this.hugeBase = (windowPages + align - 1) & -align
-    this.where = new Int32Array(this.hugeBase + (windowPages >>> 9) + 1)
-    this.l1 = new Int32Array((l1Slots + 1) * L1_ROW)
-    this.newest = new Int32Array(small + huge)
+    this.l2Shift = 32 - Math.clz32(l2Ways - 1)
+    this.l2WayMask = (1 << this.l2Shift) - 1
+    this.l2SetMask = l2Sets - 1
+    this.l2Full = 2 ** l2Ways - 1
+    const lengths = {
+      l1: (l1Slots + 1) * L1_ROW,
+      newest: small + huge,
+      l2Sets: l2Sets * SET_ROW,
+      l2: ((l2Sets << this.l2Shift) + 1) * L2_ROW,
+      where: this.hugeBase + (windowPages >>> 9) + 1,
+    }
+    this.newestAt = lengths.l1
+    this.l2SetsAt = this.newestAt + lengths.newest
+    this.l2At = this.l2SetsAt + lengths.l2Sets
+    this.whereAt = this.l2At + lengths.l2
+    this.columns = new Int32Array(this.whereAt + lengths.where)
+    const { buffer } = this.columns
+    this.l1 = new Int32Array(buffer, 0, lengths.l1)
+    this.newest = new Int32Array(buffer, this.newestAt * 4, lengths.newest)
+    this.l2Sets = new Int32Array(buffer, this.l2SetsAt * 4, lengths.l2Sets)
+    this.l2 = new Int32Array(buffer, this.l2At * 4, lengths.l2)
+    this.where = new Int32Array(buffer, this.whereAt * 4, lengths.where)
     this.l1SetMask = small - 1
     this.#l1HugeSet = huge === 0 ? 0 : small
     this.#l1HugeSetMask = huge === 0 ? small - 1 : huge - 1
     for (let set = 0; set < small; set++) this.#makeRing(set, 1 + set * l1Ways, l1Ways)
     for (let set = 0; set < huge; set++) this.#makeRing(small + set, 1 + l1Entries + set * l1HugeWays, l1HugeWays)
-    this.l2Shift = 32 - Math.clz32(l2Ways - 1)
-    this.l2WayMask = (1 << this.l2Shift) - 1
-    this.l2SetMask = l2Sets - 1
-    this.l2Full = 2 ** l2Ways - 1
-    this.l2 = new Int32Array(((l2Sets << this.l2Shift) + 1) * L2_ROW)
     for (let i = 0; i < this.l2.length; i += L2_ROW) this.l2[i] = -1
-    this.l2Sets = new Int32Array(l2Sets * SET_ROW)
   }
 
   #makeRing(set: number, first: number, ways: number): void {
