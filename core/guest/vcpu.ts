@@ -207,7 +207,8 @@ export class Vcpu {
   /** Sets the time that an access of the present block takes; answers how long the vCPU halts behind each, 0 if it computes. */
   #pace(k: Thread, accesses: Accesses, accessNs: number): number {
     const thinkNs = this.workload?.thinkNs ?? 0
-    const halts = thinkNs > LONG_THINK_NS && !k.stepping
+    const { program } = k.cpu.preset
+    const halts = thinkNs > (program === undefined ? LONG_THINK_NS : program.haltNs.value) && !k.stepping
     accesses.stepNs = halts ? accessNs : Math.max(accessNs, thinkNs)
     return halts ? thinkNs - accessNs : 0
   }

@@ -38,6 +38,19 @@ export interface HostCpu {
   readonly cpus: number
 }
 
+export interface PipelineWay {
+  readonly mode: 'precopy' | 'postcopy'
+  readonly resolver: 'copy' | 'move'
+}
+
+/** Migrations on the real kernel (core/run/calibrated_host.ts): medians, and each one's total. */
+export interface PipelineRuns extends PipelineWay {
+  readonly setupNs: number
+  readonly downtimeNs: number
+  readonly totalNs: number
+  readonly totals: readonly number[]
+}
+
 export interface Calibration {
   readonly schema: 'pageferry.calibration/1'
   /** Of the kernel. */
@@ -45,6 +58,7 @@ export interface Calibration {
   readonly cpu: HostCpu
   readonly measured: readonly Measured[]
   readonly reach: readonly Reach[]
+  readonly pipeline: readonly PipelineRuns[]
 }
 
 /** The preset whose TLBs and caches are most like this CPU's. */

@@ -44,12 +44,16 @@ export interface ProgramCosts {
   readonly setupNs: Sourced
   /** Source work a page: find it, test it for zeros, put it into the socket. */
   readonly savePageNs: Sourced
-  /** Destination work a page besides placing it: take it out of the socket, parse. */
-  readonly loadPageNs: Sourced
+  /** Destination work a page besides placing it, by UFFDIO_COPY or otherwise: take it out of the socket, parse; and in pre-copy, besides writing it. */
+  readonly loadCopiedPageNs: Sourced
+  readonly loadMovedPageNs: Sourced
+  readonly loadPrecopyPageNs: Sourced
   /** The device state: stop and save, load and start, bytes in the stream. */
   readonly deviceSaveNs: Sourced
   readonly deviceLoadNs: Sourced
   readonly deviceBytes: Sourced
+  /** A vCPU with longer to wait than this between two accesses sleeps. */
+  readonly haltNs: Sourced
   readonly sendBufferBytes: Sourced
   readonly receiveBufferBytes: Sourced
   /** Pages that one call places at most. */

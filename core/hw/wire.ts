@@ -27,6 +27,11 @@ export function payloadBytesPerNs(bandwidthBitsPerSec: number): number {
   return ((bandwidthBitsPerSec / 8e9) * PAYLOAD_PER_FRAME) / BYTES_PER_FRAME
 }
 
+/** The rate of a link that carries so much payload. */
+export function bitsForPayload(bytesPerSec: number): number {
+  return (bytesPerSec * 8 * BYTES_PER_FRAME) / PAYLOAD_PER_FRAME
+}
+
 const BURST_MAX_BYTES = 65_536
 const BURST_MAX_NS = 1e6
 const BURST_LEAST_BYTES = 2 * PAYLOAD_PER_FRAME

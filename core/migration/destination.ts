@@ -211,6 +211,7 @@ export class Destination {
     const { hostPages } = resolver
     const buffer = channel === this.#o.urgent ? 1 : 0
     const batch = placement.makeBatch()
+    const loadNs = loadPageNs(k.cpu.preset, resolver.name === 'copy')
     const host = hostPages > 1 ? new HostPage(hostPages, (thread, at, page) => resolver.fill(thread, at, page, buffer)) : null
     for (;;) {
       if (batch.count > 0) {
@@ -244,7 +245,7 @@ export class Destination {
           break
         default: {
           const { page } = m
-          k.cpu.nowNs += loadPageNs(k.cpu.preset)
+          k.cpu.nowNs += loadNs
           recorder.event(k.nowNs, EventKind.Receive, k.lane, page, m.bytes)
           if (host === null) {
             batch.add(m)

@@ -61,8 +61,14 @@ export function savePageNs({ program }: CpuPreset): number {
   return program === undefined ? SAVE_PAGE_NS : program.savePageNs.value
 }
 
-export function loadPageNs({ program }: CpuPreset): number {
-  return program === undefined ? LOAD_PAGE_NS : program.loadPageNs.value
+/** `copies`: the page is placed by UFFDIO_COPY. */
+export function loadPageNs({ program }: CpuPreset, copies: boolean): number {
+  if (program === undefined) return LOAD_PAGE_NS
+  return copies ? program.loadCopiedPageNs.value : program.loadMovedPageNs.value
+}
+
+export function loadPrecopyPageNs({ program }: CpuPreset): number {
+  return program === undefined ? LOAD_PAGE_NS : program.loadPrecopyPageNs.value
 }
 
 export function sendBufferBytes({ program }: CpuPreset): number {

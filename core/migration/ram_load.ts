@@ -22,7 +22,7 @@ import type { Recorder } from '../trace/recorder.ts'
 import { ramDiscardRange } from './discard.ts'
 import { PlaceError } from './host_page.ts'
 import type { PageMap } from './page_map.ts'
-import { loadPageNs, XBZRLE_DECODE_NS } from './parameters.ts'
+import { loadPrecopyPageNs, XBZRLE_DECODE_NS } from './parameters.ts'
 import { StreamMessage } from './ram_stream.ts'
 
 export interface RamLoadOptions {
@@ -65,7 +65,7 @@ export function* ramLoadPrecopy(k: Thread, o: RamLoadOptions): Proc<'listen' | '
 function* loadPage(k: Thread, { process, ramPage, map, recorder }: RamLoadOptions, m: Message): Proc<void> {
   const { type, page, word0, word1, version } = m
   const content: PageContent = { word0, word1, version }
-  k.cpu.nowNs += loadPageNs(k.cpu.preset)
+  k.cpu.nowNs += loadPrecopyPageNs(k.cpu.preset)
   recorder?.event(k.nowNs, EventKind.Receive, k.lane, page, m.bytes)
   let isThere = false
   if (type === StreamMessage.Zero || type === StreamMessage.Xbzrle) {

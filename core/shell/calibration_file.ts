@@ -12,10 +12,17 @@ import { CPU_PRESETS } from '../hw/presets/catalog.ts'
 import { ZEN5 } from '../hw/presets/zen5.ts'
 import { CPU_SCHEMA } from './cpu_file.ts'
 
-/** What a calibration is written as. */
-export function calibrationFile(calibration: Calibration): Record<string, unknown> {
-  const base = CPU_PRESETS.find(({ id }) => id === nearestPreset(calibration.cpu)) ?? ZEN5
-  const preset = calibratedPreset(calibration, base)
+export function presetOf(calibration: Calibration): CpuPreset {
+  return calibratedPreset(calibration, baseOf(calibration))
+}
+
+function baseOf({ cpu }: Calibration): CpuPreset {
+  return CPU_PRESETS.find(({ id }) => id === nearestPreset(cpu)) ?? ZEN5
+}
+
+/** What a calibration and its preset are written as. */
+export function calibrationFile(calibration: Calibration, preset: CpuPreset): Record<string, unknown> {
+  const base = baseOf(calibration)
   const own = Object.entries(preset).filter(([field, value]) => base[field as keyof CpuPreset] !== value)
   return { schema: CPU_SCHEMA, base: base.id, ...Object.fromEntries(own), calibration }
 }

@@ -73,10 +73,13 @@ const bytes = sourced(1, 2 ** 40)
 const PROGRAM = z.strictObject({
   setupNs: cost,
   savePageNs: cost,
-  loadPageNs: cost,
+  loadCopiedPageNs: cost,
+  loadMovedPageNs: cost,
+  loadPrecopyPageNs: cost,
   deviceSaveNs: cost,
   deviceLoadNs: cost,
   deviceBytes: bytes,
+  haltNs: cost,
   sendBufferBytes: bytes,
   receiveBufferBytes: bytes,
   placeBatchPages: sourced(1, 1024),
@@ -104,6 +107,16 @@ const calibration = z.strictObject({
     }),
   ),
   reach: z.array(z.strictObject({ pages: finite, ns: finite })),
+  pipeline: z.array(
+    z.strictObject({
+      mode: z.enum(['precopy', 'postcopy']),
+      resolver: z.enum(['copy', 'move']),
+      setupNs: finite,
+      downtimeNs: finite,
+      totalNs: finite,
+      totals: z.array(finite),
+    }),
+  ),
 }) satisfies z.ZodType<Calibration>
 const file = z.strictObject({
   schema: z.literal(CPU_SCHEMA),

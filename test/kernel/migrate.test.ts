@@ -24,7 +24,9 @@ interface Run {
 }
 
 function start(words: readonly string[], env: Readonly<Record<string, string>> = {}): Run {
-  const child = spawn(process.execPath, [PROGRAM, 'kernel', 'migrate', ...words, '--json'], { env: { ...process.env, ...env } })
+  const child = spawn(process.execPath, [PROGRAM, 'kernel', 'migrate', ...words, '--no-predict', '--json'], {
+    env: { ...process.env, ...env },
+  })
   let out = ''
   let err = ''
   child.stdout.on('data', (bytes) => {

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { type Calibration, calibratedPreset, type Measured, nearestPreset } from '../../core/hw/calibration.ts'
 import { ZEN5 } from '../../core/hw/presets/zen5.ts'
 import { MigrationRun } from '../../core/run/migration_run.ts'
-import { calibrationFile, isOf } from '../../core/shell/calibration_file.ts'
+import { calibrationFile, isOf, presetOf } from '../../core/shell/calibration_file.ts'
 import { parseCpu, parseCpuFile } from '../../core/shell/cpu_file.ts'
 import { Recorder } from '../../core/trace/recorder.ts'
 import { small } from '../run/small.ts'
@@ -24,6 +24,7 @@ function calibration(values: Readonly<Record<string, number>>): Calibration {
     cpu: CPU,
     measured: Object.entries({ ...all, ...values }).map(([name, value]) => measured(name, value)),
     reach: [{ pages: 16, ns: 1 }],
+    pipeline: [],
   }
 }
 
@@ -65,13 +66,15 @@ describe('a calibrated preset', () => {
   ])('takes what was not measured from the preset nearest to %j: %s', (cpu, id) => expect(nearestPreset(cpu)).toBe(id))
 })
 
+const MEASURED = calibration({ madvise: 1000, madviseShared: 7000 })
+
 describe('the file of a calibration', () => {
-  const text = JSON.stringify(calibrationFile(calibration({ madvise: 1000, madviseShared: 7000 })))
+  const text = JSON.stringify(calibrationFile(MEASURED, presetOf(MEASURED)))
 
   it('is a CPU file, and holds what was measured', () => {
     const { cpu, calibration: kept } = parseCpuFile(text, 'here.json')
     expect(cpu.ipiHandleNs.value).toBe(5000)
-    expect(kept).toEqual(calibration({ madvise: 1000, madviseShared: 7000 }))
+    expect(kept).toEqual(MEASURED)
   })
 
   it('is good for the kernel and the CPU that it is of, and no other', () => {

@@ -1,19 +1,19 @@
 /**
  * `kernel calibrate`: measures this host, and keeps it as a CPU preset that `--cpu FILE` takes.
  *
- * 1. Measure, in another process (main/kernel/calibrate).   2. Make the preset (core/hw/calibration.ts).
- * 3. Write the file, under a temporary name first.   4. Print a table, or all as JSON: each figure once more by its name, `faultNs`.
+ * 1. to 3. Measure, find what the programs take, write the file (host_calibration.ts).
+ * 4. Print a table, or all as JSON: each figure once more by its name, `faultNs`.
  */
-import { asciiJson } from '../../base/ascii.ts'
 import { formatRate, formatTime } from '../../base/units.ts'
-import type { Calibration, Measured } from '../../hw/calibration.ts'
-import { calibrationFile } from '../calibration_file.ts'
+import type { Measured } from '../../hw/calibration.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { ExitCode } from '../host.ts'
+import { calibrateHost, type HostCalibration } from '../host_calibration.ts'
 import { hostKernelOf } from '../host_kernel.ts'
 import { columnsOf, sentence } from '../layout.ts'
 
-const PASSES = 3
+const PASSES = 2
+const PIPELINE_RUNS = 3
 
 export const kernelCalibrateCommand: Command = {
   name: 'kernel calibrate',
@@ -21,11 +21,11 @@ export const kernelCalibrateCommand: Command = {
   summary: 'measures what this host takes for what a migration does',
   description:
     'Faults, userfaults, UFFDIO_COPY, MOVE, ZEROPAGE and WRITEPROTECT, madvise, mprotect, munmap, switches, pipes, sockets, memory, ' +
-    'TLB reach. Takes about a quarter of a minute.\n\n' +
+    'TLB reach; then migrations of a guest that is busy on a MiB of its memory, from which the model learns what a page costs the programs. Takes about 20 s.\n\n' +
     `Everything is measured in several passes; the one with the lowest median counts, and low and high are the quartiles of its rounds. ` +
     'What a call from JavaScript into C takes is measured, too, and taken off: the kernel alone stands first, then what was seen.\n\n' +
     'The file is a CPU preset for --cpu. Without --output it is kept in $XDG_STATE_HOME/pageferry (~/.local/state/pageferry), ' +
-    'where kernel migrate finds it.',
+    'where kernel migrate finds it, to predict by it.',
   positionals: [],
   options: [
     { name: 'output', kind: 'file', common: true, meaning: 'write the preset there' },
@@ -49,43 +49,48 @@ export const kernelCalibrateCommand: Command = {
 
 async function calibrate(context: CommandContext): Promise<number> {
   const { arguments: given, terminal, host, stop, program } = context
-  const kernel = hostKernelOf(host)
-  const path = given.text('output') ?? (await kernel.calibrationPath())
-  await host.checkWritable?.(path)
-  // 1.
-  const onProgress = (share: number, what: string) => terminal.status?.(`measuring ${what}, ${Math.round(share * 100)} %`)
-  const calibration = await kernel.calibrate({ passes: given.number('passes', PASSES), onProgress, stop })
-  if (calibration === null) {
+  const path = given.text('output') ?? (await hostKernelOf(host).calibrationPath())
+  // 1. to 3.
+  const how = { passes: given.number('passes', PASSES), pipelineRuns: PIPELINE_RUNS }
+  const found = await calibrateHost({ host, stop, terminal }, path, how)
+  if (found === null) {
     terminal.err(sentence(`${program}kernel calibrate: interrupted; nothing was written`))
     return ExitCode.interrupted
   }
-  // 2. and 3.
-  const file = calibrationFile(calibration)
-  await host.write(path, [asciiJson(file)])
   // 4.
-  terminal.out(
-    given.has('json') ? `${JSON.stringify(json(calibration, path, file))}\n` : text(calibration, path, terminal.columns),
-  )
+  terminal.out(given.has('json') ? `${JSON.stringify(json(found, path))}\n` : text(found, path, terminal.columns))
   return ExitCode.good
 }
 
-function json(calibration: Calibration, path: string, file: Record<string, unknown>) {
-  const { calibration: _calibration, ...preset } = file
+function json({ calibration, cpu }: HostCalibration, path: string) {
   const numbers = calibration.measured.map(({ name, unit, value }) => [`${name}${unit === 'ns' ? 'Ns' : 'BytesPerSec'}`, value])
-  return { ...calibration, file: path, ...Object.fromEntries(numbers), preset }
+  return { ...calibration, file: path, ...Object.fromEntries(numbers), preset: cpu }
 }
 
-function text(calibration: Calibration, path: string, columns: number): string {
-  const { cpu, release, measured, reach } = calibration
+function text({ calibration, cpu: { program } }: HostCalibration, path: string, columns: number): string {
+  const { cpu, release, measured, reach, pipeline } = calibration
   const spell = ({ unit }: Measured, value: number) => (unit === 'ns' ? formatTime(value) : formatRate(value * 8))
   const rows = measured.map((one) => ({
     term: one.name,
     meaning: `${spell(one, one.value)} (seen ${spell(one, one.seen)}, ${spell(one, one.low)} to ${spell(one, one.high)}): ${one.what}`,
   }))
+  const migrations = pipeline.map(({ mode, resolver, totalNs, totals }) => {
+    const [low, high] = [Math.min(...totals), Math.max(...totals)].map(formatTime)
+    return { term: `${mode}, ${resolver}`, meaning: `${formatTime(totalNs)} (${low} to ${high}): all of 128 MiB` }
+  })
+  const { savePageNs, loadCopiedPageNs, loadMovedPageNs, loadPrecopyPageNs } = program ?? {}
+  const ours = [savePageNs, loadCopiedPageNs, loadMovedPageNs, loadPrecopyPageNs]
+  const pages = ours.map((cost) => formatTime(cost?.value ?? 0)).join(', ')
   const chains = reach.map(({ pages, ns }) => `${pages}: ${ns.toFixed(1)}`).join(', ')
   return (
     `${cpu.name}, ${cpu.cpus} CPUs, Linux ${release}\n` +
     columnsOf(rows, columns, '') +
+    columnsOf(migrations, columns, '') +
+    columnsOf(
+      [{ term: 'a page', meaning: `besides the kernel's work: to send; to receive by COPY, by MOVE, in pre-copy: ${pages}` }],
+      columns,
+      '',
+    ) +
     columnsOf([{ term: 'TLB reach', meaning: `pages in a chain and ns of a load: ${chains}` }], columns, '') +
     sentence(`written to ${path}; use it with migrate --cpu ${path}`)
   )

@@ -3,7 +3,7 @@
  *
  *  1. The options of migrate, by the same names and checks; what a real kernel cannot be told is refused.
  *  2. The host's kernel does it (main/kernel/migrate).
- *  3. The same report, with `predicted` beside it; exit codes as migrate's.
+ *  3. The same report; `predicted` is the model's on the calibrated host (host_calibration.ts). Exit codes as migrate's.
  */
 import { Prng } from '../../base/prng.ts'
 import { formatCount, formatSize, formatTime, spellRate, spellTime } from '../../base/units.ts'
@@ -15,9 +15,11 @@ import { DEFAULT_PARAMETERS, PARAMETER_NAMES, type ParameterName } from '../../m
 import { parsePrepaging } from '../../migration/prepaging/registry.ts'
 import type { KernelMigrateOptions, KernelReport } from '../../run/kernel_report.ts'
 import { type MigrateOptions, RESOLVERS } from '../../run/options.ts'
+import type { Report } from '../../run/report.ts'
 import { ArgumentError, type Arguments } from '../arguments.ts'
 import type { Command, CommandContext, OptionSpec } from '../command.ts'
-import { ExitCode } from '../host.ts'
+import { ExitCode, HostError } from '../host.ts'
+import { hostCalibration, predict } from '../host_calibration.ts'
 import { hostKernelOf, type KernelProgress } from '../host_kernel.ts'
 import { sentence } from '../layout.ts'
 import { commandOf, migrateOptions } from './migrate_options.ts'
@@ -64,6 +66,7 @@ const OPTIONS: readonly OptionSpec[] = [
     max: 3600e9,
     meaning: 'give it up when nothing has moved for so long',
   },
+  { name: 'no-predict', kind: 'flag', meaning: 'do not ask the model what it would have said' },
 ]
 
 function own(option: OptionSpec): OptionSpec {
@@ -132,11 +135,27 @@ async function kernelMigrate(context: CommandContext): Promise<number> {
     return ExitCode.interrupted
   }
   // 3.
-  const report: KernelReport = { ...measured, predicted: null }
+  const predicted = given.has('no-predict') ? null : await predictedOf(context, run)
+  const report: KernelReport = { ...measured, predicted }
   if (given.has('json')) terminal.out(`${JSON.stringify(report, null, 2)}\n`)
   else if (!given.has('quiet'))
     terminal.out(reportText(report, `${program}${kernelCommandOf(run)}`, terminal.columns, terminal.colour))
-  return exitCodeOf(report, run, context)
+  return stop.aborted ? ExitCode.interrupted : exitCodeOf(report, run, context)
+}
+
+/** What was measured is told even where this host cannot be calibrated, or somebody does not want to wait for that. */
+async function predictedOf(context: CommandContext, run: KernelMigrateOptions): Promise<Report | null> {
+  const { terminal, program } = context
+  try {
+    const onHost = await hostCalibration(context)
+    const predicted = onHost === null ? null : await predict(context, run, onHost)
+    if (predicted === null) terminal.err(sentence(`${program}kernel migrate: interrupted before it was predicted`))
+    return predicted
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error
+    terminal.err(sentence(`${program}kernel migrate: there is no prediction, since ${error.message}`))
+    return null
+  }
 }
 
 /** Checked. Throws ArgumentError. */

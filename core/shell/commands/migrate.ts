@@ -20,7 +20,7 @@ import { parsePrepaging } from '../../migration/prepaging/registry.ts'
 import { driveRun } from '../../run/drive.ts'
 import { MigrationRun, RunError } from '../../run/migration_run.ts'
 import { DEFAULT_OPTIONS, type MigrateOptions } from '../../run/options.ts'
-import type { HostReport, Progress, Report } from '../../run/report.ts'
+import type { Progress, Report } from '../../run/report.ts'
 import { writePerfetto } from '../../trace/perfetto.ts'
 import { Recorder } from '../../trace/recorder.ts'
 import { writeText } from '../../trace/text.ts'
@@ -32,6 +32,7 @@ import { ExitCode, type Host } from '../host.ts'
 import { sentence } from '../layout.ts'
 import { loadPolicyFile } from '../policy_file.ts'
 import type { NewestRun, RunOutcome } from '../shell_state.ts'
+import { Stopwatch } from '../stopwatch.ts'
 import { didYouMean } from '../suggestion.ts'
 import { detach } from './background.ts'
 import { recoverCommand } from './control_commands.ts'
@@ -272,39 +273,5 @@ function* untilStopped(chunks: Iterable<string>, { stop }: CommandContext): Gene
   for (const chunk of chunks) {
     if (stop.aborted) throw new CommandError('interrupted', ExitCode.interrupted)
     yield chunk
-  }
-}
-
-/** Host time: of the whole run, and of the slices in which the migration was under way. A slice ends where a phase does. */
-class Stopwatch {
-  readonly #host: Host
-  readonly #startedAt: number
-  #slicedAt: number
-  #phase: Progress['phase'] = 'boot'
-  #migratingSeconds = 0
-
-  constructor(host: Host) {
-    this.#host = host
-    this.#startedAt = host.wallSeconds()
-    this.#slicedAt = this.#startedAt
-  }
-
-  slice({ phase }: Progress): void {
-    const now = this.#host.wallSeconds()
-    if (this.#phase === 'during') this.#migratingSeconds += now - this.#slicedAt
-    this.#phase = phase
-    this.#slicedAt = now
-  }
-
-  report(pages: number, accesses: number): HostReport {
-    const wallSeconds = this.#host.wallSeconds() - this.#startedAt
-    const perSecond = (count: number, seconds: number) => (seconds > 0 ? Math.round(count / seconds) : 0)
-    return {
-      wallSeconds,
-      accessesPerSecond: perSecond(accesses, wallSeconds),
-      pagesPerSecond: perSecond(pages, this.#migratingSeconds || wallSeconds),
-      peakRssBytes: this.#host.peakRssBytes(),
-      node: this.#host.platform,
-    }
   }
 }

@@ -70,6 +70,7 @@ function calibrate(passes: number): Calibration {
     cpu: hostCpu(),
     measured: measurements.map((one) => condensed(one, rounds.get(one) ?? [], ffiNs)),
     reach: lowest(curves),
+    pipeline: [],
   }
 }
 

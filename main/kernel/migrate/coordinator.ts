@@ -16,6 +16,7 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { spellSize } from '../../../core/base/units.ts'
+import { payloadBytesPerNs } from '../../../core/hw/wire.ts'
 import type { TimedInjection } from '../../../core/run/injection.ts'
 import type { KernelMigrateOptions, KernelReport } from '../../../core/run/kernel_report.ts'
 import type { IncidentReport } from '../../../core/run/report.ts'
@@ -127,7 +128,7 @@ class Coordinator {
     const { options, isPaced } = run
     this.#setup = {
       options,
-      bandwidthBytesPerSec: isPaced ? options.bandwidthBitsPerSec / 8 : 0,
+      bandwidthBytesPerSec: isPaced ? payloadBytesPerNs(options.bandwidthBitsPerSec) * 1e9 : 0,
       socketName: `pageferry-${randomBytes(16).toString('hex')}`,
       token: randomBytes(16).toString('hex'),
       plantedFault: Number(process.env.PAGEFERRY_PLANTED_FAULT ?? -1),

@@ -1,5 +1,6 @@
 /**
- * --bandwidth: the stream of a link of that rate, which it occupies for as long as its bytes take.
+ * --bandwidth: the stream of a link of that rate, which it occupies for as long as its bytes take; what frames take of a link is off
+ * it, as in the model (core/hw/wire.ts).
  *
  * Before a write the thread sleeps until the link is free again. What the host's timer oversleeps is made up for, a little at a time. The
  * source's two sending threads share one link. Without a rate nothing waits here.

@@ -1,0 +1,134 @@
+/**
+ * The calibration of this host: measured now, or kept from an earlier time; and what the model says of a run on it.
+ *
+ *  1. The host's kernel measures single operations (main/kernel/calibrate).
+ *  2. It migrates a guest that is busy on a little of its memory, by each way, `pipelineRuns` times in turn; medians count.
+ *  3. The model finds what the programs take (core/run/calibrated_host.ts). The file has all of it.
+ *
+ * A kept one is good for the kernel's release and the CPU that it was measured on; else `kernel migrate` measures anew, shortly, and keeps that.
+ */
+import { asciiJson } from '../base/ascii.ts'
+import { formatTime } from '../base/units.ts'
+import type { Calibration, PipelineRuns } from '../hw/calibration.ts'
+import type { CpuPreset } from '../hw/preset.ts'
+import { optionsOnHost, PIPELINE_WAYS, pipelineOptions, programCosts } from '../run/calibrated_host.ts'
+import { driveRun } from '../run/drive.ts'
+import type { KernelMigrateOptions } from '../run/kernel_report.ts'
+import { MigrationRun } from '../run/migration_run.ts'
+import type { Report } from '../run/report.ts'
+import { summary } from '../run/statistics.ts'
+import { Recorder } from '../trace/recorder.ts'
+import { calibrationFile, isOf, presetOf } from './calibration_file.ts'
+import type { CommandContext } from './command.ts'
+import { readText } from './commands/text_file.ts'
+import { parseCpuFile } from './cpu_file.ts'
+import { HostError } from './host.ts'
+import { type HostKernel, hostKernelOf } from './host_kernel.ts'
+import { Stopwatch } from './stopwatch.ts'
+
+const LARGEST_BYTES = 2 ** 20
+const WATCHDOG_NS = 10e9
+/** Where nothing was kept, and a migration waits to be predicted. */
+const SHORT = { passes: 1, pipelineRuns: 2 }
+
+export interface HostCalibration {
+  readonly calibration: Calibration
+  readonly cpu: CpuPreset
+}
+
+type Context = Pick<CommandContext, 'host' | 'stop' | 'terminal'>
+
+export interface Thoroughness {
+  readonly passes: number
+  readonly pipelineRuns: number
+}
+
+/** Null: stopped before the end, and nothing is kept. */
+export async function calibrateHost(context: Context, path: string, how: Thoroughness): Promise<HostCalibration | null> {
+  const { host, stop, terminal } = context
+  const kernel = hostKernelOf(host)
+  await host.checkWritable?.(path)
+  // 1.
+  const onProgress = (share: number, what: string) => terminal.status?.(`measuring ${what}, ${Math.round(share * 100)} %`)
+  const single = await kernel.calibrate({ passes: how.passes, onProgress, stop })
+  if (single === null) return null
+  // 2.
+  const pipeline = await migrateToMeasure(context, kernel, how.pipelineRuns)
+  if (pipeline === null) return null
+  // 3.
+  const calibration = { ...single, pipeline }
+  const preset = presetOf(calibration)
+  const program = await programCosts(calibration, preset, host, stop)
+  if (program === null) return null
+  const cpu = { ...preset, program }
+  await host.write(path, [asciiJson(calibrationFile(calibration, cpu))])
+  return { calibration, cpu }
+}
+
+async function migrateToMeasure({ terminal, stop }: Context, kernel: HostKernel, runs: number): Promise<PipelineRuns[] | null> {
+  const all: { readonly setup: number[]; readonly down: number[]; readonly total: number[] }[] = []
+  for (const _ of PIPELINE_WAYS) all.push({ setup: [], down: [], total: [] })
+  for (let n = 0; n < runs; n++) {
+    for (const [i, way] of PIPELINE_WAYS.entries()) {
+      terminal.status?.(`migrating a guest by ${way.mode} with ${way.resolver}`)
+      const asked = { options: pipelineOptions(way), isPaced: false, watchdogNs: WATCHDOG_NS }
+      const report = await kernel.migrate(asked, { onProgress: () => undefined, stop })
+      if (report === null || stop.aborted) return null
+      const { migration } = report
+      if (migration.status !== 'completed')
+        throw new HostError(`a guest could not be migrated to measure it: ${migration['error-desc'] ?? migration.status}`)
+      all[i].setup.push(migration['setup-time'] * 1e6)
+      all[i].down.push(migration.downtime * 1e6)
+      all[i].total.push(migration['total-time'] * 1e6)
+    }
+  }
+  return PIPELINE_WAYS.map((way, i) => ({
+    ...way,
+    setupNs: summary(all[i].setup).median,
+    downtimeNs: summary(all[i].down).median,
+    totalNs: summary(all[i].total).median,
+    totals: all[i].total,
+  }))
+}
+
+/** The kept one, or a short one, which is kept then. Null: stopped. */
+export async function hostCalibration(context: Context): Promise<HostCalibration | null> {
+  const { host, terminal } = context
+  const kernel = hostKernelOf(host)
+  const path = await kernel.calibrationPath()
+  const kept = await keptCalibration(context, path)
+  if (kept !== null && isOf(kept.calibration, await kernel.identity())) return kept
+  terminal.err(`This host was not measured yet; that is done now, once, and kept in ${path}.\n`)
+  return calibrateHost(context, path, SHORT)
+}
+
+/** One that an earlier version wrote, or that somebody has changed, counts as none. */
+async function keptCalibration({ host }: Context, path: string): Promise<HostCalibration | null> {
+  const text = await readText(path, host, LARGEST_BYTES)
+  if (text === null) return null
+  try {
+    const { cpu, calibration } = parseCpuFile(text, path)
+    return calibration === null || cpu.program === undefined ? null : { calibration, cpu }
+  } catch {
+    return null
+  }
+}
+
+/** The model's report of the same run on this host. Null: stopped. */
+export async function predict(
+  { host, stop, terminal }: Context,
+  { options, isPaced }: KernelMigrateOptions,
+  { calibration, cpu }: HostCalibration,
+): Promise<Report | null> {
+  const watch = new Stopwatch(host)
+  const told = optionsOnHost(options, calibration, isPaced)
+  const run = new MigrationRun(told, new Recorder({ keep: false }), { lockdep: false }, null, cpu)
+  const end = await driveRun(run, [], host, stop, (progress) => {
+    watch.slice(progress)
+    terminal.status?.(`predicting, ${formatTime(progress.nowNs)} of the model's time`)
+  })
+  if (end === 'interrupted') return null
+  const core = run.report()
+  const { ram } = core.migration
+  return { ...core, host: watch.report(ram.normal + ram.duplicate, core.mmu.accesses) }
+}

@@ -1,0 +1,61 @@
+/**
+ * The model on a measured host: what a page costs the programs is found so that the model takes as long as was measured, whatever that was.
+ */
+import { describe, expect, it } from 'vitest'
+import type { Calibration } from '../../core/hw/calibration.ts'
+import { ZEN5 } from '../../core/hw/presets/zen5.ts'
+import { optionsOnHost, pipelineOptions, programCosts } from '../../core/run/calibrated_host.ts'
+import { MigrationRun } from '../../core/run/migration_run.ts'
+import { DEFAULT_OPTIONS } from '../../core/run/options.ts'
+import { Recorder } from '../../core/trace/recorder.ts'
+import { MemoryHost } from '../shell/memory_host.ts'
+
+const WAY = { mode: 'postcopy', resolver: 'copy' } as const
+const GO_ON = { aborted: false }
+
+function calibration(totalNs: number): Calibration {
+  const figure = (name: string, unit: 'ns' | 'bytes/s', value: number) => {
+    return { name, what: name, unit, value, seen: value, low: value, high: value, medians: [value], calls: 0 }
+  }
+  return {
+    schema: 'pageferry.calibration/1',
+    release: '6.18.44',
+    cpu: { name: 'a CPU', vendor: '', family: 0, model: 0, cpus: 2 },
+    measured: [figure('unixThroughput', 'bytes/s', 4e9), figure('unixRoundTrip', 'ns', 30_000), figure('socketWrite', 'ns', 500)],
+    reach: [],
+    pipeline: [{ ...WAY, setupNs: 2e6, downtimeNs: 5e6, totalNs, totals: [totalNs] }],
+  }
+}
+
+describe('the model on a calibrated host', () => {
+  it('takes as long as the real migration that the costs come from', async () => {
+    const measured = calibration(150e6)
+    const program = await programCosts(measured, ZEN5, new MemoryHost(), GO_ON)
+    const options = optionsOnHost(pipelineOptions(WAY), measured, false)
+    const run = new MigrationRun(options, new Recorder({ keep: false }), { lockdep: false }, null, {
+      ...ZEN5,
+      program: program ?? undefined,
+    })
+    while (run.advance(10_000) !== 'done');
+    expect(run.report().migration['total-time']).toBeCloseTo(150, -0.6)
+    expect(program?.loadPrecopyPageNs.kind).toBe('ours')
+  })
+
+  it('is given no negative cost where the real one was faster than anything', async () => {
+    const program = await programCosts(calibration(1e6), ZEN5, new MemoryHost(), GO_ON)
+    expect(program?.loadCopiedPageNs.value).toBe(0)
+  })
+
+  it('is not waited for when somebody stops it', async () => {
+    expect(await programCosts(calibration(150e6), ZEN5, new MemoryHost(), { aborted: true })).toBeNull()
+  })
+
+  it('has the socket for a link, unless a rate was asked for', () => {
+    const measured = calibration(150e6)
+    const free = optionsOnHost(DEFAULT_OPTIONS, measured, false)
+    // 4 GB/s of payload, and what frames would take beside it.
+    expect(free.bandwidthBitsPerSec).toBeGreaterThan(32e9)
+    expect(free.rttNs).toBe(30_000)
+    expect(optionsOnHost({ ...DEFAULT_OPTIONS, bandwidthBitsPerSec: 1e9 }, measured, true).bandwidthBitsPerSec).toBe(1e9)
+  })
+})
