@@ -47,7 +47,7 @@ const CORE_PACKAGES: Readonly<Record<string, readonly string[]>> = {
   guest: ['zod'],
   migration: ['pako', '@hpcc-js/wasm-zstd'],
   run: ['simple-statistics'],
-  shell: ['fastest-levenshtein', 'zod', 'quickjs-emscripten-core', '@jitl/quickjs-singlefile-mjs-release-sync'],
+  shell: ['fastest-levenshtein', 'yaml', 'zod', 'quickjs-emscripten-core', '@jitl/quickjs-singlefile-mjs-release-sync'],
   api: ['zod'],
 }
 
