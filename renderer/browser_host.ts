@@ -8,6 +8,7 @@
 
 import type { Host } from '../core/shell/host.ts'
 import { HostError } from '../core/shell/host.ts'
+import type { HostKernel } from '../core/shell/host_kernel.ts'
 
 export interface Download {
   readonly name: string
@@ -21,6 +22,8 @@ export class BrowserHost implements Host {
   onDownload: ((download: Download) => void) | null = null
 
   readonly platform: string
+  /** The kernel of the machine that serves this page, where it was opened with the token. */
+  kernel?: HostKernel
 
   constructor(userAgent: string) {
     this.platform = browserName(userAgent)
@@ -33,7 +36,7 @@ export class BrowserHost implements Host {
   async *open(path: string): AsyncIterable<Uint8Array> {
     const file = this.#files.get(path)
     if (!file) throw new HostError(missing(path, [...this.#files.keys()]))
-    const gzip = path.endsWith('.gz')
+    const gzip = /\.(?:gz|pfguest)$/.test(path)
     try {
       const stream = gzip ? file.stream().pipeThrough(new DecompressionStream('gzip')) : file.stream()
       const reader = stream.getReader()
@@ -42,7 +45,7 @@ export class BrowserHost implements Host {
       if (error instanceof HostError) throw error
       throw new HostError(
         gzip
-          ? `${path}: the gzip data is broken or cut short; compress the trace again with gzip and drop it once more`
+          ? `${path}: the gzip data is broken or cut short; compress the file again with gzip and drop it once more`
           : `${path}: the browser could not read the file (${reason(error)}); drop it on the window again`,
       )
     }
@@ -88,7 +91,7 @@ class TurnOfTheLoop {
 
 function missing(path: string, known: readonly string[]): string {
   const have = known.length > 0 ? `; files here: ${known.join(', ')}` : ''
-  return `${path}: no such file in this window; drag a .lackey or .lackey.gz trace onto it, then name it${have}`
+  return `${path}: no such file in this window; drag a .lackey or .lackey.gz trace or a .pfguest file onto it, then name it${have}`
 }
 
 const reason = (error: unknown) => (error instanceof Error ? error.message : String(error))

@@ -36,5 +36,6 @@ export function connectEngine(onProblem: (sentence: string) => void): Engine {
     race: () => remote.race(),
     registerFile: (file) => remote.registerFile(file),
     onDownload: (listener: (download: Download) => void) => remote.onDownload(Comlink.proxy(listener)),
+    connectKernel: (origin, token) => remote.connectKernel(origin, token),
   }
 }

@@ -1,21 +1,24 @@
 /**
  * The engine's thread: one Session behind comlink, on a BrowserHost.
  *
- * Two things are added to the Session's own calls. Dropped files and downloads pass through here, since only the window
+ * Three things are added to the Session's own calls. Dropped files and downloads pass through here, since only the window
  * can drop and save. And a command's output is sent in batches, one on the way at a time: a command is answered only
- * after its last line has been shown, and a flood of lines can never outrun the terminal.
+ * after its last line has been shown, and a flood of lines can never outrun the terminal. The kernel is asked from here, too.
  */
 import * as Comlink from 'comlink'
 import type { CommandOutput, EngineApi } from '../core/api/protocol.ts'
 import { Session } from '../core/api/session.ts'
 import type { Download } from './browser_host.ts'
 import { BrowserHost } from './browser_host.ts'
+import { socketKernel } from './kernel_line.ts'
 import { OutputBatcher } from './output_batcher.ts'
 
 /** What the window sees: the engine, and the two calls that only a browser needs. */
 export interface WorkerApi extends EngineApi {
   registerFile(file: File): Promise<void>
   onDownload(listener: (download: Download) => void): Promise<void>
+  /** The page was opened with the token: its commands may ask the kernel of the machine that serves it. */
+  connectKernel(origin: string, token: string): Promise<void>
 }
 
 class WorkerSession extends Session implements WorkerApi {
@@ -41,6 +44,10 @@ class WorkerSession extends Session implements WorkerApi {
 
   async onDownload(listener: (download: Download) => void): Promise<void> {
     this.#browser.onDownload = listener
+  }
+
+  async connectKernel(origin: string, token: string): Promise<void> {
+    this.#browser.kernel = socketKernel(origin, token)
   }
 }
 

@@ -18,7 +18,8 @@ export function serveCommand(whenStopped: Promise<void>): Command {
     place: 'program',
     summary: 'the screen in a browser, on a loopback port',
     description:
-      'Listens on 127.0.0.1 only and ends on Ctrl-C or SIGTERM. The engine runs in the page; nothing leaves this machine.',
+      'Listens on 127.0.0.1 only and ends on Ctrl-C or SIGTERM. The engine runs in the page; nothing leaves this machine. ' +
+      'Behind the # of the address stands a token: only a page that was opened with it may ask for the real kernel (kernel info, capture).',
     positionals: [],
     options: [
       {
@@ -30,13 +31,13 @@ export function serveCommand(whenStopped: Promise<void>): Command {
         example: '8080',
         meaning: 'the port; 0 takes any free one',
       },
-      { name: 'json', kind: 'flag', common: true, meaning: 'print { "url" } on one line once it listens' },
+      { name: 'json', kind: 'flag', common: true, meaning: 'print { "url", "kernelUrl" } on one line once it listens' },
     ],
     examples: [
       { line: 'serve', meaning: 'any free port; the address is printed' },
       { line: 'serve --port 8080 --json', meaning: 'for scripts' },
     ],
-    async run({ arguments: given, terminal }): Promise<number> {
+    async run({ arguments: given, terminal, host }): Promise<number> {
       const root = join(dirname(fileURLToPath(import.meta.url)), '..', 'renderer')
       if (!existsSync(join(root, 'index.html'))) {
         throw new HostError(
@@ -44,11 +45,11 @@ export function serveCommand(whenStopped: Promise<void>): Command {
           ExitCode.failed,
         )
       }
-      const serving = await serve({ port: given.number('port', 0), root })
+      const serving = await serve({ port: given.number('port', 0), root, ...(host.kernel && { kernel: host.kernel }) })
       terminal.out(
         given.has('json')
-          ? `${JSON.stringify({ url: serving.url })}\n`
-          : `Pageferry is at ${serving.url} (this machine only); Ctrl-C ends it.\n`,
+          ? `${JSON.stringify({ url: serving.url, kernelUrl: serving.kernelUrl })}\n`
+          : `Pageferry is at ${serving.kernelUrl ?? serving.url} (this machine only); Ctrl-C ends it.\n`,
       )
       await whenStopped
       await serving.close()

@@ -14,18 +14,24 @@ import { procsAtOnce } from './at_once.mjs'
 import { giveUp, ROOT, SetupError } from './project.mjs'
 import { screenConfig } from './screen_config.mjs'
 
+/** What the kernel's side of a program starts as processes of their own. */
+const KERNEL_PROCESSES = {
+  calibrate_process: 'main/kernel/calibrate/calibrate_process.ts',
+  kernel_machine: 'main/kernel/kernel_machine.ts',
+}
+
 /** Of each program, its files and the sources they begin with. @type {Readonly<Record<string, Readonly<Record<string, string>>>>} */
 const NODE_PROGRAMS = {
   cli: {
     pageferry: 'main/cli/main.ts',
     search_worker: 'main/cli/search_worker.ts',
-    calibrate_process: 'main/kernel/calibrate/calibrate_process.ts',
-    kernel_machine: 'main/kernel/kernel_machine.ts',
+    ...KERNEL_PROCESSES,
   },
-  webHost: { host: 'main/web/host.ts' },
+  webHost: { host: 'main/web/host.ts', ...KERNEL_PROCESSES },
 }
 
-const KEPT_OUTSIDE = ['piscina', 'koffi']
+// ws asks for packages that may be missing, and a bundler would give it empty ones.
+const KEPT_OUTSIDE = ['piscina', 'koffi', 'ws']
 
 /** @type {{ configFile: false, envDir: false, logLevel: 'warn' }} */
 const QUIET = { configFile: false, envDir: false, logLevel: 'warn' }

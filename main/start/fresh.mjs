@@ -34,13 +34,13 @@ export const TARGETS = {
     title: 'the command line program',
     output: 'dist/cli',
     entries: ['search_worker.mjs', 'pageferry.mjs'],
-    sources: ['core', 'main/cli', 'main/kernel', 'main/web', ...BUILD_RULES],
+    sources: ['core', 'main/cli', 'main/files', 'main/kernel', 'main/web', ...BUILD_RULES],
   },
   webHost: {
     title: 'the browser host',
     output: 'dist/web',
     entries: ['host.mjs'],
-    sources: ['core/shell', 'main/web', ...BUILD_RULES],
+    sources: ['core', 'main/files', 'main/kernel', 'main/web', ...BUILD_RULES],
   },
   screen: {
     title: 'the screen',

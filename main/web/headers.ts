@@ -3,7 +3,8 @@
  *
  * COOP and COEP make the page cross-origin isolated, CORP keeps other origins from embedding its files, and the content
  * policy lets nothing run or load that did not come from here. Styles may be inline because xterm makes style elements
- * at run time; scripts may not. WebAssembly may be compiled, since a compressor of migrations is libzstd; eval may not. Pairs with site.ts, which says which file a path names.
+ * at run time; scripts may not. WebAssembly may be compiled, since a compressor of migrations is libzstd; eval may not. Where the page may ask the kernel,
+ * it may connect to the WebSocket of this very address, which not every browser takes for 'self'. Pairs with site.ts, which says which file a path names.
  */
 
 export const CONTENT_SECURITY_POLICY = [
@@ -55,7 +56,13 @@ export function cacheControl(sitePath: string): string {
   return sitePath.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache'
 }
 
-/** All headers of a file that is served under `sitePath`. */
-export function fileHeaders(sitePath: string): Record<string, string> {
-  return { ...SECURITY_HEADERS, 'Content-Type': mimeType(sitePath), 'Cache-Control': cacheControl(sitePath) }
+/** All headers of a file that is served under `sitePath`; `socket`: the address of a WebSocket that it may connect to, if any. */
+export function fileHeaders(sitePath: string, socket: string | null = null): Record<string, string> {
+  const policy = CONTENT_SECURITY_POLICY.replace("connect-src 'self'", `connect-src 'self'${socket === null ? '' : ` ${socket}`}`)
+  return {
+    ...SECURITY_HEADERS,
+    'Content-Security-Policy': policy,
+    'Content-Type': mimeType(sitePath),
+    'Cache-Control': cacheControl(sitePath),
+  }
 }

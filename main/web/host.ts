@@ -3,15 +3,17 @@
  *
  * `npm start` bundles this file and runs it. It pairs with `pageferry serve`, which serves the same files and opens nothing.
  */
+import { hostKernel } from '../kernel/host_kernel.ts'
 import { openBrowser } from './browser.ts'
 import { serve } from './serve.ts'
 
 /** Resolves on SIGINT, SIGTERM or SIGHUP. `say` takes one line for people. */
 export async function hostInBrowser(root: string, say: (line: string) => void): Promise<void> {
-  const serving = await serve({ port: 0, root })
+  const serving = await serve({ port: 0, root, kernel: hostKernel })
   const ended = firstSignal()
-  say(`Pageferry is at ${serving.url} (this machine only); Ctrl-C ends it.`)
-  const browser = await openBrowser(serving.url)
+  const url = serving.kernelUrl ?? serving.url
+  say(`Pageferry is at ${url} (this machine only); Ctrl-C ends it.`)
+  const browser = await openBrowser(url)
   say(browser === null ? 'No browser would start here: open that address in one yourself.' : `Opened in ${browser}.`)
   await ended
   await serving.close()

@@ -6,27 +6,37 @@
  *    127.0.0.1 still carries its own name there.
  * 3. It answers GET and HEAD, from the closed list of site.ts, with the headers of headers.ts.
  *
- * The engine runs in the page's worker, so nothing but files passes here. Pairs with main/cli, which owns the command.
+ * 4. Where it is given the kernel of this machine, the page that has the token may ask it (kernel_socket.ts).
+ *
+ * The engine runs in the page's worker, so nothing else passes here. Pairs with main/cli, which owns the command.
  */
+import { randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { HostError } from '../../core/shell/host.ts'
+import type { HostKernel } from '../../core/shell/host_kernel.ts'
 import { fileHeaders, SECURITY_HEADERS } from './headers.ts'
+import { listenForKernel } from './kernel_socket.ts'
 import { lookUp, type Site, scanSite } from './site.ts'
 
 const ADDRESS = '127.0.0.1'
+const TOKEN_BYTES = 32
 
 export interface ServeOptions {
   /** 0: any free port. */
   readonly port: number
   /** The folder with the built screen's index.html. */
   readonly root: string
+  /** What the page may ask of this machine's kernel; absent: nothing. */
+  readonly kernel?: HostKernel
 }
 
 export interface Serving {
   readonly url: string
+  /** The same with the token, for the page that may ask the kernel; null where there is none to ask. */
+  readonly kernelUrl: string | null
   /** Ends at once, open connections included. */
   close(): Promise<void>
 }
@@ -35,10 +45,23 @@ export interface Serving {
 export async function serve(options: ServeOptions): Promise<Serving> {
   const site = await scanSite(options.root)
   const server = createServer((request, response) => {
-    answer(site, portOf(server), request, response).catch(() => response.destroy())
+    answer(site, portOf(server), options.kernel !== undefined, request, response).catch(() => response.destroy())
   })
   await listen(server, options.port)
-  return { url: `http://${ADDRESS}:${portOf(server)}/`, close: () => close(server) }
+  const url = `http://${ADDRESS}:${portOf(server)}/`
+  if (options.kernel === undefined) return { url, kernelUrl: null, close: () => close(server) }
+  // 4.
+  const token = randomBytes(TOKEN_BYTES).toString('base64url')
+  const hangUp = listenForKernel(server, {
+    kernel: options.kernel,
+    token,
+    isOwnHost: (host) => isOwnHost(host, portOf(server)),
+  })
+  const end = () => {
+    hangUp()
+    return close(server)
+  }
+  return { url, kernelUrl: `${url}#kernel=${token}`, close: end }
 }
 
 /** Whether a Host header names this server. */
@@ -48,7 +71,13 @@ export function isOwnHost(host: string | undefined, port: number): boolean {
   return host !== undefined && [...names, `${ADDRESS}:${port}`, `localhost:${port}`].includes(host.toLowerCase())
 }
 
-async function answer(site: Site, port: number, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(
+  site: Site,
+  port: number,
+  hasKernel: boolean,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   if (!isOwnHost(request.headers.host, port)) return refuse(response, 421, 'This server answers to its loopback address only.')
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     response.setHeader('Allow', 'GET, HEAD')
@@ -62,7 +91,10 @@ async function answer(site: Site, port: number, request: IncomingMessage, respon
   const size = await sizeOf(found.file)
   if (size === null) return refuse(response, 404, 'The file is gone; start the server again after a build.')
 
-  response.writeHead(200, { ...fileHeaders(found.sitePath), 'Content-Length': size })
+  response.writeHead(200, {
+    ...fileHeaders(found.sitePath, hasKernel ? `ws://${request.headers.host}` : null),
+    'Content-Length': size,
+  })
   if (request.method === 'HEAD') response.end()
   else await pipeline(createReadStream(found.file), response)
 }

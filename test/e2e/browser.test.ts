@@ -7,6 +7,8 @@
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { type Browser, chromium, type Page } from 'playwright-core'
@@ -19,6 +21,8 @@ const REGIONS = ['Source', 'Destination', 'Link', 'Timeline', 'Terminal', 'Inspe
 
 let server: ChildProcess
 let url: string
+/** With the token, for the page that may ask the kernel. */
+let kernelUrl: string
 let browser: Browser
 let page: Page
 let complaints: string[]
@@ -27,7 +31,7 @@ beforeAll(async () => {
   server = spawn(process.execPath, [PROGRAM, 'serve', '--port', '0', '--json'], { stdio: ['ignore', 'pipe', 'inherit'] })
   if (!server.stdout) throw new Error('the server has no standard output')
   const [line] = await once(createInterface({ input: server.stdout }), 'line')
-  url = JSON.parse(String(line)).url
+  ;({ url, kernelUrl } = JSON.parse(String(line)))
   browser = await chromium.launch({
     executablePath: CHROMIUM,
     args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
@@ -61,6 +65,9 @@ const traceHash = () => page.locator('[data-trace-hash]').getAttribute('data-tra
 
 /** What the terminal shows, rows joined. */
 const terminalText = () => page.locator('.xterm-rows').innerText()
+
+/** The same without the ends of rows, which cut words. */
+const unwrapped = async () => (await terminalText()).replaceAll('\n', '')
 
 async function typeCommand(line: string): Promise<void> {
   await page.locator('.xterm-helper-textarea').focus()
@@ -294,3 +301,40 @@ async function placedAfterSettling(read: () => Promise<string>): Promise<number>
   await expect.poll(async () => numberIn(await read())).toBeGreaterThan(1000)
   return numberIn(await read())
 }
+
+describe('the real kernel from the page', () => {
+  test('kernel info answers in the terminal of the page that was opened with the token, which leaves the address', async () => {
+    await page.goto('about:blank')
+    await page.goto(kernelUrl)
+    await openingRunDone()
+    expect(page.url()).toBe(url)
+    await typeCommand('kernel info')
+    await expect.poll(terminalText, { timeout: 30_000 }).toContain('PAGEMAP_SCAN')
+    // The tab keeps it.
+    await page.reload()
+    await openingRunDone()
+    await typeCommand('kernel info --json')
+    await expect.poll(terminalText, { timeout: 30_000 }).toContain('"release":')
+  })
+
+  test('a page that was opened without it is told the way, and asks nothing', async () => {
+    await openingRunDone()
+    await typeCommand('kernel info')
+    await expect.poll(terminalText, { timeout: 30_000 }).toContain('there is no way from here to the kernel of this machine')
+  })
+
+  test('a capture goes on in the page until Ctrl-C, and a command is not started from there', async () => {
+    await page.goto('about:blank')
+    await page.goto(kernelUrl)
+    await openingRunDone()
+    await typeCommand('capture -- sh')
+    await expect.poll(unwrapped, { timeout: 30_000 }).toContain('in a terminal only')
+    const subject = spawn('sleep', ['120'])
+    await typeCommand(`capture --pid ${subject.pid} --duration 60s -o ${tmpdir()}/pageferry-e2e.pfguest`)
+    await page.waitForTimeout(1500)
+    await page.keyboard.press('Control+c')
+    await expect.poll(unwrapped, { timeout: 30_000 }).toContain('what was captured by then')
+    subject.kill()
+    rmSync(`${tmpdir()}/pageferry-e2e.pfguest`)
+  })
+})

@@ -52,7 +52,7 @@ const CORE_PACKAGES: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Beyond core/api, a host (the page's worker is one too) may import the door through which it hands its files and clock in. */
-const HOST_DOORS: readonly string[] = ['core/shell/host.ts', 'core/shell/host_kernel.ts']
+const HOST_DOORS: readonly string[] = ['core/shell/host.ts', 'core/shell/host_kernel.ts', 'core/shell/kernel_desk.ts']
 
 /** What the host's kernel (main/kernel) may import of core, beside that. */
 const KERNEL_FOLDERS: readonly string[] = ['base', 'engine', 'trace', 'guest', 'hw', 'migration', 'run', 'conform']

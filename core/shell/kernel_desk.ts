@@ -1,0 +1,186 @@
+/**
+ * The host's kernel behind a desk: asked by messages, for screens that reach it through a socket or a port.
+ *
+ *     screen: DeskKernel --ask, watch--> comlink over a WebSocket or MessagePort --> process with the kernel: KernelDesk --> HostKernel
+ *
+ * 1. `ask` names a call and hands over its argument; every word of it is checked here, whoever sent it. It is answered when the call
+ *    is over, with its value or with the sentence and the exit code of what went wrong.
+ * 2. `watch` is asked again and again meanwhile: it takes along whether somebody wants to stop, and brings back the news. So no function
+ *    crosses, which a socket could not carry.
+ * 3. When the other end is gone, all that it asked for is stopped.
+ *
+ * What starts a program of the user's choice (capture -- COMMAND) is not to be had here: a page is no terminal.
+ */
+import { z } from 'zod'
+import type { ConformCase } from '../conform/case.ts'
+import { ExitCode, HostError } from './host.ts'
+import type { HostKernel } from './host_kernel.ts'
+
+/** What crosses: two calls, whose arguments and answers are plain data. */
+export interface KernelDeskApi {
+  ask(id: number, call: string, argument: unknown): Promise<DeskAnswer>
+  watch(id: number, wantsStop: boolean): Promise<readonly (readonly unknown[])[]>
+}
+
+export type DeskAnswer =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly message: string; readonly exitCode: number }
+
+/** A message to the desk, as comlink makes it for a call of KernelDeskApi: nothing else of comlink is answered. */
+export const deskMessage = z.strictObject({
+  id: z.string().max(100),
+  type: z.literal('APPLY'),
+  path: z.tuple([z.enum(['ask', 'watch'])]),
+  argumentList: z.array(z.strictObject({ type: z.literal('RAW'), value: z.unknown() })).max(3),
+})
+
+/** One call under way. */
+class Errand {
+  readonly stop = { aborted: false }
+  #news: (readonly unknown[])[] = []
+  readonly tell = (...news: readonly unknown[]): void => {
+    this.#news.push(news)
+  }
+
+  takeNews(): readonly (readonly unknown[])[] {
+    const news = this.#news
+    this.#news = []
+    return news
+  }
+}
+
+const MOST_PASSES = 100
+const MOST_NS = 86_400e9
+const ns = z.number().min(0).max(MOST_NS)
+
+/** What a case may do is held by the process that runs it; here it need only be one. */
+const conformCases = z.array(z.looseObject({ name: z.string(), steps: z.array(z.unknown()) })).max(100_000)
+
+const captureRequest = z.strictObject({
+  pid: z.number().int().min(1),
+  command: z.array(z.never()).max(0),
+  durationNs: ns,
+  intervalNs: ns,
+  output: z.string().endsWith('.pfguest').max(4096),
+  withContents: z.boolean(),
+  stdoutIsTaken: z.boolean(),
+})
+
+interface Call {
+  run(kernel: HostKernel, argument: unknown, errand: Errand): Promise<unknown>
+}
+
+function call<T>(argument: z.ZodType<T>, run: (kernel: HostKernel, argument: T, errand: Errand) => Promise<unknown>): Call {
+  return { run: (kernel, given, errand) => run(kernel, argument.parse(given), errand) }
+}
+
+const CALLS: Readonly<Record<keyof HostKernel, Call>> = {
+  info: call(z.null(), (kernel) => kernel.info()),
+  conform: call(conformCases, (kernel, cases) => kernel.conform(cases as unknown as readonly ConformCase[])),
+  calibrate: call(z.strictObject({ passes: z.number().int().min(1).max(MOST_PASSES) }), (kernel, { passes }, { stop, tell }) =>
+    kernel.calibrate({ passes, stop, onProgress: tell }),
+  ),
+  calibrationPath: call(z.null(), (kernel) => kernel.calibrationPath()),
+  identity: call(z.null(), (kernel) => kernel.identity()),
+  capture: call(captureRequest, (kernel, request, { stop, tell }) => kernel.capture(request, { stop, onProgress: tell })),
+}
+
+export class KernelDesk implements KernelDeskApi {
+  readonly #errands = new Map<number, Errand>()
+
+  constructor(readonly kernel: HostKernel) {}
+
+  // 1.
+  async ask(id: number, name: string, argument: unknown): Promise<DeskAnswer> {
+    if (!Number.isSafeInteger(id) || this.#errands.has(id) || !Object.hasOwn(CALLS, name)) return refused('no such call')
+    const errand = new Errand()
+    this.#errands.set(id, errand)
+    try {
+      return { ok: true, value: await CALLS[name as keyof HostKernel].run(this.kernel, argument, errand) }
+    } catch (error) {
+      if (error instanceof HostError) return { ok: false, message: error.message, exitCode: error.exitCode }
+      if (error instanceof z.ZodError) return refused(wrong(name, error))
+      return refused(`an unexpected error, ${error instanceof Error ? error.message : String(error)}`)
+    } finally {
+      this.#errands.delete(id)
+    }
+  }
+
+  // 2.
+  async watch(id: number, wantsStop: boolean): Promise<readonly (readonly unknown[])[]> {
+    const errand = this.#errands.get(id)
+    if (errand === undefined) return []
+    if (wantsStop === true) errand.stop.aborted = true
+    return errand.takeNews()
+  }
+
+  // 3.
+  close(): void {
+    for (const { stop } of this.#errands.values()) stop.aborted = true
+  }
+}
+
+function refused(message: string): DeskAnswer {
+  return { ok: false, message, exitCode: ExitCode.failed }
+}
+
+function wrong(name: string, { issues }: z.ZodError): string {
+  const [issue] = issues
+  if (name === 'capture' && issues.some(({ path }) => path[0] === 'command'))
+    return 'a command is started and captured in a terminal only: npm run -s pageferry -- capture -- COMMAND'
+  return `the call ${name} is given something wrong at ${issue?.path.join('.') || 'its argument'}: ${issue?.message}`
+}
+
+/** What the screen's side needs: the desk, and a way to wait a moment. */
+export interface DeskLine {
+  readonly desk: KernelDeskApi
+  /** Rejects with a HostError when the line breaks. */
+  readonly broken: Promise<never>
+}
+
+export interface Watch {
+  readonly stop: { readonly aborted: boolean }
+  onNews(news: readonly unknown[]): void
+}
+
+/** The kernel as commands know it, at the other end of a line to its desk. */
+export class DeskKernel implements HostKernel {
+  #asked = 0
+
+  constructor(
+    /** Opens the line, or takes the one that is open. */
+    readonly line: () => Promise<DeskLine>,
+    /** A moment, in which the line can bring news. */
+    readonly pause: () => Promise<void>,
+  ) {}
+
+  info: HostKernel['info'] = () => this.#ask('info', null)
+  conform: HostKernel['conform'] = (cases) => this.#ask('conform', cases)
+  calibrate: HostKernel['calibrate'] = ({ passes, onProgress, stop }) =>
+    this.#ask('calibrate', { passes }, { stop, onNews: (news) => onProgress(...(news as Parameters<typeof onProgress>)) })
+  calibrationPath: HostKernel['calibrationPath'] = () => this.#ask('calibrationPath', null)
+  identity: HostKernel['identity'] = () => this.#ask('identity', null)
+  capture: HostKernel['capture'] = (request, { stop, onProgress }) =>
+    this.#ask('capture', request, { stop, onNews: (news) => onProgress(...(news as Parameters<typeof onProgress>)) })
+
+  async #ask<T>(name: keyof HostKernel, argument: unknown, watch: Watch | null = null): Promise<T> {
+    const { desk, broken } = await this.line()
+    const id = ++this.#asked
+    let isOver = false
+    const answering = desk.ask(id, name, argument).finally(() => {
+      isOver = true
+    })
+    const news = async () => {
+      if (watch !== null) for (const one of await Promise.race([desk.watch(id, watch.stop.aborted), broken])) watch.onNews(one)
+    }
+    const watching = async () => {
+      while (!isOver) {
+        await Promise.race([this.pause(), answering])
+        if (!isOver) await news()
+      }
+    }
+    const answer = await Promise.race([watch === null ? answering : watching().then(() => answering), broken])
+    if (answer.ok) return answer.value as T
+    throw new HostError(answer.message, answer.exitCode)
+  }
+}
