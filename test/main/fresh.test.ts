@@ -34,9 +34,11 @@ beforeAll(() => {
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
   mkdirSync(join(folder, 'core'))
   mkdirSync(join(folder, 'main', 'cli'))
+  mkdirSync(join(folder, 'main', 'kernel', 'calibrate'), { recursive: true })
   writeFileSync(join(folder, 'core', 'word.ts'), "export const WORD: string = 'first'\n")
   writeFileSync(join(folder, 'main', 'cli', 'main.ts'), PROGRAM)
   writeFileSync(join(folder, 'main', 'cli', 'search_worker.ts'), "export { WORD } from '../../core/word.ts'\n")
+  writeFileSync(join(folder, 'main', 'kernel', 'calibrate', 'calibrate_process.ts'), 'export {}\n')
 })
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
