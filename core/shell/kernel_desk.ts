@@ -13,8 +13,13 @@
  */
 import { z } from 'zod'
 import type { ConformCase } from '../conform/case.ts'
+import type { KernelMigrateOptions } from '../run/kernel_report.ts'
+import { parseArguments } from './arguments.ts'
+import { CommandError } from './command.ts'
+import { kernelCommandOf, kernelMigrateCommand, kernelOptions } from './commands/kernel_migrate.ts'
 import { ExitCode, HostError } from './host.ts'
 import type { HostKernel } from './host_kernel.ts'
+import { parseLine } from './line.ts'
 
 /** What crosses: two calls, whose arguments and answers are plain data. */
 export interface KernelDeskApi {
@@ -50,6 +55,7 @@ class Errand {
 }
 
 const MOST_PASSES = 100
+const MOST_WORDS = 10_000
 const MOST_NS = 86_400e9
 const ns = z.number().min(0).max(MOST_NS)
 
@@ -82,7 +88,18 @@ const CALLS: Readonly<Record<keyof HostKernel, Call>> = {
   ),
   calibrationPath: call(z.null(), (kernel) => kernel.calibrationPath()),
   identity: call(z.null(), (kernel) => kernel.identity()),
+  migrate: call(z.strictObject({ command: z.string().max(MOST_WORDS) }), (kernel, { command }, { stop, tell }) =>
+    kernel.migrate(kernelRunOf(command), { stop, onProgress: tell }),
+  ),
   capture: call(captureRequest, (kernel, request, { stop, tell }) => kernel.capture(request, { stop, onProgress: tell })),
+}
+
+/** A migration crosses as its command line, which says all of it and is checked as if it were typed here. */
+function kernelRunOf(line: string): KernelMigrateOptions {
+  const [step] = parseLine(line)
+  const [kernel, migrate, ...words] = step?.pipeline[0]?.words ?? []
+  if (`${kernel} ${migrate}` !== kernelMigrateCommand.name) throw new HostError('that is no migration')
+  return kernelOptions(parseArguments(kernelMigrateCommand, words))
 }
 
 export class KernelDesk implements KernelDeskApi {
@@ -98,7 +115,8 @@ export class KernelDesk implements KernelDeskApi {
     try {
       return { ok: true, value: await CALLS[name as keyof HostKernel].run(this.kernel, argument, errand) }
     } catch (error) {
-      if (error instanceof HostError) return { ok: false, message: error.message, exitCode: error.exitCode }
+      if (error instanceof HostError || error instanceof CommandError)
+        return { ok: false, message: error.message, exitCode: error.exitCode }
       if (error instanceof z.ZodError) return refused(wrong(name, error))
       return refused(`an unexpected error, ${error instanceof Error ? error.message : String(error)}`)
     } finally {
@@ -162,6 +180,11 @@ export class DeskKernel implements HostKernel {
   identity: HostKernel['identity'] = () => this.#ask('identity', null)
   capture: HostKernel['capture'] = (request, { stop, onProgress }) =>
     this.#ask('capture', request, { stop, onNews: (news) => onProgress(...(news as Parameters<typeof onProgress>)) })
+
+  migrate: HostKernel['migrate'] = (run, { stop, onProgress }) => {
+    const onNews = (news: readonly unknown[]) => onProgress(...(news as Parameters<typeof onProgress>))
+    return this.#ask('migrate', { command: kernelCommandOf(run) }, { stop, onNews })
+  }
 
   async #ask<T>(name: keyof HostKernel, argument: unknown, watch: Watch | null = null): Promise<T> {
     const { desk, broken } = await this.line()

@@ -5,7 +5,7 @@
  * from the badge of the top bar, whose `data-trace-hash` holds the hash of the run on the screen as the browser's worker
  * computed it; the same command under Node must give the same.
  */
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -302,6 +302,10 @@ async function placedAfterSettling(read: () => Promise<string>): Promise<number>
   return numberIn(await read())
 }
 
+/** Tests of the real kernel are skipped by name where it may not be used. */
+const hasKernel = spawnSync(process.execPath, [PROGRAM, 'kernel', 'info']).status === 0
+const named = (name: string) => (hasKernel ? name : `${name} (skipped: this host does not permit userfaultfd)`)
+
 describe('the real kernel from the page', () => {
   test('kernel info answers in the terminal of the page that was opened with the token, which leaves the address', async () => {
     await page.goto('about:blank')
@@ -323,7 +327,15 @@ describe('the real kernel from the page', () => {
     await expect.poll(terminalText, { timeout: 30_000 }).toContain('there is no way from here to the kernel of this machine')
   })
 
-  test('a capture goes on in the page until Ctrl-C, and a command is not started from there', async () => {
+  test.skipIf(!hasKernel)(named('kernel migrate runs on this machine and reports in the page'), async () => {
+    await page.goto('about:blank')
+    await page.goto(kernelUrl)
+    await openingRunDone()
+    await typeCommand('kernel migrate --guest sweep --mem 16M --duration 10ms')
+    await expect.poll(unwrapped, { timeout: 60_000 }).toMatch(/consistent: [\d,]+ loads checked, 4,096 pages compared/)
+  })
+
+  test.skipIf(!hasKernel)(named('a capture goes on in the page until Ctrl-C, and a command is not started there'), async () => {
     await page.goto('about:blank')
     await page.goto(kernelUrl)
     await openingRunDone()

@@ -159,7 +159,7 @@ async function predictedOf(context: CommandContext, run: KernelMigrateOptions): 
 }
 
 /** Checked. Throws ArgumentError. */
-function kernelOptions(given: Arguments): KernelMigrateOptions {
+export function kernelOptions(given: Arguments): KernelMigrateOptions {
   const resolver = RESOLVERS.find((word) => word === given.text('resolver')) ?? 'move'
   const options: MigrateOptions = { ...migrateOptions(given), resolver }
   const refusal = refusalOf(options) ?? guestRefusal(options)
@@ -206,7 +206,7 @@ function isPath({ paths, captured }: GuestChoice): boolean {
 }
 
 /** The shortest command line that asks for the same. */
-function kernelCommandOf({ options, isPaced, watchdogNs }: KernelMigrateOptions): string {
+export function kernelCommandOf({ options, isPaced, watchdogNs }: KernelMigrateOptions): string {
   const words = [`kernel ${commandOf({ ...options, bandwidthBitsPerSec: isPaced ? options.bandwidthBitsPerSec : 10e9 })}`]
   if (isPaced && options.bandwidthBitsPerSec === 10e9) words.push('--bandwidth', spellRate(10e9))
   if (watchdogNs !== WATCHDOG_NS) words.push('--watchdog', spellTime(watchdogNs))
