@@ -20,13 +20,11 @@ import { summary } from '../run/statistics.ts'
 import { Recorder } from '../trace/recorder.ts'
 import { calibrationFile, isOf, presetOf } from './calibration_file.ts'
 import type { CommandContext } from './command.ts'
-import { readText } from './commands/text_file.ts'
 import { parseCpuFile } from './cpu_file.ts'
 import { HostError } from './host.ts'
 import { type HostKernel, hostKernelOf } from './host_kernel.ts'
 import { Stopwatch } from './stopwatch.ts'
 
-const LARGEST_BYTES = 2 ** 20
 const WATCHDOG_NS = 10e9
 /** Where nothing was kept, and a migration waits to be predicted. */
 const SHORT = { passes: 1, pipelineRuns: 2 }
@@ -43,11 +41,11 @@ export interface Thoroughness {
   readonly pipelineRuns: number
 }
 
-/** Null: stopped before the end, and nothing is kept. */
-export async function calibrateHost(context: Context, path: string, how: Thoroughness): Promise<HostCalibration | null> {
+/** Written to `path`, or kept where the kernel is. Null: stopped before the end, and nothing is. */
+export async function calibrateHost(context: Context, path: string | null, how: Thoroughness): Promise<HostCalibration | null> {
   const { host, stop, terminal } = context
   const kernel = hostKernelOf(host)
-  await host.checkWritable?.(path)
+  if (path !== null) await host.checkWritable?.(path)
   // 1.
   const onProgress = (share: number, what: string) => terminal.status?.(`measuring ${what}, ${Math.round(share * 100)} %`)
   const single = await kernel.calibrate({ passes: how.passes, onProgress, stop })
@@ -61,7 +59,9 @@ export async function calibrateHost(context: Context, path: string, how: Thoroug
   const program = await programCosts(calibration, preset, host, stop)
   if (program === null) return null
   const cpu = { ...preset, program }
-  await host.write(path, [asciiJson(calibrationFile(calibration, cpu))])
+  const text = asciiJson(calibrationFile(calibration, cpu))
+  if (path === null) await kernel.keepCalibration(text)
+  else await host.write(path, [text])
   return { calibration, cpu }
 }
 
@@ -93,18 +93,17 @@ async function migrateToMeasure({ terminal, stop }: Context, kernel: HostKernel,
 
 /** The kept one, or a short one, which is kept then. Null: stopped. */
 export async function hostCalibration(context: Context): Promise<HostCalibration | null> {
-  const { host, terminal } = context
-  const kernel = hostKernelOf(host)
+  const kernel = hostKernelOf(context.host)
   const path = await kernel.calibrationPath()
-  const kept = await keptCalibration(context, path)
+  const kept = await keptCalibration(kernel, path)
   if (kept !== null && isOf(kept.calibration, await kernel.identity())) return kept
-  terminal.err(`This host was not measured yet; that is done now, once, and kept in ${path}.\n`)
-  return calibrateHost(context, path, SHORT)
+  context.terminal.err(`This host was not measured yet; that is done now, once, and kept in ${path}.\n`)
+  return calibrateHost(context, null, SHORT)
 }
 
 /** One that an earlier version wrote, or that somebody has changed, counts as none. */
-async function keptCalibration({ host }: Context, path: string): Promise<HostCalibration | null> {
-  const text = await readText(path, host, LARGEST_BYTES)
+async function keptCalibration(kernel: HostKernel, path: string): Promise<HostCalibration | null> {
+  const text = await kernel.keptCalibration()
   if (text === null) return null
   try {
     const { cpu, calibration } = parseCpuFile(text, path)

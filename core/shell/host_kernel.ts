@@ -20,6 +20,9 @@ export interface HostKernel {
   calibrate(options: CalibrateOptions): Promise<Calibration | null>
   /** Where a calibration of this host is kept; its folder is made. */
   calibrationPath(): Promise<string>
+  /** What is kept there; null where nothing is. The file lies where the kernel is, which a page's own files do not. */
+  keptCalibration(): Promise<string | null>
+  keepCalibration(text: string): Promise<void>
   /** What a calibration must be of to be good for this host. */
   identity(): Promise<{ readonly release: string; readonly cpu: HostCpu }>
   /** Records the memory of a process into a guest file. Throws HostError. */

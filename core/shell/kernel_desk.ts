@@ -17,6 +17,7 @@ import type { KernelMigrateOptions } from '../run/kernel_report.ts'
 import { parseArguments } from './arguments.ts'
 import { CommandError } from './command.ts'
 import { kernelCommandOf, kernelMigrateCommand, kernelOptions } from './commands/kernel_migrate.ts'
+import { parseCpuFile } from './cpu_file.ts'
 import { ExitCode, HostError } from './host.ts'
 import type { HostKernel } from './host_kernel.ts'
 import { parseLine } from './line.ts'
@@ -56,6 +57,7 @@ class Errand {
 
 const MOST_PASSES = 100
 const MOST_WORDS = 10_000
+const MOST_TEXT = 2 ** 20
 const MOST_NS = 86_400e9
 const ns = z.number().min(0).max(MOST_NS)
 
@@ -87,11 +89,19 @@ const CALLS: Readonly<Record<keyof HostKernel, Call>> = {
     kernel.calibrate({ passes, stop, onProgress: tell }),
   ),
   calibrationPath: call(z.null(), (kernel) => kernel.calibrationPath()),
+  keptCalibration: call(z.null(), (kernel) => kernel.keptCalibration()),
+  keepCalibration: call(z.string().max(MOST_TEXT), (kernel, text) => kernel.keepCalibration(cpuFile(text))),
   identity: call(z.null(), (kernel) => kernel.identity()),
   migrate: call(z.strictObject({ command: z.string().max(MOST_WORDS) }), (kernel, { command }, { stop, tell }) =>
     kernel.migrate(kernelRunOf(command), { stop, onProgress: tell }),
   ),
   capture: call(captureRequest, (kernel, request, { stop, tell }) => kernel.capture(request, { stop, onProgress: tell })),
+}
+
+/** Nothing but such a file is kept. Throws CommandError. */
+function cpuFile(text: string): string {
+  parseCpuFile(text, 'what is to be kept')
+  return text
 }
 
 /** A migration crosses as its command line, which says all of it and is checked as if it were typed here. */
@@ -177,6 +187,8 @@ export class DeskKernel implements HostKernel {
   calibrate: HostKernel['calibrate'] = ({ passes, onProgress, stop }) =>
     this.#ask('calibrate', { passes }, { stop, onNews: (news) => onProgress(...(news as Parameters<typeof onProgress>)) })
   calibrationPath: HostKernel['calibrationPath'] = () => this.#ask('calibrationPath', null)
+  keptCalibration: HostKernel['keptCalibration'] = () => this.#ask('keptCalibration', null)
+  keepCalibration: HostKernel['keepCalibration'] = (text) => this.#ask('keepCalibration', text)
   identity: HostKernel['identity'] = () => this.#ask('identity', null)
   capture: HostKernel['capture'] = (request, { stop, onProgress }) =>
     this.#ask('capture', request, { stop, onNews: (news) => onProgress(...(news as Parameters<typeof onProgress>)) })

@@ -12,6 +12,8 @@ export const hostKernel: HostKernel = {
   conform: (cases) => asked(async () => (await import('./conform/run_cases.ts')).runCasesOnKernel(cases)),
   calibrate: (options) => asked(async () => (await import('./calibrate/calibrate.ts')).calibrate(options)),
   calibrationPath: async () => (await import('./calibrate/kept.ts')).calibrationPath(),
+  keptCalibration: async () => (await import('./calibrate/kept.ts')).keptCalibration(),
+  keepCalibration: async (text) => (await import('./calibrate/kept.ts')).keepCalibration(text),
   identity: async () => (await import('./calibrate/kept.ts')).identity(),
   capture: (request, watch) => asked(async () => (await import('./capture/capture.ts')).capture(request, watch)),
   migrate: (run, watcher) => asked(async () => (await import('./migrate/coordinator.ts')).migrateOnKernel(run, watcher)),

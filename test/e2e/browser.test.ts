@@ -331,7 +331,7 @@ describe('the real kernel from the page', () => {
     await page.goto('about:blank')
     await page.goto(kernelUrl)
     await openingRunDone()
-    await typeCommand('kernel migrate --guest sweep --mem 16M --duration 10ms')
+    await typeCommand('kernel migrate --guest sweep --mem 16M --duration 10ms --no-predict')
     await expect.poll(unwrapped, { timeout: 60_000 }).toMatch(/consistent: [\d,]+ loads checked, 4,096 pages compared/)
   })
 

@@ -274,6 +274,7 @@ describe('the desk', () => {
       { command: 'kernel migrate --guest /etc/passwd.gz' },
       'does not run on a real kernel',
     ],
+    ['a file that is no calibration', 'keepCalibration', '{"schema":"x"}', 'what is to be kept'],
     ['passes without end', 'calibrate', { passes: 1e9 }, 'given something wrong at passes'],
   ])('refuses %s', async (_, name, argument, says) => {
     const answer = await desk.ask(1, name, argument)

@@ -49,10 +49,11 @@ export const kernelCalibrateCommand: Command = {
 
 async function calibrate(context: CommandContext): Promise<number> {
   const { arguments: given, terminal, host, stop, program } = context
-  const path = given.text('output') ?? (await hostKernelOf(host).calibrationPath())
+  const output = given.text('output')
+  const path = output ?? (await hostKernelOf(host).calibrationPath())
   // 1. to 3.
   const how = { passes: given.number('passes', PASSES), pipelineRuns: PIPELINE_RUNS }
-  const found = await calibrateHost({ host, stop, terminal }, path, how)
+  const found = await calibrateHost({ host, stop, terminal }, output, how)
   if (found === null) {
     terminal.err(sentence(`${program}kernel calibrate: interrupted; nothing was written`))
     return ExitCode.interrupted
