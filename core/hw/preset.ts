@@ -44,10 +44,14 @@ export interface ProgramCosts {
   readonly setupNs: Sourced
   /** Source work a page: find it, test it for zeros, put it into the socket. */
   readonly savePageNs: Sourced
+  /** Source work for each call that sends: of a page, or of several that follow one another. */
+  readonly saveRunNs: Sourced
   /** Destination work a page besides placing it, by UFFDIO_COPY or otherwise: take it out of the socket, parse; and in pre-copy, besides writing it. */
   readonly loadCopiedPageNs: Sourced
   readonly loadMovedPageNs: Sourced
   readonly loadPrecopyPageNs: Sourced
+  /** Destination work a range that is discarded, besides the kernel's. */
+  readonly discardNs: Sourced
   /** The device state: stop and save, load and start, bytes in the stream. */
   readonly deviceSaveNs: Sourced
   readonly deviceLoadNs: Sourced

@@ -15,7 +15,7 @@ import type { Process } from '../machine/process.ts'
 import { addressOf, MADV_DONTNEED, sys } from '../machine/syscall.ts'
 import { check } from './host_page.ts'
 import type { PageMap } from './page_map.ts'
-import { DISCARD_BYTES } from './parameters.ts'
+import { DISCARD_BYTES, discardNs } from './parameters.ts'
 import type { RamState } from './ram_save.ts'
 import { StreamMessage } from './ram_stream.ts'
 
@@ -50,6 +50,7 @@ export function* ramDiscardRange(
     map.discard(page)
   }
   // 4.
+  k.cpu.nowNs += discardNs(k.cpu.preset)
   const dropped = yield* sys.madvise(k, process, addressOf(ramPage + first), count * 4096, MADV_DONTNEED)
   check(dropped, 0, 'madvise(MADV_DONTNEED)')
 }

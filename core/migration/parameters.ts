@@ -71,6 +71,11 @@ export function loadPrecopyPageNs({ program }: CpuPreset): number {
   return program === undefined ? LOAD_PAGE_NS : program.loadPrecopyPageNs.value
 }
 
+/** In the model's constants it is part of the call. */
+export function discardNs({ program }: CpuPreset): number {
+  return program === undefined ? 0 : program.discardNs.value
+}
+
 export function sendBufferBytes({ program }: CpuPreset): number {
   return program === undefined ? SEND_BUFFER_BYTES : program.sendBufferBytes.value
 }

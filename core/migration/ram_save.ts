@@ -16,6 +16,7 @@ import { atOnce } from '../engine/at_once.ts'
 import { BLOCK, NOTHING, type Proc, QUANTUM, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Link } from '../hw/link.ts'
+import type { ProgramCosts } from '../hw/preset.ts'
 import type { PageContent, Process } from '../machine/process.ts'
 import { addressOf, MADV_DONTNEED, sys } from '../machine/syscall.ts'
 import type { Kernel } from '../mm/kernel.ts'
@@ -97,6 +98,9 @@ export class RamState {
   /** The search has gone over the end since the last barrier. */
   #isNewPass = false
   #isLastPass = false
+  /** The last page that was saved, and how many before it go by the same call. */
+  #lastSaved = -1
+  #run = 0
   /** Where the search for the next dirty page goes on. */
   #cursor = 0
   /** Pages whose memory has failed: nobody may read them, and the destination is told so. @qemu hwpoison_page_list */
@@ -312,6 +316,8 @@ export class RamState {
     yield* process.readPage(k, ramPage + page, content)
     if (!clearsFirst && !(yield* this.dirty.clear(k, page))) return
     k.cpu.nowNs += savePageNs(k.cpu.preset)
+    const { program } = k.cpu.preset
+    if (program !== undefined) this.#joinRun(k, page, program)
     const zero = content.word0 === 0 && content.word1 === 0 && this.#o.sendsZeroPages !== true
     state.remaining = this.pending
     // 3.
@@ -325,6 +331,14 @@ export class RamState {
     // A host page goes whole and in order: this was the last of it.
     if (this.#releasesSent && (page + 1) % this.#o.hostPages === 0) yield* this.release(k, page)
     if (k.expired) yield QUANTUM
+  }
+
+  /** Where that was measured: what each call that sends takes beside its pages. */
+  #joinRun(k: Thread, page: number, { saveRunNs, placeBatchPages }: ProgramCosts): void {
+    const joins = page === this.#lastSaved + 1 && this.#run < placeBatchPages.value
+    this.#run = joins ? this.#run + 1 : 1
+    this.#lastSaved = page
+    if (!joins) k.cpu.nowNs += saveRunNs.value
   }
 
   /** In pre-copy: sends a page as what differs from what was sent before, or not at all; false: it has to go whole. */

@@ -8,7 +8,8 @@
  * run that is predicted was measured for it.
  *
  *  1. setup is that of the post-copies; so is the downtime, beyond the model's own: what it takes to stop and start.
- *  2. savePageNs is a page's share of a long write() to the socket, by the processor time of the writer.
+ *  2. savePageNs is a page's share of a long write() to the socket, by the processor time of the writer; saveRunNs what a short one takes more,
+ *     and a look at which pages are mapped. Both as seen from here, since programs call from here.
  *  3. What a page costs its receiver in post-copy by COPY, by MOVE, and in pre-copy: found by the secant rule, the time grows with it.
  */
 import { median } from 'simple-statistics'
@@ -78,12 +79,21 @@ export async function programCosts(
   })
   const ours = (value: number, source: string): Sourced => ({ value, kind: 'ours', source })
   const those = `migrations of ${GUEST}`
-  const write = calibration.measured.find(({ name }) => name === 'socketWrite')?.value ?? 0
+  const value = (name: string) => calibration.measured.find((one) => one.name === name)?.seen ?? 0
+  const write = value('socketWrite')
   let costs: ProgramCosts = {
     // 1.
     setupNs: made(median(ways('postcopy').map(({ setupNs }) => setupNs)), `${those} by post-copy: until the stream is connected`),
     // 2.
     savePageNs: made(write, 'processor time of a page in a write() of 64 pages to a Unix socket'),
+    saveRunNs: made(
+      value('socketWritePage') - write + value('pagemapScan'),
+      'processor time of a write() of one page, beyond its share of a long one, and PAGEMAP_SCAN of a page',
+    ),
+    discardNs: made(
+      value('madvise') - preset.syscallNs.value,
+      "madvise(MADV_DONTNEED) of a page, beyond the model's system call",
+    ),
     loadCopiedPageNs: ours(0, 'not yet found'),
     loadMovedPageNs: ours(0, 'not yet found'),
     loadPrecopyPageNs: ours(0, 'not yet found'),

@@ -73,9 +73,11 @@ const bytes = sourced(1, 2 ** 40)
 const PROGRAM = z.strictObject({
   setupNs: cost,
   savePageNs: cost,
+  saveRunNs: cost,
   loadCopiedPageNs: cost,
   loadMovedPageNs: cost,
   loadPrecopyPageNs: cost,
+  discardNs: cost,
   deviceSaveNs: cost,
   deviceLoadNs: cost,
   deviceBytes: bytes,

@@ -46,14 +46,8 @@ export const EXCHANGE_COSTS: readonly Measurement[] = [
   roundTrip('tcpRoundTrip', 'tcpPair', 'TCP on the loopback'),
   throughput('unixThroughput', 'unixPair', 'a Unix socket'),
   throughput('tcpThroughput', 'tcpPair', 'TCP on the loopback'),
-  {
-    name: 'socketWrite',
-    what: 'processor time of a page in a write() of 64 pages to a Unix socket',
-    unit: 'ns',
-    calls: 1 / 64,
-    rounds: socketWrite,
-    needsTwoCpus: true,
-  },
+  socketWrite('socketWrite', 64),
+  socketWrite('socketWritePage', 1),
   {
     name: 'lineTransfer',
     what: "a word from one CPU's cache to the other's",
@@ -180,21 +174,32 @@ function throughput(name: string, pair: 'unixPair' | 'tcpPair', what: string): M
 }
 
 /** The writer's own: what it sleeps until there is room does not count. */
-function socketWrite(rig: Rig): number[] {
-  const { partner, calls } = rig
-  const [mine, theirs] = calls.unixPair()
-  const bytes = 64 * PAGE_BYTES
-  const chunk = Mapping.anonymous(bytes, { populate: true })
-  const round = () => {
-    partner.drain(theirs, SENT_BYTES)
-    const startNs = calls.threadNs()
-    for (let left = SENT_BYTES; left > 0; ) left -= checked(libc().write(mine, chunk.address, Math.min(left, bytes)), 'write')
-    const ns = calls.threadNs() - startNs
-    partner.wait()
-    return (ns * PAGE_BYTES) / SENT_BYTES
+function socketWrite(name: string, pages: number): Measurement {
+  const bytes = pages * PAGE_BYTES
+  const rounds = (rig: Rig) => {
+    const { partner, calls } = rig
+    const [mine, theirs] = calls.unixPair()
+    const chunk = Mapping.anonymous(bytes, { populate: true })
+    const round = () => {
+      partner.drain(theirs, SENT_BYTES)
+      const startNs = calls.threadNs()
+      for (let left = SENT_BYTES; left > 0; ) left -= checked(libc().write(mine, chunk.address, Math.min(left, bytes)), 'write')
+      const ns = calls.threadNs() - startNs
+      partner.wait()
+      return (ns * PAGE_BYTES) / SENT_BYTES
+    }
+    const values = placed(rig, 'other', () => Array.from({ length: 5 }, round))
+    for (const fd of [mine, theirs]) libc().close(fd)
+    chunk.unmap()
+    return values
   }
-  const values = placed(rig, 'other', () => Array.from({ length: 5 }, round))
-  for (const fd of [mine, theirs]) libc().close(fd)
-  chunk.unmap()
-  return values
+  const many = pages === 1 ? 'of a page' : `of ${pages} pages, a page`
+  return {
+    name,
+    what: `processor time of a write() to a Unix socket ${many}`,
+    unit: 'ns',
+    calls: 1 / pages,
+    rounds,
+    needsTwoCpus: true,
+  }
 }

@@ -9,7 +9,8 @@ import { closeSync, openSync, statSync } from 'node:fs'
 import { KernelError } from '../sys/errors.ts'
 import { errnoName, isMapFailed, libc } from '../sys/libc.ts'
 import { Mapping, PAGE_BYTES } from '../sys/mapping.ts'
-import { MADV, MAP, PROT, UFFDIO_REGISTER_MODE, UFFDIO_WRITEPROTECT_MODE } from '../sys/uapi.ts'
+import { PagemapScanner } from '../sys/pagemap_scan.ts'
+import { MADV, MAP, PAGE_IS, PROT, UFFDIO_REGISTER_MODE, UFFDIO_WRITEPROTECT_MODE } from '../sys/uapi.ts'
 import { Userfaultfd } from '../sys/userfaultfd.ts'
 import { besideSpinner, type Measurement, type Timer, timed } from './measurement.ts'
 
@@ -58,6 +59,7 @@ export const MEMORY_COSTS: readonly Measurement[] = [
   placing('zeropageBatch', 'UFFDIO_ZEROPAGE', BATCH),
   protecting('writeprotect', 1),
   protecting('writeprotectBatch', BATCH),
+  { name: 'pagemapScan', what: 'PAGEMAP_SCAN of a page', unit: 'ns', calls: 1, rounds: pagemapScan },
   ...aloneAndBeside('madvise', 'madvise(MADV_DONTNEED) of a page', madvise),
   ...aloneAndBeside('mprotect', 'mprotect of a page, to read only and back, and a store', mprotect),
   ...aloneAndBeside('munmap', 'munmap of a page', munmap),
@@ -190,6 +192,21 @@ function protecting(name: string, batch: number): Measurement {
   }
   const many = batch === 1 ? 'a page' : `a page, ${batch} by one call`
   return { name, what: `UFFDIO_WRITEPROTECT of ${many}`, unit: 'ns', calls: 1 / batch, rounds }
+}
+
+function pagemapScan(): number[] {
+  const mapping = Mapping.anonymous(BYTES, { populate: true })
+  const scanner = new PagemapScanner()
+  const options = { all: PAGE_IS.present | PAGE_IS.pfnZero, inverted: PAGE_IS.pfnZero, tell: PAGE_IS.present }
+  let found = 0
+  const values = timed(ROUNDS, PAGES, () => {
+    for (let at = mapping.address; at < mapping.address + BYTES; at += PAGE_BYTES)
+      scanner.each(at, at + PAGE_BYTES, options, () => found++)
+  })
+  if (found !== ROUNDS * PAGES) throw new Error(`PAGEMAP_SCAN found ${found} of ${ROUNDS * PAGES} pages`)
+  scanner.close()
+  mapping.unmap()
+  return values
 }
 
 function aloneAndBeside(name: string, what: string, rounds: (timer: Timer) => number[]): readonly Measurement[] {
