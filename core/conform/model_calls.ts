@@ -8,7 +8,15 @@ import { fail } from '../base/assert.ts'
 import type { Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { type Process, SignalError } from '../machine/process.ts'
-import { addressOf, errnoName, type IoctlResult, sys, type UffdMessage, Userfaultfd2014 } from '../machine/syscall.ts'
+import {
+  addressOf,
+  errnoName,
+  type IoctlResult,
+  MLOCK_ONFAULT,
+  sys,
+  type UffdMessage,
+  Userfaultfd2014,
+} from '../machine/syscall.ts'
 import { Userfaultfd } from '../mm/userfaultfd.ts'
 import { shrinkPage } from '../mm/vmscan.ts'
 import type { CallStep } from './case.ts'
@@ -97,7 +105,7 @@ function* callKernel(world: ModelWorld, actor: Actor, given: ModelGiven): Proc<O
       return returned(yield* sys.madvise(k, p, at, length, advice))
     }
     case 'mlock':
-      return returned(yield* sys.mlock(k, p, at, length))
+      return returned(yield* sys.mlock(k, p, at, length, MLOCK_ONFAULT))
     case 'mincore': {
       const vec = yield* sys.mincore(k, p, at, length)
       return typeof vec === 'number' ? returned(vec) : outcomeOf({ ret: 0, fields: { vec: vec.map(Number) } })

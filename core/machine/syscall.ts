@@ -13,7 +13,7 @@ import { fork } from '../mm/fork.ts'
 import { readUserBuffer } from '../mm/gup.ts'
 import { madvise } from '../mm/madvise.ts'
 import { memoryFailure } from '../mm/memory_failure.ts'
-import { mincore, mlock } from '../mm/mlock.ts'
+import { mincore, mlock, munlock } from '../mm/mlock.ts'
 import { pageOfAddress as pageOf } from '../mm/mm.ts'
 import { exitMmap, munmap } from '../mm/mmap.ts'
 import { MAP_ANONYMOUS, MAP_PRIVATE, mmap } from '../mm/mmap_call.ts'
@@ -40,6 +40,7 @@ export {
   MADV_POPULATE_WRITE,
   MADV_USERFAULT,
 } from '../mm/madvise.ts'
+export { MLOCK_ONFAULT } from '../mm/mlock.ts'
 export { addressOf, pageOfAddress } from '../mm/mm.ts'
 export { MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_HUGETLB, MAP_PRIVATE, MAP_SHARED } from '../mm/mmap_call.ts'
 export { PROT_NONE, PROT_READ, PROT_WRITE } from '../mm/mprotect.ts'
@@ -82,8 +83,9 @@ export const sys = {
   hwpoison: (k: Thread, p: Process, address: number): Proc<number> => memoryFailure(k, p.mm, pageOf(address)),
   mprotect: (k: Thread, p: Process, address: number, length: number, prot: number): Proc<number> =>
     mprotect(k, p.mm, address, length, prot),
-  mlock: (k: Thread, p: Process, address: number, length: number): Proc<number> => mlock(k, p.mm, address, length, true),
-  munlock: (k: Thread, p: Process, address: number, length: number): Proc<number> => mlock(k, p.mm, address, length, false),
+  mlock: (k: Thread, p: Process, address: number, length: number, flags = 0): Proc<number> =>
+    mlock(k, p.mm, address, length, flags),
+  munlock: (k: Thread, p: Process, address: number, length: number): Proc<number> => munlock(k, p.mm, address, length),
   /** Which pages are here, or an errno. */
   mincore: (k: Thread, p: Process, address: number, length: number): Proc<number | boolean[]> =>
     mincore(k, p.mm, address, length),

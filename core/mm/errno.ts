@@ -1,7 +1,7 @@
 /**
  * The errno values that the modelled calls return, negated as in the kernel: `-EINVAL` is `ERRNO.EINVAL`.
  *
- * Numbers are those of Linux on x86-64. Source: include/uapi/asm-generic/errno-base.h.
+ * Numbers are those of Linux on x86-64. Source: include/uapi/asm-generic/errno-base.h, errno.h.
  */
 
 export const ERRNO = {
@@ -18,6 +18,7 @@ export const ERRNO = {
   EEXIST: -17,
   EINVAL: -22,
   ERANGE: -34,
+  EHWPOISON: -133,
 } as const
 
 const NAMES = new Map<number, string>(Object.entries(ERRNO).map(([name, value]) => [value, name]))

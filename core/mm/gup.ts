@@ -16,6 +16,7 @@ import { PTE_P, ptePfn, pteWritable } from '../hw/pte.ts'
 import { ERRNO } from './errno.ts'
 import { type Mm, WINDOW_BASE } from './mm.ts'
 import { handleMmFault, handlePageFault } from './page_fault.ts'
+import { isPoison } from './swapops.ts'
 import { FAULT_KERNEL } from './vm_fault.ts'
 import { VM_READ, VM_WRITE } from './vma.ts'
 
@@ -48,7 +49,7 @@ export function* readUserBuffer(k: Thread, mm: Mm, address: number, length: numb
 }
 
 /**
- * Makes [start, end) present; 0, or EFAULT. mmap_lock is held from page to page, until a fault has to let go of it.
+ * Makes [start, end) present; 0, EFAULT, or EHWPOISON. mmap_lock is held from page to page, until a fault has to let go of it.
  * @kernel faultin_page_range, populate_vma_page_range
  */
 export function* populate(k: Thread, mm: Mm, start: number, end: number, store: boolean): Proc<number> {
@@ -74,7 +75,7 @@ export function* populate(k: Thread, mm: Mm, start: number, end: number, store: 
     isHeld = attempt !== 'sigbus' && attempt !== 'retry' && attempt !== 'changed'
     if (attempt === 'oom' || attempt === 'sigbus' || k.fatalSignal) {
       if (isHeld) mm.mmapLock.upRead(k)
-      return ERRNO.EFAULT
+      return isPoison(mm.table.lookup(page)) ? ERRNO.EHWPOISON : ERRNO.EFAULT
     }
     if (attempt !== 'done') continue
     faults.total++

@@ -122,19 +122,20 @@ function* dontNeed(k: Thread, mm: Mm, start: number, end: number): Proc<number> 
   return result
 }
 
-/** Brings every page of the range in. ENOMEM: a hole in it. EFAULT: a page would be a signal. @kernel madvise_populate */
+/** Brings every page of the range in, area by area. ENOMEM: a hole. EINVAL: not allowed. EFAULT: a page would be a signal. @kernel madvise_populate */
 function* populateRange(k: Thread, mm: Mm, start: number, end: number, store: boolean): Proc<number> {
-  yield* mm.mmapLock.downRead(k)
-  const right = store ? VM_WRITE : VM_READ
-  let at = start
-  let allowed = true
-  for (let vma = mm.tree.walk(start); vma !== null && vma.start <= at && at < end; vma = vma.next) {
-    if ((vma.flags & right) === 0) allowed = false
-    at = vma.end
+  for (let at = start; at < end; ) {
+    yield* mm.mmapLock.downRead(k)
+    const vma = mm.tree.find(at)
+    mm.mmapLock.upRead(k)
+    if (!vma?.contains(at)) return ERRNO.ENOMEM
+    if ((vma.flags & (store ? VM_WRITE : VM_READ)) === 0) return ERRNO.EINVAL
+    const to = Math.min(end, vma.end)
+    const error = yield* populate(k, mm, at, to, store)
+    if (error !== 0) return error
+    at = to
   }
-  mm.mmapLock.upRead(k)
-  if (at < end) return ERRNO.ENOMEM
-  return allowed ? yield* populate(k, mm, start, end, store) : ERRNO.EINVAL
+  return 0
 }
 
 function* changeFlags(k: Thread, mm: Mm, start: number, end: number, advice: number): Proc<number> {

@@ -6,7 +6,7 @@
  *  4. mfill_atomic.   5. the field: bytes or errno.   6. wake the bytes done, unless DONTWAKE.   7. all: 0; some: EAGAIN.
  *
  * mfill_atomic:
- *  a. the area of the whole range, registered -> else ENOENT.   b. map_changing_lock for reading; mmap_changing -> EAGAIN.
+ *  a. the area of the whole range, its anon_vma made, registered -> else ENOENT.   b. map_changing_lock for reading; mmap_changing -> EAGAIN.
  *  c. MODE_WP needs a WP registration, CONTINUE needs shmem -> EINVAL.
  *  d. each page: make it, then PTE lock; occupied -> EEXIST; rmap, rss, store the PTE: visible at once and whole.
  *  e. COPY reads its source with page faults disabled. If that would fault: keep the page, drop every lock, copy with faults
@@ -136,14 +136,13 @@ function* mfillAtomic(k: Thread, uffd: Userfaultfd, state: MfillState): Proc<num
   for (;;) {
     yield* mm.mmapLock.downRead(k)
     // a.
-    if (vma === null || kernel.has('mfill-revalidate')) vma = findDestination(mm, state)
+    if (vma === null || kernel.has('mfill-revalidate')) vma = yield* findDestination(k, mm, state)
     if (vma === null) {
       mm.mmapLock.upRead(k)
       error = ERRNO.ENOENT
       break
     }
     if (!holds) mm.mmapLock.upRead(k)
-    if ((vma.flags & VM_SHARED) === 0) yield* anonVmaPrepare(k, mm, vma)
     // b. and c.
     yield* uffd.mapChangingLock.downRead(k)
     error = check(uffd, vma, state)
@@ -166,10 +165,15 @@ function* mfillAtomic(k: Thread, uffd: Userfaultfd, state: MfillState): Proc<num
   return state.done > 0 ? state.done * 4096 : error
 }
 
-/** The registered area that holds the whole range, or null. @kernel find_vma_and_prepare_anon, validate_dst_vma */
-function findDestination(mm: Mm, state: MfillState): Vma | null {
+/**
+ * The registered area that holds the whole range, or null. What lies at its start has an anon_vma from then on, registered or not.
+ * @kernel find_vma_and_prepare_anon, validate_dst_vma
+ */
+function* findDestination(k: Thread, mm: Mm, state: MfillState): Proc<Vma | null> {
   const vma = mm.tree.find(state.start)
-  return vma?.contains(state.start) && state.start + state.pages <= vma.end && vma.uffd !== null ? vma : null
+  if (!vma?.contains(state.start)) return null
+  if ((vma.flags & VM_SHARED) === 0) yield* anonVmaPrepare(k, mm, vma)
+  return state.start + state.pages <= vma.end && vma.uffd !== null ? vma : null
 }
 
 /** b. and c. */

@@ -1,7 +1,7 @@
 /**
  * mlock, munlock, and mincore: pages that must stay, and which are here.
  *
- * mlock sets VM_LOCKED (split at the edges, merge again) and then brings every page in. mincore answers from the page table,
+ * mlock sets VM_LOCKED (split at the edges, merge again) and then brings every page in, unless MLOCK_ONFAULT says not to. mincore answers from the page table,
  * and for shmem from the page cache; it never faults.
  *
  * Source: mm/mlock.c.
@@ -20,16 +20,45 @@ import { swapKind } from './swapops.ts'
 import { VM_LOCKED, VM_WRITE, type Vma } from './vma.ts'
 import { vmaWriteBegin, vmaWriteEnd } from './vma_sequence.ts'
 
-/** 0, EINVAL, or ENOMEM where part of the range is not mapped. */
-export function* mlock(k: Thread, mm: Mm, address: number, length: number, lock: boolean): Proc<number> {
+/** mlock2's flag: what comes in later is locked, nothing is brought in now. */
+export const MLOCK_ONFAULT = 1
+
+/** 0, or ENOMEM where part of the range is not mapped: what lies before that is done. Whole pages, wherever the address points. @kernel mlock2 */
+export function* mlock(k: Thread, mm: Mm, address: number, length: number, flags = 0): Proc<number> {
+  const start = pageOfAddress(address - (address % 4096))
+  const end = start + pagesOf(address, length)
+  const error = yield* applyLock(k, mm, start, end, true)
+  if (error !== 0 || (flags & MLOCK_ONFAULT) !== 0) return error
+  for (let page = start; page < end; page++) {
+    // The area may have changed since, or gone.
+    yield* mm.mmapLock.downRead(k)
+    const store = ((mm.tree.find(page)?.flags ?? 0) & VM_WRITE) !== 0
+    mm.mmapLock.upRead(k)
+    if ((yield* populate(k, mm, page, page + 1, store)) !== 0) return ERRNO.ENOMEM
+  }
+  return 0
+}
+
+/** As mlock, the other way round. @kernel munlock */
+export function munlock(k: Thread, mm: Mm, address: number, length: number): Proc<number> {
+  const start = pageOfAddress(address - (address % 4096))
+  return applyLock(k, mm, start, start + pagesOf(address, length), false)
+}
+
+function pagesOf(address: number, length: number): number {
+  return Math.ceil((length + (address % 4096)) / 4096)
+}
+
+/** Area by area, up to the first hole. @kernel apply_vma_lock_flags */
+function* applyLock(k: Thread, mm: Mm, start: number, end: number, lock: boolean): Proc<number> {
   k.cpu.nowNs += k.cpu.preset.syscallNs.value
-  const start = pageOfAddress(address)
-  if (!(start >= 0) || length < 0) return ERRNO.EINVAL
-  const end = start + Math.ceil(length / 4096)
+  if (!(start >= 0) || end < start) return ERRNO.EINVAL
+  if (end === start) return 0
   yield* mm.mmapLock.downWrite(k)
-  const areas = mm.tree.overlapping(start, end)
-  const covered = coverage(areas, start, end)
-  for (const vma of areas) {
+  let at = start
+  for (const vma of mm.tree.overlapping(start, end)) {
+    if (vma.start > at) break
+    at = vma.end
     const flags = lock ? vma.flags | VM_LOCKED : vma.flags & ~VM_LOCKED
     if (flags === vma.flags) continue
     const part = yield* splitAt(k, mm, vma, start, end)
@@ -40,16 +69,7 @@ export function* mlock(k: Thread, mm: Mm, address: number, length: number, lock:
     yield* mergeAround(k, mm, part)
   }
   mm.mmapLock.upWrite(k)
-  if (!covered) return ERRNO.ENOMEM
-  if (!lock) return 0
-  for (let page = start; page < end; page++) {
-    // The area may have changed since, or gone.
-    yield* mm.mmapLock.downRead(k)
-    const store = ((mm.tree.find(page)?.flags ?? 0) & VM_WRITE) !== 0
-    mm.mmapLock.upRead(k)
-    if ((yield* populate(k, mm, page, page + 1, store)) !== 0) return ERRNO.ENOMEM
-  }
-  return 0
+  return at < end ? ERRNO.ENOMEM : 0
 }
 
 function coverage(areas: readonly Vma[], start: number, end: number): boolean {

@@ -28,7 +28,7 @@ import { MmuGather } from './mmu_gather.ts'
 import { freePgtables } from './pgtable.ts'
 import { type UnmapEvent, unmapComplete, unmapPrep } from './uffd_events.ts'
 import { vmStatAccount } from './vm_stat.ts'
-import { VM_HUGETLB, VM_MAYREAD, VM_MAYWRITE, VM_READ, VM_WRITE, Vma } from './vma.ts'
+import { accounted, VM_HUGETLB, VM_MAYREAD, VM_MAYWRITE, VM_READ, VM_WRITE, Vma } from './vma.ts'
 import { freeVma, shareBacking } from './vma_lifetime.ts'
 import {
   vmaDelete,
@@ -69,7 +69,7 @@ export function* mmapAnonymous(
     mm.mmapLock.upWrite(k)
     return ERRNO.ENOMEM
   }
-  const vma = new Vma(mm.kernel.newId(), start, start + pages, flags | VM_MAYREAD | VM_MAYWRITE)
+  const vma = new Vma(mm.kernel.newId(), start, start + pages, accounted(flags | VM_MAYREAD | VM_MAYWRITE))
   yield* linkNew(k, mm, vma)
   yield* mergeAround(k, mm, vma)
   mm.mmapLock.upWrite(k)
@@ -247,7 +247,13 @@ function canMerge(lower: Vma, upper: Vma): boolean {
   if (lower.ops !== upper.ops || lower.file?.inode !== upper.file?.inode || !mpolEqual(lower.policy, upper.policy)) return false
   if (lower.pgoff - lower.start !== upper.pgoff - upper.start) return false
   if (lower.anonVma === upper.anonVma) return true
-  return (lower.anonVma === null && lower.chain.length === 0) || (upper.anonVma === null && upper.chain.length === 0)
+  if (lower.anonVma === null && lower.chain.length === 0) return !hadParents(upper)
+  return upper.anonVma === null && upper.chain.length === 0 && !hadParents(lower)
+}
+
+/** Pages of it may belong to the process that it was forked from: what never had a page does not join it. @kernel vma_had_uncowed_parents */
+function hadParents({ chain }: Vma): boolean {
+  return chain.length > 1
 }
 
 /**

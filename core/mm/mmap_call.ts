@@ -21,7 +21,7 @@ import { FIRST_PAGE, linkNew, mergeAround, unmapLocked } from './mmap.ts'
 import { PROT_WRITE, rightsOf } from './mprotect.ts'
 import { OpenFile, ShmemInode } from './shmem.ts'
 import { type UnmapEvent, unmapComplete } from './uffd_events.ts'
-import { VM_HUGETLB, VM_MAYREAD, VM_MAYWRITE, VM_SHARED, VM_WRITE, Vma } from './vma.ts'
+import { accounted, VM_HUGETLB, VM_MAYREAD, VM_MAYWRITE, VM_SHARED, VM_WRITE, Vma } from './vma.ts'
 
 export const MAP_SHARED = 0x01
 export const MAP_PRIVATE = 0x02
@@ -79,7 +79,7 @@ export function* mmap(k: Thread, mm: Mm, request: MmapRequest): Proc<number> {
     // 5.
     if (shared && anonymous) file = new OpenFile(new ShmemInode(mm.kernel.newId(), pages), 'shmem', true)
     else if (file !== null) file.inode.refs++
-    const vma = new Vma(mm.kernel.newId(), start, start + pages, vmFlags, file?.kind ?? null)
+    const vma = new Vma(mm.kernel.newId(), start, start + pages, accounted(vmFlags), file?.kind ?? null)
     vma.file = file
     if (file !== null) vma.pgoff = shared && anonymous ? 0 : offset / 4096
     yield* linkNew(k, mm, vma)

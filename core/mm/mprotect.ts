@@ -20,7 +20,7 @@ import { changeAreas } from './mmap.ts'
 import { makeMigrationEntry, migrationWritable, swapExclusive, swapKind, swapValue } from './swapops.ts'
 import { flushTlbRange } from './tlb_flush.ts'
 import { vmStatAccount } from './vm_stat.ts'
-import { VM_MAYWRITE, VM_READ, VM_WRITE, type Vma } from './vma.ts'
+import { accounted, VM_ACCOUNT, VM_MAYWRITE, VM_READ, VM_WRITE, type Vma } from './vma.ts'
 
 /** The bits of a PTE that mprotect decides about. */
 const RIGHTS = PTE_P | PTE_PROTNONE | PTE_W
@@ -65,9 +65,15 @@ export function* mprotect(k: Thread, mm: Mm, address: number, length: number, pr
 /** 3. */
 function* changeRights(k: Thread, mm: Mm, part: Vma, rights: number): Proc<void> {
   vmStatAccount(mm, part.flags, part.start - part.end)
-  seenBy(k, part).flags = (part.flags & ~(VM_READ | VM_WRITE)) | rights
+  seenBy(k, part).flags = charged(part, (part.flags & ~(VM_READ | VM_WRITE)) | rights)
   vmStatAccount(mm, part.flags, part.end - part.start)
   yield* changeProtection(k, mm, part)
+}
+
+/** Private memory is charged when it becomes writable, and no longer when it stops being so before it had a page. @kernel mprotect_fixup */
+function charged(part: Vma, flags: number): number {
+  if ((flags & VM_WRITE) !== 0) return accounted(flags)
+  return part.isAnonymous && part.anonVma === null ? flags & ~VM_ACCOUNT : flags
 }
 
 /** @kernel change_protection */

@@ -2,7 +2,8 @@
  * mremap: resizes a mapping, or moves it, page tables and all.
  *
  *  1. flags, alignment, length; FIXED and DONTUNMAP need MAYMOVE, DONTUNMAP equal lengths, FIXED no overlap -> EINVAL.
- *  2. mmap_lock for writing; no area at the old address, or the range crosses its end -> EFAULT.
+ *  2. mmap_lock for writing; no area at the old address, or the range crosses its end -> EFAULT; but a move to a fixed place
+ *     that keeps the length takes any number of areas (6.17), and a range that only shrinks may cross.
  *  3. FIXED: unmap what is at the new place.   4. shrink: unmap the tail.   5. grow in place if nothing is behind -> done.
  *  6. without MAYMOVE -> ENOMEM.   7. move:
  *     a. a new area with the old one's index base, so that page->index stays right (an area that never had a page may take
@@ -20,7 +21,7 @@ import { type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { ERRNO } from './errno.ts'
 import { addressOf, type Mm, pageOfAddress } from './mm.ts'
-import { FIRST_PAGE, mergeAround, splitAt, unmapLocked } from './mmap.ts'
+import { FIRST_PAGE, mergeAround, unmapLocked } from './mmap.ts'
 import { copyVma, movePageTables } from './move_page_tables.ts'
 import { mremapComplete, mremapPrep, type UnmapEvent, unmapComplete } from './uffd_events.ts'
 import type { Userfaultfd } from './userfaultfd.ts'
@@ -49,7 +50,7 @@ export function* mremap(
   const wanted = Math.ceil(newLength / 4096)
   const fixed = (flags & MREMAP_FIXED) !== 0
   const to = pageOfAddress(newAddress)
-  if ((flags & ~7) !== 0 || !(from >= 0) || !(was > 0) || !(wanted > 0)) return ERRNO.EINVAL
+  if ((flags & ~7) !== 0 || !(from >= 0) || !(wanted > 0)) return ERRNO.EINVAL
   if ((flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) !== 0 && (flags & MREMAP_MAYMOVE) === 0) return ERRNO.EINVAL
   if ((flags & MREMAP_DONTUNMAP) !== 0 && was !== wanted) return ERRNO.EINVAL
   if (fixed) {
@@ -59,11 +60,8 @@ export function* mremap(
   const events: Events = { early: [], late: [], remap: null }
   // 2.
   yield* mm.mmapLock.downWrite(k)
-  const vma = mm.tree.find(from)
-  const result =
-    vma === null || !vma.contains(from) || from + was > vma.end
-      ? ERRNO.EFAULT
-      : yield* remap(k, mm, vma, { from, was, wanted, flags, to: fixed ? to : -1 }, events)
+  const request = { from, was, wanted, flags, to: fixed ? to : -1 }
+  const result = fixed && was === wanted ? yield* moveAreas(k, mm, request, events) : yield* remapOne(k, mm, request, events)
   mm.mmapLock.upWrite(k)
   // 8.
   yield* unmapComplete(k, events.early)
@@ -86,6 +84,40 @@ interface Events {
   readonly early: UnmapEvent[]
   readonly late: UnmapEvent[]
   remap: Userfaultfd | null
+}
+
+/**
+ * 2. Every area of the range is moved by itself, with the holes between them as they are; the first must hold the first page. Where several
+ * are asked for, a registered one is not moved, and what was moved before it stays so. @kernel remap_move, vma_multi_allowed
+ */
+function* moveAreas(k: Thread, mm: Mm, r: Request, events: Events): Proc<number> {
+  const end = r.from + r.was
+  let moved = 0
+  for (let at = r.from; at < end; ) {
+    const vma = mm.tree.find(at)
+    if (vma === null || vma.start >= end) break
+    const from = Math.max(at, vma.start)
+    if (moved === 0 && from > r.from) return ERRNO.EFAULT
+    if (vma.uffd !== null && (moved > 0 || vma.end < end)) return ERRNO.EFAULT
+    const was = Math.min(end, vma.end) - from
+    at = from + was
+    const done = yield* remap(k, mm, vma, { ...r, from, was, wanted: was, to: r.to + from - r.from }, events)
+    if (done < 0) return done
+    moved++
+  }
+  return moved === 0 ? ERRNO.EFAULT : r.to
+}
+
+/** 2. One area, which the range may leave only where it is unmapped or nothing changes. @kernel check_prep_vma */
+function* remapOne(k: Thread, mm: Mm, r: Request, events: Events): Proc<number> {
+  const { from, was, wanted } = r
+  const vma = mm.tree.find(from)
+  if (!vma?.contains(from)) return ERRNO.EFAULT
+  // A second mapping of the same pages: of private ones there can be none, of shared ones there is none here.
+  if (was === 0) return ERRNO.EINVAL
+  const moves = r.to >= 0 || (r.flags & MREMAP_DONTUNMAP) !== 0
+  const needed = wanted > was ? was : moves ? wanted : 0
+  return from + needed > vma.end ? ERRNO.EFAULT : yield* remap(k, mm, vma, r, events)
 }
 
 /** 3. to 7. under mmap_lock: the new first page, or an errno. @kernel do_mremap */
@@ -138,8 +170,8 @@ function* moveVma(k: Thread, mm: Mm, vma: Vma, r: Request, events: Events): Proc
   yield* movePageTables(k, mm, vma, from, moved, to, was, rmapLocks)
   for (const area of [moved, vma]) if (area.sequence.isWriter(k)) yield* vmaWriteEnd(k, mm, area)
   // c.
-  // An area without a descriptor stays merged.
-  if (moved.uffd !== null) events.remap = yield* mremapPrep(k, yield* splitAt(k, mm, moved, to, to + wanted))
+  // What it was merged with loses its registration, too.
+  if (moved.uffd !== null) events.remap = yield* mremapPrep(k, moved)
   // d.
   if ((r.flags & MREMAP_DONTUNMAP) === 0) yield* unmapLocked(k, mm, from, from + was, events.late)
   else vma.flags &= ~VM_LOCKED

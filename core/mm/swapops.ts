@@ -10,7 +10,7 @@
  *
  * Source: include/linux/swapops.h. @kernel swp_entry_t, pte_marker
  */
-import { PTE_UFFD_WP, type Pte } from '../hw/pte.ts'
+import { PTE_NONE, PTE_UFFD_WP, type Pte, ptePresent } from '../hw/pte.ts'
 
 export type SwapKind = 'swap' | 'migration' | 'marker'
 
@@ -52,6 +52,11 @@ export function makeMigrationEntry(pfn: number, writable: boolean, exclusive: bo
 /** Nothing is mapped, but a touch must be reported (MARKER_UFFD_WP) or fail (MARKER_POISON). */
 export function makeMarker(bits: number): Pte {
   return entry(KIND.marker, bits, 0)
+}
+
+/** A touch must fail. */
+export function isPoison(pte: Pte): boolean {
+  return pte !== PTE_NONE && !ptePresent(pte) && swapKind(pte) === 'marker' && (swapValue(pte) & MARKER_POISON) !== 0
 }
 
 /** Slot of a swap entry, frame of a migration entry, bits of a marker. */

@@ -133,6 +133,11 @@ function refuses(uffd: Userfaultfd, flags: number): boolean {
   return (flags & FAULT_FLAG_ALLOW_RETRY) === 0
 }
 
+/** A thread's id as messages tell it: 0 there says nothing. */
+export function threadIdOf(id: number): number {
+  return id + 1
+}
+
 /** @kernel userfault_msg */
 function messageOf(k: Thread, uffd: Userfaultfd, vmf: Vmf, reason: UserfaultReason): UffdMessage {
   let flags = vmf.store ? UFFD_PAGEFAULT_FLAG_WRITE : 0
@@ -143,7 +148,7 @@ function messageOf(k: Thread, uffd: Userfaultfd, vmf: Vmf, reason: UserfaultReas
     event: UFFD_EVENT_PAGEFAULT,
     flags,
     address: addressOf(vmf.page) + (exact ? vmf.offset : 0),
-    ptid: uffd.wants(UFFD_FEATURE.THREAD_ID) ? k.id : 0,
+    ptid: uffd.wants(UFFD_FEATURE.THREAD_ID) ? threadIdOf(k.id) : 0,
   }
 }
 

@@ -3,7 +3,7 @@
  *
  *  1. mmap_changing -> EAGAIN, also in the field.   2. the caller's mm is another -> EINVAL.   3. ranges -> EINVAL.
  *  4. mode known -> EINVAL.   5. mm gone -> ESRCH.   (2 to 5 leave the field alone.)
- *  6. dst area, then src area: missing -> ENOENT.   7. map_changing_lock for reading; mmap_changing -> EAGAIN.
+ *  6. dst area (its anon_vma is made), then src area: missing -> ENOENT.   7. map_changing_lock for reading; mmap_changing -> EAGAIN.
  *  8. private, whole range inside, same rights, equally locked, writable, both anonymous, dst registered here -> EINVAL.
  *  9. each page: dst not none -> EEXIST; src hole -> ENOENT or skipped; zero page: moved as such; not exclusive -> EBUSY;
  *     lock the page, the anon_vma root, both PTE locks; verify again; pinned -> EBUSY; clear and flush src (remap_anon_pages.ts);
@@ -79,11 +79,10 @@ function* movePages(k: Thread, uffd: Userfaultfd, dst: number, src: number, page
   yield* mm.mmapLock.downRead(k)
   yield* uffd.mapChangingLock.downRead(k)
   // 6. to 8.
-  const checked = checkAreas(uffd, dst, src, pages)
+  const checked = yield* checkAreas(k, uffd, dst, src, pages)
   let moved = 0
   let error = typeof checked === 'number' ? checked : 0
   if (typeof checked !== 'number') {
-    if (mm.kernel.has('remap-dst-anon-vma')) yield* anonVmaPrepare(k, mm, checked)
     // 9.
     const holesAllowed = (mode & UFFDIO_MOVE_MODE_ALLOW_SRC_HOLES) !== 0
     const mayTake = (head: Pfn) => mm.kernel.pages.isExclusive(head)
@@ -101,13 +100,15 @@ function* movePages(k: Thread, uffd: Userfaultfd, dst: number, src: number, page
 }
 
 /** 6. to 8.: the destination's area, or an errno. @kernel validate_move_areas */
-function checkAreas(uffd: Userfaultfd, dst: number, src: number, pages: number): Vma | number {
-  const tree = uffd.mm.tree
+function* checkAreas(k: Thread, uffd: Userfaultfd, dst: number, src: number, pages: number): Proc<Vma | number> {
+  const { tree, kernel } = uffd.mm
   const dstVma = tree.find(dst)
   if (dstVma === null || !dstVma.contains(dst)) return ERRNO.ENOENT
+  // Before anything else is asked: an area that is refused below has one from then on, too.
+  if ((dstVma.flags & VM_SHARED) === 0 && kernel.has('remap-dst-anon-vma')) yield* anonVmaPrepare(k, uffd.mm, dstVma)
   const srcVma = tree.find(src)
   if (srcVma === null || !srcVma.contains(src)) return ERRNO.ENOENT
-  if (uffd.isChanging && uffd.mm.kernel.has('uffd-mmap-changing')) return ERRNO.EAGAIN
+  if (uffd.isChanging && kernel.has('uffd-mmap-changing')) return ERRNO.EAGAIN
   if (((dstVma.flags | srcVma.flags) & VM_SHARED) !== 0) return ERRNO.EINVAL
   if (dst + pages > dstVma.end || src + pages > srcVma.end) return ERRNO.EINVAL
   if (((dstVma.flags ^ srcVma.flags) & (VM_READ | VM_WRITE | VM_LOCKED)) !== 0) return ERRNO.EINVAL

@@ -28,6 +28,8 @@ export const VM_UFFD_MISSING = 1 << 9
 export const VM_UFFD_WP = 1 << 12
 export const VM_LOCKED = 1 << 13
 export const VM_DONTCOPY = 1 << 17
+/** Its pages are charged against the limit of overcommit: private memory that was writable once. */
+export const VM_ACCOUNT = 1 << 20
 /** Memory of the hugetlb pool: every page is a huge one, never split. */
 export const VM_HUGETLB = 1 << 22
 /** Bit 38 in the kernel. */
@@ -39,6 +41,11 @@ export const VM_HUGEPAGE = 1 << 29
 export const VM_NOHUGEPAGE = 1 << 30
 /** MADV_USERFAULT of the 2014 series (bit 32 there). */
 export const VM_USERFAULT = 1 << 28
+
+/** Flags of an area that is about to be writable: private memory is charged. @kernel accountable_mapping */
+export function accounted(flags: number): number {
+  return (flags & (VM_SHARED | VM_HUGETLB | VM_WRITE)) === VM_WRITE ? flags | VM_ACCOUNT : flags
+}
 
 /** Fields that are read without mmap_lock and without an atomic operation: they go through barriers.ts. */
 const SHARED_FIELDS: ReadonlyMap<string, string> = new Map([

@@ -2,7 +2,7 @@
  * mlock brings pages in and keeps them from DONTNEED; mincore says what is here. Rows 63 and 110 of the assertions.
  */
 import { describe, expect, it } from 'vitest'
-import { ERRNO, MADV_DONTNEED, MAP_SHARED, sys } from '../../core/machine/syscall.ts'
+import { ERRNO, MADV_DONTNEED, MAP_SHARED, MLOCK_ONFAULT, sys } from '../../core/machine/syscall.ts'
 import { at, GEARS, P } from './rig.ts'
 import { UffdRig } from './uffd_rig.ts'
 
@@ -26,13 +26,35 @@ describe.each(GEARS)('in the %s gear', (gear) => {
     expect(rig.frame(20)).toBeGreaterThan(0)
   })
 
-  it('a hole is ENOMEM for mlock and mincore, a bad address EINVAL', () => {
+  it('a hole is ENOMEM for mlock and mincore, a bad address EINVAL for mincore', () => {
     const rig = new UffdRig({ gear })
     rig.map(1, 3, 20)
     expect(rig.do((k) => sys.mlock(k, rig.process, at(20), 2 * P))).toBe(ERRNO.ENOMEM)
     expect(rig.do((k) => sys.mincore(k, rig.process, at(20), 2 * P))).toBe(ERRNO.ENOMEM)
     expect(rig.do((k) => sys.mincore(k, rig.process, at(20) + 1, P))).toBe(ERRNO.EINVAL)
-    expect(rig.do((k) => sys.mlock(k, rig.process, at(20) + 1, P))).toBe(ERRNO.EINVAL)
+  })
+
+  it('mlock takes whole pages wherever it points, and with ONFAULT brings none in', () => {
+    const rig = new UffdRig({ gear })
+    rig.map(3, 3, 20)
+    expect(rig.do((k) => sys.mlock(k, rig.process, at(20) + 1, P, MLOCK_ONFAULT))).toBe(0)
+    expect([20, 21, 22].map((p) => rig.frame(p) > 0)).toEqual([false, false, false])
+    expect(rig.areas()).toEqual([
+      [20, 22],
+      [22, 23],
+    ])
+  })
+
+  it('mlock locks what lies before a hole, and nothing behind it', () => {
+    const rig = new UffdRig({ gear })
+    rig.map(5, 3, 20)
+    rig.do((k) => sys.munmap(k, rig.process, at(22), P))
+    expect(rig.do((k) => sys.mlock(k, rig.process, at(21), 3 * P))).toBe(ERRNO.ENOMEM)
+    expect(rig.areas()).toEqual([
+      [20, 21],
+      [21, 22],
+      [23, 25],
+    ])
   })
 
   it('mlock of PROT_NONE memory is ENOMEM: its pages cannot be brought in', () => {

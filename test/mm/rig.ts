@@ -24,7 +24,7 @@ import type { Kernel } from '../../core/mm/kernel.ts'
 import { addressOf, type Mm } from '../../core/mm/mm.ts'
 import { mmapAnonymous } from '../../core/mm/mmap.ts'
 import { pageReferenced } from '../../core/mm/rmap_walk.ts'
-import { VM_MAYREAD, VM_MAYWRITE, VM_READ, VM_WRITE, Vma } from '../../core/mm/vma.ts'
+import { accounted, VM_MAYREAD, VM_MAYWRITE, VM_READ, VM_WRITE, Vma } from '../../core/mm/vma.ts'
 import { shrinkPage } from '../../core/mm/vmscan.ts'
 import { Recorder } from '../../core/trace/recorder.ts'
 
@@ -186,7 +186,7 @@ export class Rig {
 
   /** Puts an area where the test wants it, as a file mapping or with flags that mmap does not offer. */
   place(start: number, pages: number, flags = RW, ops: 'file' | null = null): Vma {
-    const vma = new Vma(this.kernel.newId(), start, start + pages, flags, ops)
+    const vma = new Vma(this.kernel.newId(), start, start + pages, accounted(flags), ops)
     this.mm.tree.insert(vma)
     return vma
   }

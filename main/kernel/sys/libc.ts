@@ -136,6 +136,9 @@ const NAME_OF_ERRNO = new Map(
     .map(([name, value]) => [value, name]),
 )
 
+// Node knows no name for it.
+NAME_OF_ERRNO.set(133, 'EHWPOISON')
+
 export function errnoName(errno: number): string {
   return NAME_OF_ERRNO.get(errno) ?? `errno ${errno}`
 }
