@@ -96,6 +96,8 @@ export interface Expectation {
   /** pagemap: each frame is that of the frames bound to the name; or none is. */
   readonly sameFrames?: string
   readonly otherFrames?: string
+  /** Whatever it answers; another look at the case's outcome decides. */
+  readonly anything?: boolean
   /** One of these. */
   readonly oneOf?: readonly Expectation[]
 }

@@ -40,6 +40,7 @@ export function differenceInAnyOrder(
 }
 
 export function agrees(expect: Expectation, outcome: Outcome, names: Names): boolean {
+  if (expect.anything === true) return true
   if (expect.oneOf !== undefined) return expect.oneOf.some((one) => agrees(one, outcome, names))
   if (outcome.blocked !== (expect.blocked ?? false)) return false
   if (expect.signal !== undefined) {
@@ -119,8 +120,14 @@ function framesAgree(expect: Expectation, outcome: Outcome, names: Names): boole
   return true
 }
 
+/** Without frames, which are other ones in every world. */
+export function spellAnswer(outcome: Outcome, names: Names): string {
+  return spellOutcome({ ...outcome, frames: null }, names)
+}
+
 function spellExpectation(expect: Expectation): string {
   if (expect.oneOf !== undefined) return `one of: ${expect.oneOf.map(spellExpectation).join(' | ')}`
+  if (expect.anything === true) return 'anything'
   const parts: string[] = []
   if (expect.blocked === true) parts.push('blocked')
   if (expect.signal !== undefined) parts.push(`${expect.signal.name} code ${expect.signal.code} at ${expect.signal.address}`)

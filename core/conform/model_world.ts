@@ -21,6 +21,7 @@ import { Identity, Machine } from '../machine/machine.ts'
 import { Process } from '../machine/process.ts'
 import type { ProtectionName } from '../mm/kconfig.ts'
 import type { FaultPath } from '../mm/kernel.ts'
+import { threadIdOf } from '../mm/uffd_fault.ts'
 import { Recorder } from '../trace/recorder.ts'
 import type { CallStep, ConformCase } from './case.ts'
 import { callOnModel } from './model_calls.ts'
@@ -43,6 +44,7 @@ export interface Actor {
 export interface ModelOptions {
   readonly faultPath?: FaultPath
   readonly without?: readonly ProtectionName[]
+  readonly engine?: Timeline | Execution
 }
 
 const QUANTUM_NS = 100
@@ -60,9 +62,9 @@ export class ModelWorld implements World {
   readonly #engine: Timeline | Execution
   readonly #actors = new Map<string, Actor>()
 
-  /** Round 0 of a case is run by time, each later one in another random interleaving. */
-  constructor(one: ConformCase, round = 0, { faultPath = 'classic', without = [] }: ModelOptions = {}) {
-    this.#engine = round === 0 ? new Timeline(QUANTUM_NS) : new Execution(random(new Prng(round)))
+  /** Round 0 of a case is run by time, each later one in another random interleaving; or all in an engine of somebody's own. */
+  constructor(one: ConformCase, round = 0, { faultPath = 'classic', without = [], engine }: ModelOptions = {}) {
+    this.#engine = engine ?? (round === 0 ? new Timeline(QUANTUM_NS) : new Execution(random(new Prng(round))))
     const options = {
       name: 'destination',
       preset: ZEN5,
@@ -92,7 +94,7 @@ export class ModelWorld implements World {
 
   /** The actor behind a thread's id, as THREAD_ID reports it. */
   actorOfThread(id: number): string | null {
-    for (const { name, thread } of this.#actors.values()) if (thread.id === id) return name
+    for (const { name, thread } of this.#actors.values()) if (threadIdOf(thread.id) === id) return name
     return null
   }
 
@@ -116,6 +118,11 @@ export class ModelWorld implements World {
       this.#actor(name),
       steps.map((step) => (actor) => callOnModel(this, actor, step)),
     )
+  }
+
+  /** A run is over when nobody can go on, though actors are never done: for a search, which would call that a deadlock. */
+  restIsEnd(is: boolean): void {
+    for (const { thread } of this.#actors.values()) thread.daemon = is
   }
 
   settle(): true {

@@ -8,6 +8,9 @@ import { ERRNO } from '../machine/syscall.ts'
 import { amountOf } from './amount.ts'
 import type { Amount } from './case.ts'
 
+/** Behind a region nothing lies for two pages. */
+const MARGIN = 8192
+
 interface Place {
   readonly name: string
   readonly start: number
@@ -33,7 +36,8 @@ export class Names {
 
   /** An address as a case would write it, for people; any other number as itself. */
   spell(value: number): string {
-    const place = this.#places.find(({ start, bytes }) => value >= start && value <= start + bytes)
+    const within = (margin: number) => this.#places.find(({ start, bytes }) => value >= start && value <= start + bytes + margin)
+    const place = within(0) ?? within(MARGIN)
     if (place === undefined) return String(value)
     const offset = value - place.start
     const pages = Math.floor(offset / 4096)

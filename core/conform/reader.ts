@@ -230,6 +230,7 @@ function readExpectation(value: unknown, place: string, story: Story): Expectati
     ...(o.has('content') && { content: readContent(o, story) }),
     ...(o.has('sameFrames') && { sameFrames: bound('sameFrames') }),
     ...(o.has('otherFrames') && { otherFrames: bound('otherFrames') }),
+    ...(o.has('anything') && { anything: o.boolean('anything', false) }),
     ...(o.has('oneOf') && { oneOf: o.list('oneOf', (one, at) => readExpectation(one, at, story)) }),
   }
   o.done()

@@ -10,7 +10,7 @@
  * Pairs with model_world.ts. @see compare.ts for what agreement is
  */
 import { type CallStep, type ConformCase, isTogether, type Step, type TogetherStep } from './case.ts'
-import { type Difference, difference, differenceInAnyOrder, spellOutcome } from './compare.ts'
+import { type Difference, difference, differenceInAnyOrder, spellAnswer } from './compare.ts'
 import type { Names } from './names.ts'
 import { BLOCKED, type Outcome } from './outcome.ts'
 
@@ -136,7 +136,7 @@ class CaseRun {
   #single(step: CallStep): Difference | null {
     const made = step.call === 'await' ? (this.#asleep.get(step.actor) ?? step) : step
     const outcome = this.world.outcomes(step.actor).at(-1) ?? BLOCKED
-    this.told.push(spellOutcome(outcome, this.world.names))
+    this.told.push(spellAnswer(outcome, this.world.names))
     return this.#compare(made, step, outcome)
   }
 
@@ -163,7 +163,7 @@ class CaseRun {
       taken.set(actor, n + 1)
       return world.outcomes(actor)[n] ?? BLOCKED
     })
-    this.told.push(outcomes.map((outcome) => spellOutcome(outcome, world.names)).join('; '))
+    this.told.push(outcomes.map((outcome) => spellAnswer(outcome, world.names)).join('; '))
     if (step.anyOrder !== undefined) return differenceInAnyOrder(step.anyOrder, outcomes, world.names)
     for (const [i, call] of step.together.entries()) {
       const found = this.#compare(call, call, outcomes[i] ?? BLOCKED)

@@ -8,13 +8,15 @@
 import type { ConformCase } from '../../conform/case.ts'
 import { caseGroups, casesNamed } from '../../conform/catalog.ts'
 import { ModelWorld } from '../../conform/model_world.ts'
-import { type CaseVerdict, type ConformReport, reportOf, runOnModel, type Side, verdictOf } from '../../conform/report.ts'
+import { type CaseVerdict, reportOf, runOnModel, type Side, verdictOf } from '../../conform/report.ts'
 import { ArgumentError } from '../arguments.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { ExitCode } from '../host.ts'
 import { hostKernelOf } from '../host_kernel.ts'
 import { columnsOf, sentence, shown } from '../layout.ts'
 import { didYouMean } from '../suggestion.ts'
+import { conformRandom } from './conform_random.ts'
+import { reportText } from './conform_text.ts'
 
 /** Cases that a kernel is given in one go: what is told of it comes after so many, and Ctrl-C is heard. */
 const CASES_AT_ONCE = 20
@@ -48,21 +50,24 @@ export const conformCommand: Command = {
       name: 'random',
       kind: 'count',
       valueName: 'N',
-      meaning: 'random call sequences on model and kernel',
-      notBuilt: 'the cases of conform --list',
+      common: true,
+      min: 1,
+      meaning: "random call sequences on the model and on this host's kernel, instead of cases",
     },
+    { name: 'seed', kind: 'count', valueName: 'S', defaultText: '1', meaning: 'seed of the random sequences' },
     {
-      name: 'seed',
+      name: 'first',
       kind: 'count',
-      defaultText: '1',
-      meaning: 'seed of the random sequences',
-      notBuilt: 'the cases of conform --list',
+      valueName: 'N',
+      defaultText: '0',
+      meaning: 'number of the first random sequence: to replay one',
     },
   ],
   examples: [
     { line: 'conform', meaning: 'every case on the model' },
     { line: 'conform move 30', meaning: 'the cases of UFFDIO_MOVE, and assertion 30' },
     { line: 'conform --on both', meaning: 'the model and this kernel, held against the same cases' },
+    { line: 'conform --random 2000 --seed 11', meaning: 'any calls in any order; what disagrees is told as a case' },
     { line: 'conform --list | grep fork', meaning: 'cases about fork' },
   ],
   run: conform,
@@ -75,6 +80,12 @@ async function conform(context: CommandContext): Promise<number> {
   if (given.has('list')) {
     list(cases, context)
     return ExitCode.good
+  }
+  const count = given.number('random', 0)
+  if (count > 0) {
+    if (given.positionals.length > 0) throw new ArgumentError('--random makes its own sequences; leave out the names of cases')
+    if (given.has('on') && given.text('on') !== 'both') throw new ArgumentError('--random compares both; leave out --on')
+    return conformRandom(context, { count, seed: given.number('seed', 1), first: given.number('first', 0) })
   }
   // 2.
   const on = (given.text('on') ?? 'model') as Side
@@ -129,17 +140,4 @@ function list(cases: readonly ConformCase[], { terminal, arguments: given }: Com
     const entries = group.cases.filter((one) => cases.includes(one)).map(({ id, title }) => ({ term: id, meaning: title }))
     if (entries.length > 0) terminal.out(`${group.group}: ${group.title}\n${columnsOf(entries, terminal.columns, '  ', 36)}`)
   }
-}
-
-function reportText({ on, kernel, cases, agreed, disagreed, skipped }: ConformReport): string {
-  const lines = disagreed.map(({ case: id, step, expected, model, kernel: answer }) => {
-    const answers = [...(model === null ? [] : [`the model: ${model}`]), ...(answer === null ? [] : [`the kernel: ${answer}`])]
-    return `${id} step ${step}: expected ${expected}; ${answers.join('; ')}\n`
-  })
-  const parts = [
-    `${agreed} of ${cases} case${cases === 1 ? '' : 's'} agree${kernel === null ? '' : ` on ${on === 'both' ? 'the model and ' : ''}Linux ${kernel}`}`,
-    ...(disagreed.length > 0 ? [`${disagreed.length} disagree`] : []),
-    ...(skipped.length > 0 ? [`${skipped.length} skipped (--json says why)`] : []),
-  ]
-  return `${lines.join('')}${parts.join(', ')}.\n`
 }

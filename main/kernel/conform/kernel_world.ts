@@ -22,8 +22,8 @@ import { type Puppet, type Puppets, threadState } from './puppets.ts'
 import type { Order } from './slot.ts'
 
 export const CASE_LIMIT_MS = 10_000
-/** How long one question for rest may take. */
-const PATIENCE_MS = 20
+/** How long actors may take to come to their gate. */
+const GATE_MS = 20
 const SETUP_LIMIT_MS = 5000
 const WAIT_MS = 0.1
 /** Looks at a thread in the same sleep, and for how long: sleeps that nobody can interrupt are mostly short ones on a lock. */
@@ -55,6 +55,7 @@ export class KernelWorld implements World, CallWorld {
   /** Actors with new work that was not begun. */
   #fresh: Actor[] = []
   #gate = 0
+  #isAtRest = false
   readonly #endsAt: number
 
   constructor(
@@ -138,14 +139,23 @@ export class KernelWorld implements World, CallWorld {
   }
 
   settle(): boolean {
+    // Nobody began anything since everybody came to rest.
+    if (this.#fresh.length === 0 && this.#isAtRest) return true
+    this.#isAtRest = false
     this.#beginFresh()
-    const giveUp = performance.now() + PATIENCE_MS
-    for (;;) {
+    this.#isAtRest = this.#comesToRest()
+    return this.#isAtRest
+  }
+
+  #comesToRest(): boolean {
+    for (let waits = 0; ; ) {
       const seen = this.puppets.header.notify
       for (const actor of this.#actors.values()) this.#advance(actor)
       const busy = [...this.#actors.values()].filter(({ orders }) => orders !== null)
       if (busy.length === 0) return true
       if (seen !== this.puppets.header.notify) continue
+      // One wait a question: there are other worlds to be asked.
+      if (waits++ > 0) return false
       this.puppets.wait(seen, WAIT_MS)
       if (seen !== this.puppets.header.notify) continue
       const now = performance.now()
@@ -153,7 +163,6 @@ export class KernelWorld implements World, CallWorld {
       const sleep = busy.map((actor) => this.#isAsleep(actor, now))
       if (sleep.every((isAsleep) => isAsleep) && seen === this.puppets.header.notify) return true
       if (now > this.#endsAt) throw new Error(`not at rest after ${this.limitMs / 1000} s: ${busy.map(spell).join('; ')}`)
-      if (now > giveUp) return false
     }
   }
 
@@ -164,8 +173,9 @@ export class KernelWorld implements World, CallWorld {
     const gate = fresh.length > 1 ? ++this.#gate : 0
     for (const actor of fresh) this.#startNext(actor, gate)
     if (gate === 0) return
-    const giveUp = performance.now() + PATIENCE_MS
-    while (fresh.some(({ puppet }) => !puppet.slot.hasBegun) && performance.now() < giveUp);
+    const giveUp = performance.now() + GATE_MS
+    while (fresh.some(({ puppet }) => !puppet.slot.hasBegun) && performance.now() < giveUp)
+      this.puppets.wait(this.puppets.header.notify, 0.05)
     this.puppets.header.open(gate)
   }
 

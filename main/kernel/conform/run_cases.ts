@@ -1,14 +1,14 @@
 /**
- * Runs conformance cases on the host's kernel, one after the other, each in a process of its own.
+ * Runs conformance cases on the host's kernel, a few at a time, each in a process of its own.
  *
- * Between two cases, and while one takes long, the program's other affairs get their turn. Whatever the host cannot do at all is
+ * Every few milliseconds the program's other affairs get their turn. Whatever the host cannot do at all is
  * NotPermitted; what one case asks beyond this kernel is a reason to skip that case.
  */
 import { setImmediate } from 'node:timers/promises'
-import { whyNotOnKernel } from '../../../core/conform/applies.ts'
+import { type KernelTraits, whyNotOnKernel } from '../../../core/conform/applies.ts'
 import type { ConformCase } from '../../../core/conform/case.ts'
 import type { KernelRun } from '../../../core/conform/report.ts'
-import { type CaseResult, runningCase } from '../../../core/conform/runner.ts'
+import { runningCase } from '../../../core/conform/runner.ts'
 import { kernelInfo } from '../info.ts'
 import { NotPermitted } from '../sys/errors.ts'
 import { framesOf } from './kernel_observers.ts'
@@ -16,38 +16,58 @@ import { CASE_LIMIT_MS, KernelWorld } from './kernel_world.ts'
 import { CODE_ADDRESS } from './puppet_code.ts'
 import { Puppets } from './puppets.ts'
 
+/** Cases under way at the same time, each with puppets of its own: most of a case is waiting for a thread to run, or to sleep for sure. */
+const AT_ONCE = 4
+/** How long the program's other affairs wait at most. */
+const BREATH_MS = 10
+
 export async function runCasesOnKernel(cases: readonly ConformCase[], limitMs = CASE_LIMIT_MS): Promise<readonly KernelRun[]> {
   const info = kernelInfo()
   if (info.why !== null) throw new NotPermitted(info.why)
-  const puppets = new Puppets()
+  const troupes: Puppets[] = []
   try {
+    while (troupes.length < Math.min(AT_ONCE, cases.length)) troupes.push(new Puppets())
     // The page of its code that a puppet executes is present.
-    const traits = {
-      release: info.release,
-      features: info.features,
-      tellsFrames: (framesOf(puppets.pid, CODE_ADDRESS, 1)[0] ?? 0) > 0,
-    }
+    const tellsFrames = troupes.some(({ pid }) => (framesOf(pid, CODE_ADDRESS, 1)[0] ?? 0) > 0)
+    const traits = { release: info.release, features: info.features, tellsFrames }
     const runs: KernelRun[] = []
-    for (const one of cases) {
-      const why = whyNotOnKernel(one, traits)
-      if (why !== null) {
-        runs.push({ case: one.id, skipped: why, disagreement: null, told: [] })
-        continue
-      }
-      runs.push({ case: one.id, skipped: null, ...(await resultOf(one, puppets, limitMs)) })
+    let next = 0
+    const lanes = troupes.map((puppets) => {
+      return lane(() => (next < cases.length ? next++ : -1), cases, runs, traits, puppets, limitMs)
+    })
+    let breathedAt = performance.now()
+    while (lanes.filter((one) => one.next().done !== true).length > 0) {
+      if (performance.now() - breathedAt < BREATH_MS) continue
       await setImmediate()
+      breathedAt = performance.now()
     }
     return runs
   } finally {
-    puppets.close()
+    for (const puppets of troupes) puppets.close()
   }
 }
 
-async function resultOf(one: ConformCase, puppets: Puppets, limitMs: number): Promise<CaseResult> {
-  const running = runningCase(one, (each, round) => new KernelWorld(puppets, each, round, limitMs))
-  for (;;) {
-    const { done, value } = running.next()
-    if (done === true) return value
-    await setImmediate()
+/** Runs one case after the other; yields whenever a world needs time. */
+function* lane(
+  take: () => number,
+  cases: readonly ConformCase[],
+  runs: KernelRun[],
+  traits: KernelTraits,
+  puppets: Puppets,
+  limitMs: number,
+): Generator<void, void> {
+  for (let at = take(); at >= 0; at = take()) {
+    const one = cases[at]
+    if (one === undefined) return
+    const why = whyNotOnKernel(one, traits)
+    runs[at] =
+      why === null
+        ? {
+            case: one.id,
+            skipped: null,
+            ...(yield* runningCase(one, (each, round) => new KernelWorld(puppets, each, round, limitMs))),
+          }
+        : { case: one.id, skipped: why, disagreement: null, told: [] }
+    yield
   }
 }

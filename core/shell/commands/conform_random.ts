@@ -1,0 +1,111 @@
+/**
+ * `conform --random N`: random call sequences on the model and on the host's kernel, which must agree.
+ *
+ * 1. Sequences are drawn on the model, a few at a time, and run on the kernel; the host breathes in between.
+ * 2. One that disagrees is shrunk to the shortest that still does, and told as a case file with the command that replays it.
+ * 3. A summary, or the report as JSON. Something disagrees: exit 1.
+ */
+import type { CaseGroup, ConformCase } from '../../conform/case.ts'
+import { judge } from '../../conform/judge.ts'
+import { caseOfSequence, drawSequence, type Sequence } from '../../conform/random_sequence.ts'
+import { type CaseVerdict, type ReportedDisagreement, reportOf } from '../../conform/report.ts'
+import { shrink } from '../../conform/shrink.ts'
+import type { CommandContext } from '../command.ts'
+import { ExitCode } from '../host.ts'
+import { type HostKernel, hostKernelOf } from '../host_kernel.ts'
+import { sentence } from '../layout.ts'
+import { reportText } from './conform_text.ts'
+
+const SEQUENCES_AT_ONCE = 25
+/** Shrinking takes a while, and the first few tell what is wrong. */
+const MOST_SHRUNK = 3
+
+export interface RandomRun {
+  readonly count: number
+  readonly seed: number
+  /** The number of the first sequence. */
+  readonly first: number
+}
+
+export async function conformRandom(context: CommandContext, { count, seed, first }: RandomRun): Promise<number> {
+  const { arguments: given, terminal, stop, program } = context
+  const kernel = hostKernelOf(context.host)
+  const { release } = await kernel.info()
+  const verdicts: CaseVerdict[] = []
+  const shrunk: Shrunk[] = []
+  const end = first + count
+  for (let n = first; n < end && !stop.aborted; n += SEQUENCES_AT_ONCE) {
+    // 1.
+    const sequences: Sequence[] = []
+    const cases: ConformCase[] = []
+    for (let i = n; i < Math.min(end, n + SEQUENCES_AT_ONCE) && !stop.aborted; i++) {
+      const sequence = drawSequence(seed, i)
+      sequences.push(sequence)
+      cases.push(caseOfSequence(sequence))
+      await context.host.breathe()
+    }
+    const runs = await kernel.conform(cases)
+    for (const [i, one] of cases.entries()) {
+      const run = runs[i]
+      if (run === undefined || stop.aborted) break
+      const verdict = judge(one, run)
+      verdicts.push(verdict)
+      // 2.
+      if (verdict.kind === 'disagreed' && shrunk.length < MOST_SHRUNK)
+        shrunk.push(await shorten(kernel, sequences[i], { seed, n: n + i, found: verdict.disagreement }))
+      await context.host.breathe()
+    }
+    terminal.status?.(`${verdicts.length} of ${count} sequences`)
+  }
+  terminal.status?.('')
+  if (stop.aborted) {
+    terminal.err(sentence(`${program}conform: interrupted after ${verdicts.length} of ${count} sequences`))
+    return ExitCode.interrupted
+  }
+  // 3.
+  const report = reportOf('both', release, verdicts)
+  const disagreed = report.disagreed.map((one) => ({ ...one, ...shrunk.find(({ found }) => found === one)?.more }))
+  terminal.out(
+    given.has('json')
+      ? `${JSON.stringify({ ...report, seed, disagreed }, null, 2)}\n`
+      : `${shrunk.map(shrunkText).join('')}${reportText(report, 'sequence')}`,
+  )
+  return report.disagreed.length === 0 ? ExitCode.good : ExitCode.failed
+}
+
+interface Shrunk {
+  readonly found: ReportedDisagreement
+  readonly more: {
+    /** The shortest sequence that still disagrees, as a file of cases. */
+    readonly shortest: CaseGroup
+    readonly replay: string
+  }
+}
+
+async function shorten(
+  kernel: HostKernel,
+  sequence: Sequence | undefined,
+  { seed, n, found }: { seed: number; n: number; found: ReportedDisagreement },
+): Promise<Shrunk> {
+  const disagrees = async (candidates: readonly Sequence[]) => {
+    const cases = candidates.map((candidate) => caseOfSequence(candidate))
+    const runs = await kernel.conform(cases)
+    return cases.map((one, i) => {
+      const run = runs[i]
+      return run !== undefined && judge(one, run).kind === 'disagreed'
+    })
+  }
+  const shortest = sequence === undefined ? [] : [caseOfSequence(await shrink(sequence, disagrees))]
+  const title = 'a random sequence on which model and kernel disagree'
+  return {
+    found,
+    more: {
+      shortest: { group: 'random', title, cases: shortest },
+      replay: `conform --random 1 --first ${n} --seed ${seed}`,
+    },
+  }
+}
+
+function shrunkText({ more }: Shrunk): string {
+  return `${JSON.stringify(more.shortest)}\nreplay: ${more.replay}\n`
+}
