@@ -5,7 +5,7 @@
 import { expect, it } from 'vitest'
 import { ERRNO, errnoName } from '../../core/mm/errno.ts'
 
-it('values are those of asm-generic/errno-base.h, negated', () => {
+it('values are those of asm-generic/errno-base.h and errno.h, negated', () => {
   expect(ERRNO).toEqual({
     EPERM: -1,
     ENOENT: -2,
@@ -20,6 +20,7 @@ it('values are those of asm-generic/errno-base.h, negated', () => {
     EEXIST: -17,
     EINVAL: -22,
     ERANGE: -34,
+    EHWPOISON: -133,
   })
 })
 

@@ -8,7 +8,7 @@ import { ERRNO } from '../../core/mm/errno.ts'
 import { MADV_DOFORK, MADV_DONTFORK, MADV_DONTNEED, MADV_NOUSERFAULT, MADV_USERFAULT, madvise } from '../../core/mm/madvise.ts'
 import { exitMmap, mmapAnonymous, munmap } from '../../core/mm/mmap.ts'
 import { mprotect, PROT_READ, PROT_WRITE } from '../../core/mm/mprotect.ts'
-import { VM_DONTCOPY, VM_READ, VM_USERFAULT, VM_WRITE } from '../../core/mm/vma.ts'
+import { VM_ACCOUNT, VM_DONTCOPY, VM_READ, VM_USERFAULT, VM_WRITE } from '../../core/mm/vma.ts'
 import { at, GEARS, P, Rig, RW } from './rig.ts'
 
 const PAGES = 16
@@ -123,11 +123,11 @@ function perform(rig: Rig, cells: readonly (Cell | null)[], c: Call): number | n
   }
 }
 
-/** Each page's flags as the tree has them. */
+/** Each page's flags as the tree has them, but for what is charged. */
 function flagsByPage(rig: Rig): (number | null)[] {
   return Array.from({ length: PAGES + 1 }, (_, p) => {
     const vma = rig.mm.tree.walk(p)
-    return vma?.contains(p) ? vma.flags : null
+    return vma?.contains(p) ? vma.flags & ~VM_ACCOUNT : null
   })
 }
 

@@ -15,16 +15,16 @@ import { type CallStep, type ConformCase, isTogether } from '../../../core/confo
 import { Names } from '../../../core/conform/names.ts'
 import { BLOCKED, type Outcome, outcomeOf } from '../../../core/conform/outcome.ts'
 import type { World } from '../../../core/conform/runner.ts'
+import { errnoName } from '../sys/libc.ts'
 import { type CallWorld, callOnKernel, type Orders } from './kernel_calls.ts'
 import { setUpOnKernel } from './kernel_setup.ts'
-import { orderProcessor } from './processors.ts'
+import { bindToProcessor } from './processors.ts'
 import { type Puppet, type Puppets, threadState } from './puppets.ts'
-import type { Order } from './slot.ts'
+import type { Answer, Order } from './slot.ts'
 
 export const CASE_LIMIT_MS = 10_000
 /** How long actors may take to come to their gate. */
 const GATE_MS = 20
-const SETUP_LIMIT_MS = 5000
 const WAIT_MS = 0.1
 /** Looks at a thread in the same sleep, and for how long: sleeps that nobody can interrupt are mostly short ones on a lock. */
 const LOOKS = 3
@@ -32,6 +32,11 @@ const ASLEEP_MS = 0.25
 const DEEP_ASLEEP_MS = 10
 /** Pauses of the processor by which actors miss each other at most. */
 const MOST_DELAY = 400
+
+interface Told {
+  readonly puppet: Puppet
+  readonly order: Order
+}
 
 interface Actor {
   readonly name: string
@@ -52,8 +57,11 @@ export class KernelWorld implements World, CallWorld {
   readonly names = new Names()
   readonly #actors = new Map<string, Actor>()
   readonly #prng: Prng
-  /** Actors with new work that was not begun. */
-  #fresh: Actor[] = []
+  /** Work that was not begun. */
+  #fresh: { readonly name: string; readonly steps: readonly CallStep[] }[] = []
+  /** What is left of setting up, and who was told something last; null: nothing, nobody. */
+  #setUp: Generator<Told, void, Answer> | null
+  #asked: Puppet | null = null
   #gate = 0
   #isAtRest = false
   readonly #endsAt: number
@@ -66,23 +74,46 @@ export class KernelWorld implements World, CallWorld {
   ) {
     this.#prng = new Prng(round)
     this.#endsAt = performance.now() + limitMs
-    const first = puppets.process()
+    this.#setUp = this.#settingUp(one)
+  }
+
+  /** 1. */
+  *#settingUp(one: ConformCase): Generator<Told, void, Answer> {
+    const { puppets } = this
+    const slot = puppets.freshSlot()
+    const born = yield { puppet: puppets.nursery, order: puppets.orderProcess(slot) }
+    if (born.result < 0) throw new Error(`no process can be made (${errnoName(-born.result)})`)
+    const first = puppets.adopt(slot, born.result)
     this.#add('t0', first)
-    for (const name of threadsOf(one)) {
-      const slot = puppets.freshSlot()
-      puppets.tell(first, puppets.orderThread(slot))
-      this.#untilDone(first)
-      this.#add(name, { slot, pid: first.pid })
-    }
     // Each on a processor of its own: a page that is on its way to the LRU lists of another one counts as used there, and is not reused.
-    for (const [i, { puppet }] of [...this.#actors.values()].entries()) {
-      puppets.tell(puppet, orderProcessor(puppet, i))
-      this.#untilDone(puppet)
+    bindToProcessor(born.result, 0)
+    for (const [i, name] of threadsOf(one).entries()) {
+      const thread = puppets.freshSlot()
+      const { result } = yield { puppet: first, order: puppets.orderThread(thread) }
+      this.#add(name, { slot: thread, pid: first.pid })
+      bindToProcessor(result, i + 1)
     }
     const orders = setUpOnKernel(this.names, first, one)
-    for (let next = orders.next(); next.done !== true; next = orders.next(first.slot.answer)) {
-      puppets.tell(first, next.value)
-      this.#untilDone(first)
+    for (let next = orders.next(); next.done !== true; ) next = orders.next(yield { puppet: first, order: next.value })
+  }
+
+  /** Goes on with setting up as far as it gets at once. */
+  #goOnSettingUp(): void {
+    const { puppets } = this
+    const seen = puppets.header.notify
+    while (this.#setUp !== null) {
+      const isReady = this.#asked === null ? puppets.areGone() : this.#asked.slot.isDone
+      if (!isReady) {
+        if (performance.now() > this.#endsAt) throw new Error(`setting up takes more than ${this.limitMs / 1000} s`)
+        puppets.wait(seen, WAIT_MS)
+        return
+      }
+      const { done, value } = this.#asked === null ? this.#setUp.next() : this.#setUp.next(this.#asked.slot.answer)
+      if (done === true) this.#setUp = null
+      else {
+        this.#asked = value.puppet
+        puppets.tell(value.puppet, value.order)
+      }
     }
   }
 
@@ -100,16 +131,6 @@ export class KernelWorld implements World, CallWorld {
       since: 0,
     }
     this.#actors.set(name, actor)
-  }
-
-  #untilDone({ slot }: Puppet): void {
-    const end = performance.now() + SETUP_LIMIT_MS
-    for (;;) {
-      const seen = this.puppets.header.notify
-      if (slot.isDone) return
-      if (performance.now() > end) throw new Error('setting up sleeps')
-      this.puppets.wait(seen, 1)
-    }
   }
 
   #actor(name: string): Actor {
@@ -131,14 +152,14 @@ export class KernelWorld implements World, CallWorld {
   }
 
   begin(name: string, steps: readonly CallStep[]): void {
-    const actor = this.#actor(name)
-    if (actor.hasEnded) throw new Error(`${name} has ended`)
-    actor.work = [...steps]
-    actor.outcomes = []
-    this.#fresh.push(actor)
+    this.#fresh.push({ name, steps })
   }
 
   settle(): boolean {
+    if (this.#setUp !== null) {
+      this.#goOnSettingUp()
+      return false
+    }
     // Nobody began anything since everybody came to rest.
     if (this.#fresh.length === 0 && this.#isAtRest) return true
     this.#isAtRest = false
@@ -168,7 +189,13 @@ export class KernelWorld implements World, CallWorld {
 
   /** Begins what was given since the last rest; several actors behind a gate. */
   #beginFresh(): void {
-    const fresh = this.#fresh
+    const fresh = this.#fresh.map(({ name, steps }) => {
+      const actor = this.#actor(name)
+      if (actor.hasEnded) throw new Error(`${name} has ended`)
+      actor.work = [...steps]
+      actor.outcomes = []
+      return actor
+    })
     this.#fresh = []
     const gate = fresh.length > 1 ? ++this.#gate : 0
     for (const actor of fresh) this.#startNext(actor, gate)

@@ -4,21 +4,22 @@
  * Source: man 2 sched_setaffinity; proc_pid_status(5), Cpus_allowed_list
  */
 import { readFileSync } from 'node:fs'
-import type { Puppet } from './puppets.ts'
-import type { Order } from './slot.ts'
+import { Arena } from '../sys/arena.ts'
+import { libc } from '../sys/libc.ts'
 
-const NR_SCHED_SETAFFINITY = 203
 const MASK_BYTES = 128
 
 let allowed: readonly number[] | null = null
 
-/** The order by which a puppet binds itself. */
-export function orderProcessor({ slot }: Puppet, index: number): Order {
+/** A thread that has gone already is bound to nothing. */
+export function bindToProcessor(tid: number, index: number): void {
   allowed ??= processors(readFileSync('/proc/self/status', 'latin1'))
   const processor = allowed[index % allowed.length] ?? 0
-  const mask = new Uint8Array(slot.room.buffer, slot.room.byteOffset, MASK_BYTES).fill(0)
-  mask[processor >> 3] = 1 << (processor & 7)
-  return { what: 'call', number: NR_SCHED_SETAFFINITY, arguments: [0, MASK_BYTES, slot.roomAddress] }
+  const arena = new Arena(MASK_BYTES)
+  const mask = arena.bytes(MASK_BYTES)
+  mask.bytes[processor >> 3] = 1 << (processor & 7)
+  libc().schedSetaffinity(tid, MASK_BYTES, mask.address)
+  arena.free()
 }
 
 /** `Cpus_allowed_list: 0-1,4` as numbers. */

@@ -1,20 +1,20 @@
 /**
  * Puppets: processes and threads that do one system call or one touch of memory at a time, as they are told.
  *
- * 1. A first process, the nursery, is started from an executable in memory (puppet_code.ts). It only forks and reaps.
- * 2. `process` forks a fresh one from it: two or three mappings, one thread. Its threads and children are its own affair: they are
+ * 1. A first process, the nursery, is started from an executable in memory (puppet_code.ts). It only forks.
+ * 2. A fresh process forked from it has two or three mappings and one thread. Its threads and children are its own affair: they are
  *    made by the puppet's own clone, each with a slot of its own, and what they are told stands in that slot.
  * 3. Whoever gave orders looks at the slots; `wait` sleeps until any puppet is through with something.
- * 4. `endAll` kills and reaps every process but the nursery. Should this program end, however that happens, the kernel kills
+ * 4. `endAll` kills every process but the nursery. Should this program end, however that happens, the kernel kills
  *    the nursery, and with it all others: each asked for it (PR_SET_PDEATHSIG).
  *
- * Source: man 2 clone, futex, memfd_create, prctl, wait4
+ * Source: man 2 clone, futex, memfd_create, prctl, sigaction (SIGCHLD ignored)
  */
 import { spawn } from 'node:child_process'
 import { closeSync, ftruncateSync, readFileSync, writeSync } from 'node:fs'
 import { Arena } from '../sys/arena.ts'
 import { NotPermitted } from '../sys/errors.ts'
-import { checked, errnoName, libc } from '../sys/libc.ts'
+import { checked, libc } from '../sys/libc.ts'
 import { Mapping } from '../sys/mapping.ts'
 import { struct } from '../sys/struct.ts'
 import { puppetExecutable } from './puppet_code.ts'
@@ -25,16 +25,16 @@ const FUTEX_WAIT = 0
 const FUTEX_WAKE = 1
 const NURSERY_SLOT = 0
 const SIGCHLD = 17
-const SIGKILL = 9
-const WNOHANG = 1
-const ECHILD = 10
-const NR = { wait4: 61, kill: 62 } as const
+const SIG_IGN = 1n
+const SIGSET_BYTES = 8
+const NR_RT_SIGACTION = 13
 /** A thread that shares all with its process. */
 const CLONE_THREAD = 0x100 + 0x200 + 0x400 + 0x800 + 0x10000 + 0x40000
 /** A child whose parent is its maker's parent: the nursery, who reaps it and with whom it ends. */
 const CLONE_PARENT = 0x8000
 const START_MS = 5000
-const TURN_MS = 5000
+/** How long a child may live before it is heard of. */
+const BIRTH_MS = 20
 
 const Timespec = struct('timespec', 16, { seconds: 'u64', nanoseconds: 'u64' })
 
@@ -50,13 +50,14 @@ export class Puppets {
   readonly #memory: Mapping
   readonly #arena = new Arena(4096)
   readonly #timeout = this.#arena.place(Timespec)
-  readonly #nursery: Puppet
+  readonly nursery: Puppet
   readonly #slots: Slot[] = []
   #used = NURSERY_SLOT + 1
   /** Processes that live, but for the nursery. */
   readonly #processes = new Set<number>()
   /** Slots for children of puppets, of which nobody may have heard yet. */
   readonly #forkSlots: Slot[] = []
+  #endedAt = 0
   readonly #end: () => void
 
   /** Throws NotPermitted where there can be none. */
@@ -88,12 +89,10 @@ export class Puppets {
       this.close()
       throw new NotPermitted('a program in memory (memfd_create) may not be executed here; see sysctl vm.memfd_noexec')
     }
-    this.#nursery = { slot, pid: child.pid }
-  }
-
-  /** The nursery's process. */
-  get pid(): number {
-    return this.#nursery.pid
+    this.nursery = { slot, pid: child.pid }
+    // Children that end are reaped by the kernel.
+    slot.room.setBigUint64(0, SIG_IGN, true)
+    this.#ask(this.nursery, { what: 'call', number: NR_RT_SIGACTION, arguments: [SIGCHLD, slot.roomAddress, 0, SIGSET_BYTES] })
   }
 
   #slot(index: number): Slot {
@@ -109,13 +108,9 @@ export class Puppets {
     return slot
   }
 
-  /** A fresh process with one thread. */
-  process(): Puppet {
-    const slot = this.freshSlot()
-    const pid = this.#ask(this.#nursery, { what: 'clone', arguments: [SIGCHLD, slot.address] }).result
-    if (pid < 0) throw new Error(`the nursery cannot fork (${errnoName(-pid)})`)
-    this.#processes.add(pid)
-    return { slot, pid }
+  /** The order to the nursery that makes a fresh process with one thread; its answer is a process id, to be told to `adopt`. */
+  orderProcess(slot: Slot): Order {
+    return { what: 'clone', arguments: [SIGCHLD, slot.address] }
   }
 
   /** The order that makes a thread of a puppet's process in `slot`; its answer is a thread id. */
@@ -152,7 +147,7 @@ export class Puppets {
   /** For what cannot sleep. Throws where it does. */
   #ask(puppet: Puppet, order: Order): Answer {
     this.tell(puppet, order)
-    if (!this.#until(() => puppet.slot.isDone, TURN_MS)) throw new Error(`process ${puppet.pid} does not answer`)
+    if (!this.#until(() => puppet.slot.isDone, START_MS)) throw new Error(`process ${puppet.pid} does not answer`)
     return puppet.slot.answer
   }
 
@@ -166,26 +161,27 @@ export class Puppets {
     }
   }
 
-  /** Kills all processes but the nursery, whatever they do, and reaps them: all of their slots are free then. */
+  /** Kills all processes but the nursery, whatever they do; they are gone when `areGone` says so. */
   endAll(): void {
-    for (const pid of this.#processes) this.#kill(pid)
-    const end = performance.now() + TURN_MS
-    for (;;) {
-      const { result } = this.#ask(this.#nursery, { what: 'call', number: NR.wait4, arguments: [-1, 0, WNOHANG] })
-      if (result === -ECHILD) break
-      if (result > 0) continue
-      // Somebody still dies, or was forked by one whose fork nobody saw the end of.
-      for (const { tid } of this.#forkSlots) if (tid !== 0 && !this.#processes.has(tid)) this.#kill(tid)
-      if (performance.now() > end) throw new Error(`processes do not die in ${TURN_MS / 1000} s`)
-      this.wait(this.header.notify, 0.2)
+    for (const pid of this.#processes) kill(pid)
+    this.#endedAt = performance.now()
+  }
+
+  /** Nobody but the nursery is left, and all slots are free again. */
+  areGone(): boolean {
+    for (const { tid } of this.#forkSlots) {
+      // Forked by one whose fork nobody saw the end of.
+      if (tid === 0 || this.#processes.has(tid)) continue
+      kill(tid)
+      this.#processes.add(tid)
     }
+    for (const pid of this.#processes) if (lives(pid)) return false
+    // A child that was made in its parent's last moment has yet to be heard of.
+    if (this.#forkSlots.some(({ tid }) => tid === 0) && performance.now() - this.#endedAt < BIRTH_MS) return false
     this.#processes.clear()
     this.#forkSlots.length = 0
     this.#used = NURSERY_SLOT + 1
-  }
-
-  #kill(pid: number): void {
-    this.#ask(this.#nursery, { what: 'call', number: NR.kill, arguments: [pid, SIGKILL] })
+    return true
   }
 
   /** Ends the nursery and with it all others. */
@@ -193,6 +189,18 @@ export class Puppets {
     this.#end()
     this.#memory.unmap()
     this.#arena.free()
+  }
+}
+
+function kill(pid: number): void {
+  if (lives(pid)) process.kill(pid, 'SIGKILL')
+}
+
+function lives(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
   }
 }
 

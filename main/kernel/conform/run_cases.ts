@@ -28,7 +28,7 @@ export async function runCasesOnKernel(cases: readonly ConformCase[], limitMs = 
   try {
     while (troupes.length < Math.min(AT_ONCE, cases.length)) troupes.push(new Puppets())
     // The page of its code that a puppet executes is present.
-    const tellsFrames = troupes.some(({ pid }) => (framesOf(pid, CODE_ADDRESS, 1)[0] ?? 0) > 0)
+    const tellsFrames = troupes.some(({ nursery }) => (framesOf(nursery.pid, CODE_ADDRESS, 1)[0] ?? 0) > 0)
     const traits = { release: info.release, features: info.features, tellsFrames }
     const runs: KernelRun[] = []
     let next = 0

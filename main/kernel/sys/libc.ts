@@ -50,6 +50,8 @@ export interface Libc {
   memcpy(to: number, from: number, length: number): number
   userfaultfd(flags: number): number
   gettid(): number
+  /** `mask`: the address of a bit for each processor. */
+  schedSetaffinity(tid: number, bytes: number, mask: number): number
   memfdCreate(name: string, flags: number): number
   /** `timeout`: the address of a timespec, or 0. */
   futex(address: number, operation: number, value: number, timeout: number): number
@@ -117,6 +119,7 @@ function load(): Libc {
     fcntl: lib.func('int fcntl(int fd, int command, uintptr_t argument)'),
     memcpy: lib.func('uintptr_t memcpy(uintptr_t to, uintptr_t from, size_t n)'),
     userfaultfd: (flags) => Number(syscall(userfaultfdNr, flags, 0, 0, 0, 0, 0)),
+    schedSetaffinity: lib.func('int sched_setaffinity(int tid, size_t n, uintptr_t mask)'),
     memfdCreate: lib.func('int memfd_create(const char *name, unsigned int flags)'),
     futex: (address, operation, value, timeout) => Number(syscall(futexNr, address, operation, value, timeout, 0, 0)),
     gettid: () => Number(syscall(gettidNr, 0, 0, 0, 0, 0, 0)),
