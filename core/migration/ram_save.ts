@@ -99,7 +99,7 @@ export class RamState {
   #isNewPass = false
   #isLastPass = false
   /** The last page that was saved, and how many before it go by the same call. */
-  #lastSaved = -1
+  #lastSaved = -2
   #run = 0
   /** Where the search for the next dirty page goes on. */
   #cursor = 0
