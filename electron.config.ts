@@ -16,7 +16,21 @@ export default defineConfig({
       target: NODE_TARGET,
       outDir: 'out/main',
       externalizeDeps: false,
-      rolldownOptions: { input: { main: 'main/desktop/main.ts' }, output: { format: 'es', entryFileNames: '[name].js' } },
+      rolldownOptions: {
+        input: {
+          main: 'main/desktop/main.ts',
+          kernel_relay: 'main/desktop/kernel_relay.ts',
+          kernel_host: 'main/desktop/kernel_host.ts',
+          calibrate_process: 'main/kernel/calibrate/calibrate_process.ts',
+          kernel_machine: 'main/kernel/kernel_machine.ts',
+        },
+        // The processes of the kernel's side look for each other by these names, beside their own file.
+        output: {
+          format: 'es',
+          entryFileNames: ({ name }) => (name === 'main' ? '[name].js' : '[name].mjs'),
+          chunkFileNames: '[name]-[hash].mjs',
+        },
+      },
     },
   },
   preload: {

@@ -37,5 +37,6 @@ export function connectEngine(onProblem: (sentence: string) => void): Engine {
     registerFile: (file) => remote.registerFile(file),
     onDownload: (listener: (download: Download) => void) => remote.onDownload(Comlink.proxy(listener)),
     connectKernel: (origin, token) => remote.connectKernel(origin, token),
+    connectKernelPort: (port) => remote.connectKernelPort(Comlink.transfer(port, [port])),
   }
 }

@@ -10,7 +10,7 @@ import type { CommandOutput, EngineApi } from '../core/api/protocol.ts'
 import { Session } from '../core/api/session.ts'
 import type { Download } from './browser_host.ts'
 import { BrowserHost } from './browser_host.ts'
-import { socketKernel } from './kernel_line.ts'
+import { portKernel, socketKernel } from './kernel_line.ts'
 import { OutputBatcher } from './output_batcher.ts'
 
 /** What the window sees: the engine, and the two calls that only a browser needs. */
@@ -19,6 +19,8 @@ export interface WorkerApi extends EngineApi {
   onDownload(listener: (download: Download) => void): Promise<void>
   /** The page was opened with the token: its commands may ask the kernel of the machine that serves it. */
   connectKernel(origin: string, token: string): Promise<void>
+  /** In the desktop window. */
+  connectKernelPort(port: MessagePort): Promise<void>
 }
 
 class WorkerSession extends Session implements WorkerApi {
@@ -48,6 +50,10 @@ class WorkerSession extends Session implements WorkerApi {
 
   async connectKernel(origin: string, token: string): Promise<void> {
     this.#browser.kernel = socketKernel(origin, token)
+  }
+
+  async connectKernelPort(port: MessagePort): Promise<void> {
+    this.#browser.kernel = portKernel(port)
   }
 }
 

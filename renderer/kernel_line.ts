@@ -1,7 +1,9 @@
 /**
- * The page's line to its host's kernel: comlink over a WebSocket, opened when a command first asks, and again after it broke.
+ * The page's line to its host's kernel: comlink over a WebSocket, opened when a command first asks, and again after it broke; in the
+ * desktop window over a port.
  *
- * The token came with the address, behind its #, and is kept for this tab alone. Pairs with main/web/kernel_socket.ts.
+ * The token came with the address, behind its #, and is kept for this tab alone. Pairs with main/web/kernel_socket.ts and
+ * main/desktop/kernel_relay.ts.
  */
 import * as Comlink from 'comlink'
 import { HostError } from '../core/shell/host.ts'
@@ -36,6 +38,38 @@ export function socketKernel(origin: string, token: string): HostKernel {
   return new DeskKernel(open, () => new Promise((resolve) => setTimeout(resolve, NEWS_MS)))
 }
 
+/** `port`: to the desktop's own process. */
+export function portKernel(port: MessagePort): HostKernel {
+  const broken = new Promise<never>((_resolve, fail) => {
+    port.addEventListener('close', () =>
+      fail(new HostError('the process that asks the kernel of this machine ended; reload the window')),
+    )
+  })
+  broken.catch(() => undefined)
+  const desk = deskOf(port)
+  return new DeskKernel(
+    async () => ({ desk, broken }),
+    () => new Promise((resolve) => setTimeout(resolve, NEWS_MS)),
+  )
+}
+
+/** Asks the desktop window for a port; answers at once, and hands it over when it comes. */
+export function wantPort(take: (port: MessagePort) => void): void {
+  window.addEventListener('message', ({ source, data, ports: [port] }) => {
+    if (source === window && data === 'pageferry-kernel' && port !== undefined) take(port)
+  })
+  window.postMessage('pageferry-kernel-wanted', window.origin)
+}
+
+/** Not a proxy itself: a promise would ask it for `then`. */
+function deskOf(end: Comlink.Endpoint): KernelDeskApi {
+  const remote = Comlink.wrap<KernelDeskApi>(end)
+  return {
+    ask: async (id, call, argument) => (await remote.ask(id, call, argument)) as Awaited<ReturnType<KernelDeskApi['ask']>>,
+    watch: async (id, wantsStop) => (await remote.watch(id, wantsStop)) as Awaited<ReturnType<KernelDeskApi['watch']>>,
+  }
+}
+
 function openLine(socket: WebSocket, onClose: () => void): Promise<DeskLine> {
   return new Promise((resolve, reject) => {
     let isOpen = false
@@ -54,13 +88,7 @@ function openLine(socket: WebSocket, onClose: () => void): Promise<DeskLine> {
     broken.catch(() => undefined)
     socket.addEventListener('open', () => {
       isOpen = true
-      // Not a proxy itself: a promise would ask it for `then`.
-      const remote = Comlink.wrap<KernelDeskApi>(endpoint(socket))
-      const desk: KernelDeskApi = {
-        ask: async (id, call, argument) => (await remote.ask(id, call, argument)) as Awaited<ReturnType<KernelDeskApi['ask']>>,
-        watch: async (id, wantsStop) => (await remote.watch(id, wantsStop)) as Awaited<ReturnType<KernelDeskApi['watch']>>,
-      }
-      resolve({ desk, broken })
+      resolve({ desk: deskOf(endpoint(socket)), broken })
     })
   })
 }

@@ -17,7 +17,7 @@ import { connectEngine } from './engine_client.ts'
 import { OPENING } from './examples.ts'
 import { offerDownloads, takeDroppedFiles } from './files.ts'
 import { ControlsContext } from './hooks.tsx'
-import { takeToken } from './kernel_line.ts'
+import { takeToken, wantPort } from './kernel_line.ts'
 import type { Binding } from './keys.ts'
 import { findBinding, isTyping } from './keys.ts'
 import { Player } from './player.ts'
@@ -33,6 +33,7 @@ function start(): void {
   const engine = connectEngine((problem) => useScreen.setState({ problem }))
   const token = takeToken(location, history, sessionStorage)
   if (token !== null) void engine.connectKernel(location.origin, token)
+  if ('pageferryHost' in window) wantPort((port) => void engine.connectKernelPort(port))
   const player = new Player(engine, {
     nowMs: () => performance.now(),
     nextFrame: (callback) => void requestAnimationFrame(callback),

@@ -3,14 +3,27 @@
  *
  * It serves the screen over app:// with the headers of the web host, so both run the same files under the same rules, and
  * refuses every way out: navigation, new windows, webviews, permissions. The engine runs in the page's worker; nothing of it
- * is here. Decisions live in app_url.ts, permissions.ts and menu.ts, where plain tests reach them; this file only wires them up.
+ * is here. What it asks of this machine's kernel goes through a port to a utility process (kernel_relay.ts). Decisions live in app_url.ts, permissions.ts and menu.ts, where plain tests reach them; this file only wires them up.
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { app, BrowserWindow, Menu, nativeTheme, protocol, session, type WebContents } from 'electron'
+import {
+  app,
+  BrowserWindow,
+  type IpcMainEvent,
+  ipcMain,
+  Menu,
+  MessageChannelMain,
+  nativeTheme,
+  protocol,
+  session,
+  type UtilityProcess,
+  utilityProcess,
+  type WebContents,
+} from 'electron'
 import { fileHeaders, SECURITY_HEADERS } from '../web/headers.ts'
 import { type Site, scanSite } from '../web/site.ts'
-import { APP_SCHEME, APP_START_URL, type AppAnswer, answerAppUrl } from './app_url.ts'
+import { APP_ORIGIN, APP_SCHEME, APP_START_URL, type AppAnswer, answerAppUrl } from './app_url.ts'
 import { menuTemplate } from './menu.ts'
 import { isPermitted } from './permissions.ts'
 
@@ -39,6 +52,7 @@ async function open(): Promise<void> {
   const site = await scanSite(join(import.meta.dirname, '../renderer'))
   protocol.handle(APP_SCHEME, (request) => respond(site, request))
   denyPermissions()
+  ipcMain.on('kernel', connectKernel)
   Menu.setApplicationMenu(Menu.buildFromTemplate(menuTemplate(process.platform)))
   openWindow()
 }
@@ -62,6 +76,22 @@ function openWindow(): void {
   })
   window.once('ready-to-show', () => window.show())
   window.loadURL(APP_START_URL).catch(fail)
+}
+
+let relay: UtilityProcess | null = null
+
+/** Gives the page a port to the process that asks the kernel; nothing else asks for one. */
+function connectKernel({ sender, senderFrame }: IpcMainEvent): void {
+  if (senderFrame === null || originOf(senderFrame.url) !== APP_ORIGIN) return
+  if (relay === null) {
+    relay = utilityProcess.fork(join(import.meta.dirname, 'kernel_relay.mjs'), [], { serviceName: 'Pageferry kernel' })
+    relay.once('exit', () => {
+      relay = null
+    })
+  }
+  const { port1, port2 } = new MessageChannelMain()
+  relay.postMessage(null, [port1])
+  sender.postMessage('kernel', null, [port2])
 }
 
 function showWindow(): void {

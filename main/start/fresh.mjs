@@ -52,7 +52,7 @@ export const TARGETS = {
     title: 'the desktop host',
     output: 'out',
     entries: ['main/main.js', 'preload/preload.cjs', 'renderer/index.html'],
-    sources: ['core', 'renderer', 'main/desktop', 'main/web', 'electron.config.ts', ...BUILD_RULES],
+    sources: ['core', 'renderer', 'main/desktop', 'main/files', 'main/kernel', 'main/web', 'electron.config.ts', ...BUILD_RULES],
   },
 }
 

@@ -12,10 +12,9 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
-import * as Comlink from 'comlink'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { HostKernel } from '../../core/shell/host_kernel.ts'
-import { deskMessage, KernelDesk } from '../../core/shell/kernel_desk.ts'
+import { serveDesk } from '../kernel/desk_server.ts'
 
 export const SOCKET_PATH = '/kernel'
 export const SOCKET_PROTOCOL = 'pageferry-kernel'
@@ -41,7 +40,7 @@ export function listenForKernel(server: Server, options: KernelSocketOptions): (
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const refusal = whyNot(request, options)
     if (refusal !== null) return refuse(socket, refusal)
-    sockets.handleUpgrade(request, socket, head, (open) => serveDesk(open, options.kernel))
+    sockets.handleUpgrade(request, socket, head, (open) => answer(open, options.kernel))
   })
   return () => {
     for (const open of sockets.clients) open.terminate()
@@ -71,32 +70,20 @@ function refuse(socket: Duplex, status: string): void {
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
 }
 
-function serveDesk(socket: WebSocket, kernel: HostKernel): void {
-  const desk = new KernelDesk(kernel)
-  const listeners = new Set<(event: { data: unknown }) => void>()
+function answer(socket: WebSocket, kernel: HostKernel): void {
+  const desk = serveDesk(kernel, (message) => socket.send(JSON.stringify(message)))
   socket.on('message', (data, isBinary) => {
     // 4.
-    const message = isBinary ? null : readMessage(String(data))
-    if (message === null) return socket.close(POLICY_VIOLATION, 'not a message of the desk')
-    for (const listener of listeners) listener({ data: message })
+    if (isBinary || !desk.receive(parsed(String(data)))) socket.close(POLICY_VIOLATION, 'not a message of the desk')
   })
   socket.on('close', () => desk.close())
   socket.on('error', () => socket.terminate())
-  const { ask, watch } = desk
-  Comlink.expose(
-    { ask: ask.bind(desk), watch: watch.bind(desk) },
-    {
-      postMessage: (message) => socket.send(JSON.stringify(message)),
-      addEventListener: (_type, listener) => listeners.add(listener as (event: { data: unknown }) => void),
-      removeEventListener: (_type, listener) => listeners.delete(listener as (event: { data: unknown }) => void),
-    },
-  )
 }
 
-function readMessage(text: string): unknown {
+/** Null where it is no JSON. */
+function parsed(text: string): unknown {
   try {
-    const read = deskMessage.safeParse(JSON.parse(text))
-    return read.success ? read.data : null
+    return JSON.parse(text)
   } catch {
     return null
   }

@@ -38,7 +38,8 @@ beforeAll(() => {
   writeFileSync(join(folder, 'core', 'word.ts'), "export const WORD: string = 'first'\n")
   writeFileSync(join(folder, 'main', 'cli', 'main.ts'), PROGRAM)
   writeFileSync(join(folder, 'main', 'cli', 'search_worker.ts'), "export { WORD } from '../../core/word.ts'\n")
-  writeFileSync(join(folder, 'main', 'kernel', 'calibrate', 'calibrate_process.ts'), 'export {}\n')
+  for (const file of ['calibrate/calibrate_process.ts', 'kernel_machine.ts'])
+    writeFileSync(join(folder, 'main', 'kernel', file), 'export {}\n')
 })
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
