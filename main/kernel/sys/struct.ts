@@ -94,6 +94,11 @@ export class Place<F extends string> {
     }
   }
 
+  /** The structure as 32-bit words, low half first, for calls that are made so often that looking up names tells. */
+  words(): Uint32Array {
+    return new Uint32Array(this.#view.buffer, this.#view.byteOffset, this.struct.size / 4)
+  }
+
   /** A 64-bit field in full, for masks whose highest bit counts. */
   bits(field: F): bigint {
     return this.#view.getBigUint64(this.struct.offsets[field], true)

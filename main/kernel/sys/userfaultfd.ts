@@ -30,6 +30,7 @@ import {
 } from './uapi.ts'
 
 const MESSAGES_A_READ = 16
+const HIGH = 2 ** 32
 const UNPRIVILEGED = '/proc/sys/vm/unprivileged_userfaultfd'
 
 export interface OpenOptions {
@@ -44,6 +45,8 @@ export class Userfaultfd {
   readonly #register = this.#arena.place(UffdioRegister)
   readonly #copy = this.#arena.place(UffdioCopy)
   readonly #move = this.#arena.place(UffdioMove)
+  readonly #copyWords = this.#copy.words()
+  readonly #moveWords = this.#move.words()
   readonly #zeropage = this.#arena.place(UffdioZeropage)
   readonly #writeprotect = this.#arena.place(UffdioWriteprotect)
   readonly #messages = this.#arena.array(UffdMsg, MESSAGES_A_READ)
@@ -116,24 +119,14 @@ export class Userfaultfd {
 
   /** Bytes placed, or -errno where there are none. `mode`: UFFDIO_COPY_MODE. */
   copy(to: number, from: number, length: number, mode = 0): number {
-    const copy = this.#copy
-    copy.set('dst', to)
-    copy.set('src', from)
-    copy.set('len', length)
-    copy.set('mode', mode)
-    copy.set('copy', 0)
-    return this.#done(libc().ioctl(this.fd, UFFDIO.COPY, copy.address), copy, 'copy')
+    fill(this.#copyWords, to, from, length, mode)
+    return done(libc().ioctl(this.fd, UFFDIO.COPY, this.#copy.address), this.#copyWords)
   }
 
   /** Bytes moved, or -errno where there are none. `mode`: UFFDIO_MOVE_MODE. */
   move(to: number, from: number, length: number, mode = 0): number {
-    const move = this.#move
-    move.set('dst', to)
-    move.set('src', from)
-    move.set('len', length)
-    move.set('mode', mode)
-    move.set('move', 0)
-    return this.#done(libc().ioctl(this.fd, UFFDIO.MOVE, move.address), move, 'move')
+    fill(this.#moveWords, to, from, length, mode)
+    return done(libc().ioctl(this.fd, UFFDIO.MOVE, this.#move.address), this.#moveWords)
   }
 
   /** Bytes placed, or -errno where there are none. */
@@ -188,6 +181,27 @@ export class Userfaultfd {
   forget(): void {
     this.#arena.free()
   }
+}
+
+/** uffdio_copy and uffdio_move: dst, src, len, mode, and what was done. A page that is asked for waits for every look-up of a name. */
+function fill(words: Uint32Array, to: number, from: number, length: number, mode: number): void {
+  words[0] = to
+  words[1] = to / HIGH
+  words[2] = from
+  words[3] = from / HIGH
+  words[4] = length
+  words[5] = length / HIGH
+  words[6] = mode
+  words[7] = 0
+  words[8] = 0
+  words[9] = 0
+}
+
+/** As #done. */
+function done(result: number, words: Uint32Array): number {
+  const errno = result < 0 ? libc().errno() : 0
+  const bytes = ((words[9] as number) | 0) * HIGH + (words[8] as number)
+  return bytes > 0 ? bytes : -errno
 }
 
 export function maskOf(features: readonly UffdFeature[]): bigint {
