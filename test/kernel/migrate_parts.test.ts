@@ -107,12 +107,13 @@ describe('the comparison at the end', () => {
 })
 
 describe('the board', () => {
-  it('gives the guest to whoever takes it first, once', () => {
+  it('gives the guest to whoever takes it first, for good', () => {
     const board = newBoard()
     expect([board.isHandedOver, board.takeGuest('destination'), board.takeGuest('source')]).toEqual([false, true, false])
     expect(board.isHandedOver).toBe(true)
     const other = newBoard()
     expect([other.takeGuest('source'), other.takeGuest('destination'), other.isHandedOver]).toEqual([true, false, false])
+    expect(other.takeGuest('source')).toBe(true)
   })
 
   it('keeps the states in order, and every column to itself', () => {

@@ -134,10 +134,12 @@ export class Board {
 
   /**
    * Who runs the guest once the source has let go of it is decided here, once: the destination takes it when its state has come, the
-   * source takes it back when the connection broke before. False: the other was first. In QEMU's world libvirt asks both.
+   * source takes it back when the connection broke before. False: it is the other's. In QEMU's world libvirt asks both.
    */
   takeGuest(side: 'source' | 'destination'): boolean {
-    return Atomics.compareExchange(this.#owner, 0, 0, side === 'source' ? 1 : 2) === 0
+    const own = side === 'source' ? 1 : 2
+    const before = Atomics.compareExchange(this.#owner, 0, 0, own)
+    return before === 0 || before === own
   }
 
   get isHandedOver(): boolean {

@@ -168,6 +168,8 @@ class Coordinator {
     source.tell({ order: 'migrate' })
     const outcome = await this.#untilOver()
     const { status } = this.#board
+    // A hand-over that is on its way may not arrive any more, or it has.
+    if (outcome.how !== 'over') this.#board.takeGuest('source')
     // 4.
     const guest = this.#whereTheGuestIs(outcome)
     this.#enter('after')

@@ -161,8 +161,9 @@ class Machine {
 
   #finish(onlyReceived: boolean): void {
     const control = this.#control
-    control.set('run', 0)
     const timer = setInterval(() => {
+      // Again each time: a migration that fails just now lets the vCPUs go on.
+      control.set('run', 0)
       if (control.get('standing') < this.#shape.vcpus) return
       clearInterval(timer)
       control.set('exit', 1)

@@ -321,6 +321,11 @@ export class MigrationThread {
   #pause(): boolean {
     const board = this.#board
     const control = this.#control
+    // The hand-over never arrived.
+    if (board.takeGuest('source')) {
+      this.#abandon()
+      return false
+    }
     for (;;) {
       cutConnection(this.#control)
       board.enter('postcopy-paused', nowNs())
@@ -367,13 +372,13 @@ export class MigrationThread {
     const board = this.#board
     const wasStopped = board.get('downtimeStartNs') > 0
     cutConnection(this.#control)
-    if (board.isHandedOver || (wasStopped && board.status === 'device' && !board.takeGuest('source'))) {
+    if (wasStopped && !board.takeGuest('source')) {
       this.#end('completed')
       return
     }
     if (this.#uffd !== null && this.#setup.options.mode !== 'postcopy') this.#ram.stop(this.#uffd)
     if (wasStopped) this.#startVcpus()
-    const isCancelled = this.#isCancelled && board.status !== 'device'
+    const isCancelled = this.#isCancelled && (board.status === 'setup' || board.status === 'active')
     if (isCancelled) board.enter('cancelling', nowNs())
     this.#end(isCancelled ? 'cancelled' : 'failed')
   }
