@@ -27,7 +27,7 @@ import { Stopwatch } from './stopwatch.ts'
 
 const WATCHDOG_NS = 10e9
 /** Where nothing was kept, and a migration waits to be predicted. */
-const SHORT = { passes: 1, pipelineRuns: 2 }
+const SHORT = { passes: 1, pipelineRuns: 3 }
 
 export interface HostCalibration {
   readonly calibration: Calibration

@@ -13,7 +13,7 @@ import { hostKernelOf } from '../host_kernel.ts'
 import { columnsOf, sentence } from '../layout.ts'
 
 const PASSES = 2
-const PIPELINE_RUNS = 3
+const PIPELINE_RUNS = 5
 
 export const kernelCalibrateCommand: Command = {
   name: 'kernel calibrate',
