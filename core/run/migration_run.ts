@@ -36,6 +36,7 @@ import type { Compressor } from '../migration/compression.ts'
 import type { Destination } from '../migration/destination.ts'
 import { type Backing, mapHostPages, targetPages } from '../migration/host_page.ts'
 import { MigrationState } from '../migration/migration_state.ts'
+import { placeBatchPages } from '../migration/parameters.ts'
 import type { ForeignPolicy } from '../migration/prepaging/checked.ts'
 import type { Rates } from '../migration/rates.ts'
 import type { Source } from '../migration/source.ts'
@@ -169,7 +170,8 @@ export class MigrationRun {
     this.prepaging = runPrepaging(options, this.pages / this.hostPages, policy)
     const prng = new Prng(options.seed)
     const identity = new Identity()
-    const windowPages = this.pages + SPARE_WINDOW_PAGES + (this.hostPages - 1) * SPARE_WINDOW_HOST_PAGES
+    const channelBuffers = preset.program === undefined ? 0 : 2 * placeBatchPages(preset)
+    const windowPages = this.pages + SPARE_WINDOW_PAGES + channelBuffers + (this.hostPages - 1) * SPARE_WINDOW_HOST_PAGES
     const make = (name: 'source' | 'destination') =>
       new Machine(
         {
