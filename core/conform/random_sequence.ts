@@ -26,7 +26,17 @@ export interface Sequence {
   readonly pair: readonly [Call, Call] | null
 }
 
+export interface Drawn {
+  readonly sequence: Sequence
+  /** What caseOfSequence makes of it. */
+  readonly one: ConformCase
+}
+
 export function drawSequence(seed: number, n: number, options: ModelOptions = {}): Sequence {
+  return drawCase(seed, n, options).sequence
+}
+
+export function drawCase(seed: number, n: number, options: ModelOptions = {}): Drawn {
   const prng = new Prng(seed).fork(`sequence ${n}`)
   const setting = drawSetting(prng)
   const telling = new Telling(setting, options)
@@ -42,7 +52,7 @@ export function drawSequence(seed: number, n: number, options: ModelOptions = {}
   for (let i = 0; i < (isPair ? PROLOGUE_CALLS : SEQUENTIAL_CALLS); i++) {
     // Three threads must stay awake for a pair, and one for anything.
     const awake = telling.awake
-    if (awake.length === 0) break
+    if (awake.length === 0 || telling.isOver) break
     const call = draw(awake)
     if (call.call === 'fork' && children.length === MOST_CHILDREN) continue
     if (!telling.perform(call)) continue
@@ -51,11 +61,9 @@ export function drawSequence(seed: number, n: number, options: ModelOptions = {}
   }
   const id = `r${n}-seed-${seed}`
   const threads = telling.awake.filter((actor) => actor.startsWith('t'))
-  if (!isPair || threads.length < 3) return { id, setting, calls, pair: null }
-  const [one, other] = ['t0', 't1'].map((actor) => drawUntil(() => draw([actor]), isForPairs))
-  return one === undefined || other === undefined
-    ? { id, setting, calls, pair: null }
-    : { id, setting, calls, pair: [one, other] }
+  const pairOf = (): [Call, Call] => [drawUntil(() => draw(['t0']), isForPairs), drawUntil(() => draw(['t1']), isForPairs)]
+  const sequence = { id, setting, calls, pair: isPair && threads.length === 3 ? pairOf() : null }
+  return { sequence, one: concluded(telling, sequence) }
 }
 
 /** Observers see a state between two others that no thread need ever see, and a fork copies while others write. */
@@ -71,9 +79,14 @@ function drawUntil(draw: () => Call, isGood: (call: Call) => boolean): Call {
 }
 
 /** The case that it is: what the model answers is what it expects, but for a pair and what is seen after it. */
-export function caseOfSequence({ id, setting, calls, pair }: Sequence, options: ModelOptions = {}): ConformCase {
-  const telling = new Telling(setting, options)
-  for (const call of calls) telling.perform(call)
+export function caseOfSequence(sequence: Sequence, options: ModelOptions = {}): ConformCase {
+  const telling = new Telling(sequence.setting, options)
+  for (const call of sequence.calls) telling.perform(call)
+  return concluded(telling, sequence)
+}
+
+/** Behind the calls: the pair, and what is looked at in the end. */
+function concluded(telling: Telling, { id, setting, calls, pair }: Sequence): ConformCase {
   const looks = looksAt(setting)
   if (pair === null || ![...pair, { ...pair[0], actor: 't2' }].every((call) => telling.canPerform(call))) {
     // One thread of each process looks.

@@ -4,7 +4,9 @@
  * 1. A call whose actor sleeps, has ended or was never born is no step: so any list of calls makes a case, also one of which calls
  *    were left out.
  * 2. After each step everybody who sleeps is asked whether he still does (`await`).
- * 3. Children and descriptors of forks are named here, not by the calls.
+ * 3. Where two who slept go on at once, who is first is nobody's promise: if both wrote, or both sleep again (their messages are
+ *    queued in either order), nothing is told behind that step.
+ * 4. Children and descriptors of forks are named here, not by the calls.
  */
 
 import { type CallStep, type ConformCase, type Expectation, isTogether, type Step } from './case.ts'
@@ -28,6 +30,8 @@ export class Telling {
   /** Who sleeps, and in which call. */
   readonly #asleep = new Map<string, Call>()
   #hasPoison = false
+  /** 3. */
+  isOver = false
   /** Descriptors of children that a message has brought. */
   readonly descriptors: string[] = []
   /** Of each of them, the process that has it. */
@@ -48,8 +52,12 @@ export class Telling {
   perform(call: Call): boolean {
     const { actor } = call
     if (!this.canPerform(call)) return false
+    const { faults } = this.#world.machine.kernel
+    const before = faults.userfault
     this.#world.begin(actor, [{ ...call, expect: {} }])
     this.#world.settle()
+    const written = [...this.#asleep].filter(([sleeper, { call: made }]) => made === 'fill' && !this.#outcomeOf(sleeper).blocked)
+    this.isOver = faults.userfault - before > 1 || written.length > 1
     if (call.call === 'uffdio_poison') this.#hasPoison = true
     this.#push(call, call, this.#outcomeOf(actor))
     for (const [sleeper, made] of [...this.#asleep])
@@ -58,7 +66,7 @@ export class Telling {
   }
 
   canPerform({ actor, call, args }: Call): boolean {
-    if (!this.#alive.has(actor) || this.#asleep.has(actor)) return false
+    if (this.isOver || !this.#alive.has(actor) || this.#asleep.has(actor)) return false
     if (call === 'fork' && (typeof args.child !== 'string' || this.#alive.has(args.child))) return false
     if (typeof args.fd !== 'string') return true
     const home = this.#home.get(args.fd)

@@ -196,7 +196,8 @@ export function* copyUnlocked(k: Thread, state: MfillState): Proc<number> {
     for (let page = first; page <= last; page++) {
       if (k.stepping) k.cpu.mmu.touchEntry(page)
       if (k.cpu.mmu.translate(page, false) >= 0) continue
-      if ((yield* handlePageFault(k, caller, page, false, FAULT_KERNEL)) !== 'ok') return ERRNO.EFAULT
+      const offset = page === first ? offsetOf(state.src) : 0
+      if ((yield* handlePageFault(k, caller, page, false, FAULT_KERNEL, offset)) !== 'ok') return ERRNO.EFAULT
     }
   }
 }

@@ -12,7 +12,7 @@
  *        If the new area was merged into one that a walk may see before the old one, the anon_vma root is write-locked, so
  *        that a walk sees the page at one of both places.
  *     c. userfaultfd: registration moves along, or is lost.   d. unmap the old range, but with DONTUNMAP.
- *  8. unlock; events: REMAP, then UNMAP.
+ *  8. unlock; events: UNMAP of what was at the new place, REMAP, UNMAP of the rest.
  *
  * Source: mm/mremap.c.
  * @kernel mremap, move_vma, move_page_tables, move_ptes, copy_vma
@@ -65,7 +65,7 @@ export function* mremap(
   mm.mmapLock.upWrite(k)
   // 8.
   yield* unmapComplete(k, events.early)
-  if (result >= 0) yield* mremapComplete(k, events.remap, from, result, was)
+  if (result >= 0) yield* mremapComplete(k, events.remap, from, result, Math.min(was, wanted))
   yield* unmapComplete(k, events.late)
   return result >= 0 ? addressOf(result) : result
 }
@@ -80,7 +80,7 @@ interface Request {
 }
 
 interface Events {
-  /** What the target or the shrunk tail held. */
+  /** What the target held: told first. */
   readonly early: UnmapEvent[]
   readonly late: UnmapEvent[]
   remap: Userfaultfd | null
@@ -129,7 +129,7 @@ function* remap(k: Thread, mm: Mm, vma: Vma, r: Request, events: Events): Proc<n
   if (r.to >= 0) yield* unmapLocked(k, mm, r.to, r.to + wanted, events.early)
   // 4.
   if (wanted < was) {
-    yield* unmapLocked(k, mm, from + wanted, from + was, events.early)
+    yield* unmapLocked(k, mm, from + wanted, from + was, events.late)
     was = wanted
   }
   if (!moves) {

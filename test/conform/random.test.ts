@@ -72,6 +72,15 @@ describe('a random sequence', () => {
   })
 })
 
+it('nothing is told behind a step after which two who slept wrote, or sleep again, in whatever order', () => {
+  const fill = (actor: string): Call => ({ actor, call: 'fill', args: { at: 'B', value: 20 } })
+  const wake: Call = { actor: 't0', call: 'uffdio_wake', args: { fd: 'U', start: 'B', length: '2p' } }
+  for (const last of [copy('t0', 'A'), wake]) {
+    const steps = caseOfSequence(sequence([fill('t1'), fill('t2'), last, load('t0', 'A')])).steps as readonly CallStep[]
+    expect(steps.filter(({ call }) => call !== 'await').map(({ call }) => call)).toEqual(['fill', 'fill', last.call])
+  }
+})
+
 describe('two calls at once', () => {
   const pair = caseOfSequence(sequence([], [copy('t0', 'A'), copy('t1', 'A+1p')]))
   const after = 'present [1 1 0] | present [1 0 0] | ret 1 | ret 1 | EAGAIN'

@@ -7,7 +7,7 @@
  */
 import type { CaseGroup, ConformCase } from '../../conform/case.ts'
 import { judge } from '../../conform/judge.ts'
-import { caseOfSequence, drawSequence, type Sequence } from '../../conform/random_sequence.ts'
+import { caseOfSequence, drawCase, type Sequence } from '../../conform/random_sequence.ts'
 import { type CaseVerdict, type ReportedDisagreement, reportOf } from '../../conform/report.ts'
 import { shrink } from '../../conform/shrink.ts'
 import type { CommandContext } from '../command.ts'
@@ -39,9 +39,9 @@ export async function conformRandom(context: CommandContext, { count, seed, firs
     const sequences: Sequence[] = []
     const cases: ConformCase[] = []
     for (let i = n; i < Math.min(end, n + SEQUENCES_AT_ONCE) && !stop.aborted; i++) {
-      const sequence = drawSequence(seed, i)
+      const { sequence, one } = drawCase(seed, i)
       sequences.push(sequence)
-      cases.push(caseOfSequence(sequence))
+      cases.push(one)
       await context.host.breathe()
     }
     const runs = await kernel.conform(cases)

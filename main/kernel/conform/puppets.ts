@@ -58,6 +58,8 @@ export class Puppets {
   /** Slots for children of puppets, of which nobody may have heard yet. */
   readonly #forkSlots: Slot[] = []
   #endedAt = 0
+  /** The nursery is gone, and nobody is left. */
+  hasEnded = false
   readonly #end: () => void
 
   /** Throws NotPermitted where there can be none. */
@@ -79,6 +81,9 @@ export class Puppets {
     })
     // What is wrong is seen below: there is no process id, or no sign of life.
     child.on('error', () => undefined)
+    child.on('exit', () => {
+      this.hasEnded = true
+    })
     child.unref()
     closeSync(control)
     this.#end = () => void child.kill('SIGKILL')

@@ -18,21 +18,23 @@ import { Puppets } from './puppets.ts'
 
 /** Cases under way at the same time, each with puppets of its own: most of a case is waiting for a thread to run, or to sleep for sure. */
 const AT_ONCE = 4
+/** Puppets that nobody has used for so long end. They end with the program, too. */
+const IDLE_MS = 1000
 /** How long the program's other affairs wait at most. */
 const BREATH_MS = 10
 
 export async function runCasesOnKernel(cases: readonly ConformCase[], limitMs = CASE_LIMIT_MS): Promise<readonly KernelRun[]> {
   const info = kernelInfo()
   if (info.why !== null) throw new NotPermitted(info.why)
-  const troupes: Puppets[] = []
+  const troupes = takeTroupes(Math.min(AT_ONCE, cases.length))
+  let areSound = false
   try {
-    while (troupes.length < Math.min(AT_ONCE, cases.length)) troupes.push(new Puppets())
     // The page of its code that a puppet executes is present.
     const tellsFrames = troupes.some(({ nursery }) => (framesOf(nursery.pid, CODE_ADDRESS, 1)[0] ?? 0) > 0)
     const traits = { release: info.release, features: info.features, tellsFrames }
     const runs: KernelRun[] = []
     let next = 0
-    const lanes = troupes.map((puppets) => {
+    const lanes = troupes.slice(0, cases.length).map((puppets) => {
       return lane(() => (next < cases.length ? next++ : -1), cases, runs, traits, puppets, limitMs)
     })
     let breathedAt = performance.now()
@@ -41,10 +43,38 @@ export async function runCasesOnKernel(cases: readonly ConformCase[], limitMs = 
       await setImmediate()
       breathedAt = performance.now()
     }
+    areSound = true
     return runs
   } finally {
-    for (const puppets of troupes) puppets.close()
+    giveBack(troupes, areSound)
   }
+}
+
+/** Puppets of the last run: whoever runs cases mostly runs more at once. */
+let idle: Puppets[] = []
+let closing: NodeJS.Timeout | undefined
+
+function takeTroupes(count: number): readonly Puppets[] {
+  clearTimeout(closing)
+  const troupes = idle.splice(0).filter(({ hasEnded }) => !hasEnded)
+  try {
+    while (troupes.length < count) troupes.push(new Puppets())
+  } catch (error) {
+    for (const puppets of troupes) puppets.close()
+    throw error
+  }
+  return troupes
+}
+
+function giveBack(troupes: readonly Puppets[], areSound: boolean): void {
+  if (areSound) idle.push(...troupes)
+  else for (const puppets of troupes) puppets.close()
+  clearTimeout(closing)
+  closing = setTimeout(() => {
+    for (const puppets of idle) puppets.close()
+    idle = []
+  }, IDLE_MS)
+  closing.unref()
 }
 
 /** Runs one case after the other; yields whenever a world needs time. */
