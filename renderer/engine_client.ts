@@ -31,6 +31,7 @@ export function connectEngine(onProblem: (sentence: string) => void): Engine {
     biography: (page, limit) => remote.biography(page, limit),
     findRow: (row, dir, kind, page) => remote.findRow(row, dir, kind, page),
     report: () => remote.report(),
+    kernelRun: () => remote.kernelRun(),
     races: () => remote.races(),
     raceGeneration: () => remote.raceGeneration(),
     race: () => remote.race(),

@@ -42,7 +42,9 @@ function start(): void {
   const races = new RaceClient(engine, (callback, ms) => void setTimeout(callback, ms))
   const terminal = new TerminalSession({
     run: (line, output, columns) => {
+      useScreen.setState({ kernelRun: null })
       const answer = player.run(line, output, columns)
+      void answer.then(async () => useScreen.setState({ kernelRun: await engine.kernelRun() }))
       void races.follow(() => useScreen.getState().running !== null)
       return answer
     },

@@ -5,7 +5,7 @@
  * Written by player.ts and by the panels; read by everybody.
  */
 import { create } from 'zustand'
-import type { EngineApi, Frame, Milestones, RunInfo, RunStatus, Series } from '../core/api/protocol.ts'
+import type { EngineApi, Frame, KernelRunView, Milestones, RunInfo, RunStatus, Series } from '../core/api/protocol.ts'
 import { Signal } from './signal.ts'
 import type { TimelineView } from './timeline/scale.ts'
 import type { Sleep } from './timeline/sleeps.ts'
@@ -20,6 +20,8 @@ export interface ScreenState {
   readonly info: RunInfo | null
   readonly status: RunStatus | null
   readonly report: RunReport | null
+  /** The newest migration on the real kernel, where it is newer than what the maps show. */
+  readonly kernelRun: KernelRunView | null
   /** The command the engine is working on, or null. */
   readonly running: string | null
   /** The page a click chose, or -1: the inspector then follows the newest fault. */
@@ -38,6 +40,7 @@ export const useScreen = create<ScreenState>(() => ({
   info: null,
   status: null,
   report: null,
+  kernelRun: null,
   running: null,
   pinnedPage: -1,
   sheetOpen: false,

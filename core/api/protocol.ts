@@ -6,7 +6,7 @@
  */
 import type { History, Litmus } from '../litmus/litmus.ts'
 import type { RunReport } from '../run/report.ts'
-import type { RaceNews } from '../shell/shell_state.ts'
+import type { KernelRunNews, RaceNews } from '../shell/shell_state.ts'
 import type { IncidentName, Lane, MigrationStatus } from '../trace/event.ts'
 
 export type { IncidentName, MigrationStatus }
@@ -159,6 +159,8 @@ export interface CommandOutput {
   err(text: string): void
 }
 
+export type KernelRunView = KernelRunNews
+
 /** The calls a screen may make. Served by core/api/session.ts; carried by comlink. */
 export interface EngineApi {
   /** Runs one command line as the terminal does; resolves with its exit code. A `migrate` becomes the run on screen. */
@@ -183,6 +185,8 @@ export interface EngineApi {
   /** The next (dir 1) or previous (dir -1) row of that kind after or before `row`, `row` itself excluded; -1 if none. */
   findRow(row: number, dir: 1 | -1, kind: string, page: number): Promise<number>
   report(): Promise<RunReport | null>
+  /** The newest migration on the real kernel, if it is newer than the newest simulated one. */
+  kernelRun(): Promise<KernelRunView | null>
   /** The museum of races. */
   races(): Promise<readonly RaceListing[]>
   /** Grows whenever `race` has something new to say. */

@@ -30,6 +30,7 @@ import type {
   EngineApi,
   EventRow,
   Frame,
+  KernelRunView,
   Milestones,
   RaceListing,
   RaceView,
@@ -54,6 +55,7 @@ export class Session implements EngineApi {
   #generation = 0
   #race: RaceView | null = null
   #raceGeneration = 0
+  #kernelRun: KernelRunView | null = null
   #stop: { aborted: boolean } = { aborted: false }
   #busy = false
 
@@ -67,6 +69,7 @@ export class Session implements EngineApi {
       observer: {
         onRun: (run, recorder, command) => {
           this.#generation++
+          this.#kernelRun = null
           const fold = new Fold(recorder, run.pages)
           const milestones = new MilestoneCollector(recorder)
           this.#shown = { run, recorder, command, fold, milestones, outcome: 'running', report: null }
@@ -74,6 +77,9 @@ export class Session implements EngineApi {
         onProgress: ({ nowNs, forecast }) => this.#shown?.milestones.foresee(nowNs, forecast),
         onEnd: (outcome) => {
           if (this.#shown !== null) this.#shown.outcome = outcome
+        },
+        onKernelRun: (news) => {
+          this.#kernelRun = news
         },
         onRace: (news) => {
           this.#raceGeneration++
@@ -191,6 +197,10 @@ export class Session implements EngineApi {
       return r
     }
     return -1
+  }
+
+  async kernelRun(): Promise<KernelRunView | null> {
+    return this.#kernelRun
   }
 
   async races(): Promise<readonly RaceListing[]> {

@@ -7,6 +7,7 @@ import type { SearchProgress } from '../explore/verdict.ts'
 import type { Story } from '../litmus/story.ts'
 import type { Capabilities } from '../migration/capabilities.ts'
 import type { MigrationParameters } from '../migration/migration_parameters.ts'
+import type { KernelReport } from '../run/kernel_report.ts'
 import type { MigrationRun } from '../run/migration_run.ts'
 import type { Progress } from '../run/report.ts'
 import type { Recorder } from '../trace/recorder.ts'
@@ -55,6 +56,12 @@ export interface RaceNews {
   readonly story: Story | null
 }
 
+/** What was measured on the real kernel, with the model's prediction in it. */
+export interface KernelRunNews {
+  readonly command: string
+  readonly report: KernelReport
+}
+
 /** Told of runs as they happen. Every call is made from inside the run and must be quick. */
 export interface RunObserver {
   /** A run was made and is about to start. `quiet`: the user asked to see errors only. */
@@ -64,4 +71,6 @@ export interface RunObserver {
   onEnd?(outcome: RunOutcome): void
   /** A search began, went on or ended. */
   onRace?(news: RaceNews): void
+  /** A migration on the real kernel is over. */
+  onKernelRun?(run: KernelRunNews): void
 }

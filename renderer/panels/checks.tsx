@@ -1,17 +1,22 @@
 /**
  * What was checked and with which result. While the engine works, the numbers are those up to the playhead; the verdict
- * comes from the finished run's report and from nowhere else. Green only beside a check mark.
+ * comes from the finished run's report and from nowhere else. Green only beside a check mark. A migration on the real kernel says so
+ * in the panel's head, and stays until the next simulated one begins.
  */
+import type { KernelRunView } from '../../core/api/protocol.ts'
 import { formatCount, formatTime } from '../format.ts'
 import { Hot, useControls } from '../hooks.tsx'
 import type { RunReport } from '../state.ts'
 import { shownFrame, useScreen } from '../state.ts'
+import { MeasuredTable } from './measured_table.tsx'
 import { Panel } from './panel.tsx'
 
 export function ChecksPanel() {
   const info = useScreen((state) => state.info)
   const status = useScreen((state) => state.status)
   const report = useScreen((state) => state.report)
+  const kernelRun = useScreen((state) => state.kernelRun)
+  if (kernelRun) return <KernelChecks run={kernelRun} />
   return (
     <Panel
       name="Checks"
@@ -38,6 +43,26 @@ export function ChecksPanel() {
         <Verdict grade="warn" word="no verdict" sentence="The run ended at its time limit, before its pages could be compared." />
       )}
       {report && (status?.state === 'done' || status?.state === 'failed') && <Findings report={report} />}
+    </Panel>
+  )
+}
+
+/** Of a migration on the real kernel, marked as such: its verdict, and what was measured beside what the model had said. */
+function KernelChecks({ run }: { run: KernelRunView }) {
+  const { consistency, kernel, migration } = run.report
+  const isWhole = migration.status === 'completed'
+  const grade = consistency.verdict !== 'consistent' ? 'bad' : isWhole ? 'good' : 'warn'
+  return (
+    <Panel name="Checks" className="checks" facts={<span title={run.command}>real kernel {kernel.release}</span>}>
+      <p
+        className={`kernel-verdict ${grade}`}
+        role="status"
+        title={`${formatCount(consistency.loadsChecked)} loads checked, ${formatCount(consistency.pagesCompared)} pages compared`}
+      >
+        <span aria-hidden="true">{SIGN[grade]}</span> {consistency.verdict}, {migration.status}
+      </p>
+      {consistency.firstViolation && <p>{consistency.firstViolation.message}</p>}
+      <MeasuredTable run={run} />
     </Panel>
   )
 }

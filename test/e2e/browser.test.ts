@@ -333,6 +333,11 @@ describe('the real kernel from the page', () => {
     await openingRunDone()
     await typeCommand('kernel migrate --guest sweep --mem 16M --duration 10ms --no-predict')
     await expect.poll(unwrapped, { timeout: 60_000 }).toMatch(/consistent: [\d,]+ loads checked, 4,096 pages compared/)
+    const checks = page.getByRole('region', { name: 'Checks', exact: true })
+    await expect.poll(() => checks.innerText()).toMatch(/real kernel \d/)
+    expect(await checks.getByRole('row').count()).toBe(6)
+    await typeCommand(SECOND_RUN)
+    await expect.poll(() => checks.innerText(), { timeout: 30_000 }).not.toContain('real kernel')
   })
 
   test.skipIf(!hasKernel)(named('a capture goes on in the page until Ctrl-C, and a command is not started there'), async () => {

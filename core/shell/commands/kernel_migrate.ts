@@ -119,7 +119,7 @@ export const kernelMigrateCommand: Command = {
 }
 
 async function kernelMigrate(context: CommandContext): Promise<number> {
-  const { arguments: given, host, terminal, stop, program } = context
+  const { arguments: given, host, terminal, stop, program, observer } = context
   // 1.
   const run = kernelOptions(given)
   // 2.
@@ -137,6 +137,7 @@ async function kernelMigrate(context: CommandContext): Promise<number> {
   // 3.
   const predicted = given.has('no-predict') ? null : await predictedOf(context, run)
   const report: KernelReport = { ...measured, predicted }
+  observer.onKernelRun?.({ command: kernelCommandOf(run), report })
   if (given.has('json')) terminal.out(`${JSON.stringify(report, null, 2)}\n`)
   else if (!given.has('quiet'))
     terminal.out(reportText(report, `${program}${kernelCommandOf(run)}`, terminal.columns, terminal.colour))

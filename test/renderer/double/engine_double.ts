@@ -229,6 +229,10 @@ export class EngineDouble implements EngineApi {
     return null
   }
 
+  async kernelRun() {
+    return null
+  }
+
   async report() {
     return null
   }
