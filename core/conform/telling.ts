@@ -4,8 +4,8 @@
  * 1. A call whose actor sleeps, has ended or was never born is no step: so any list of calls makes a case, also one of which calls
  *    were left out.
  * 2. After each step everybody who sleeps is asked whether he still does (`await`).
- * 3. Where two who slept go on at once, who is first is nobody's promise: if both wrote, or both sleep again (their messages are
- *    queued in either order), nothing is told behind that step.
+ * 3. Where two who slept go on at once, who is first is nobody's promise. If one of them does more than look, neither what the other one
+ *    finds is told, nor anything behind that step; nor behind one after which two sleep again: their messages are queued in either order.
  * 4. Children and descriptors of forks are named here, not by the calls.
  */
 
@@ -22,6 +22,8 @@ export type Setting = Pick<ConformCase, 'regions' | 'uffds'>
 export type Call = Pick<CallStep, 'actor' | 'call' | 'args'>
 
 const THREADS = ['t0', 't1', 't2'] as const
+/** Calls that leave nothing behind that another one could find. */
+const LOOKS: readonly string[] = ['load', 'inspect']
 
 export class Telling {
   readonly steps: Step[] = []
@@ -56,12 +58,16 @@ export class Telling {
     const before = faults.userfault
     this.#world.begin(actor, [{ ...call, expect: {} }])
     this.#world.settle()
-    const written = [...this.#asleep].filter(([sleeper, { call: made }]) => made === 'fill' && !this.#outcomeOf(sleeper).blocked)
-    this.isOver = faults.userfault - before > 1 || written.length > 1
+    const ended = [...this.#asleep].filter(([sleeper]) => !this.#outcomeOf(sleeper).blocked)
+    const isOpen = ended.length > 1 && ended.some(([, { call: made }]) => !LOOKS.includes(made))
+    this.isOver = faults.userfault - before > 1 || isOpen
     if (call.call === 'uffdio_poison') this.#hasPoison = true
     this.#push(call, call, this.#outcomeOf(actor))
-    for (const [sleeper, made] of [...this.#asleep])
-      if (sleeper !== actor) this.#push({ actor: sleeper, call: 'await', args: {} }, made, this.#outcomeOf(sleeper))
+    for (const [sleeper, made] of [...this.#asleep]) {
+      if (sleeper === actor) continue
+      const outcome = this.#outcomeOf(sleeper)
+      this.#push({ actor: sleeper, call: 'await', args: {} }, made, isOpen ? { ...outcome, content: null } : outcome)
+    }
     return true
   }
 

@@ -11,14 +11,17 @@
  *     b. move_ptes, one pair of tables at a time: both PTE locks; each entry is taken out and put in; flush before unlock.
  *        If the new area was merged into one that a walk may see before the old one, the anon_vma root is write-locked, so
  *        that a walk sees the page at one of both places.
- *     c. userfaultfd: registration moves along, or is lost.   d. unmap the old range, but with DONTUNMAP.
+ *     c. userfaultfd: registration moves along, or is lost.   d. unmap the old range; with DONTUNMAP it stays, empty: a whole
+ *        area then lets go of its anon_vmas, and the next page gets it one as if it never had any.
  *  8. unlock; events: UNMAP of what was at the new place, REMAP, UNMAP of the rest.
  *
  * Source: mm/mremap.c.
- * @kernel mremap, move_vma, move_page_tables, move_ptes, copy_vma
+ * @kernel mremap, move_vma, move_page_tables, move_ptes, copy_vma, dontunmap_complete
  */
-import { type Proc, write } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
+import { unlinkAnonVmas } from './anon_vma.ts'
 import { ERRNO } from './errno.ts'
 import { addressOf, type Mm, pageOfAddress } from './mm.ts'
 import { FIRST_PAGE, mergeAround, unmapLocked } from './mmap.ts'
@@ -174,6 +177,15 @@ function* moveVma(k: Thread, mm: Mm, vma: Vma, r: Request, events: Events): Proc
   if (moved.uffd !== null) events.remap = yield* mremapPrep(k, moved)
   // d.
   if ((r.flags & MREMAP_DONTUNMAP) === 0) yield* unmapLocked(k, mm, from, from + was, events.late)
-  else vma.flags &= ~VM_LOCKED
+  else yield* leaveEmpty(k, mm, vma, moved, from, from + was)
   return to
+}
+
+/** The pages are gone, and with them what the area's anon_vmas were for; a part of an area keeps those of the whole. @kernel dontunmap_complete */
+function* leaveEmpty(k: Thread, mm: Mm, vma: Vma, moved: Vma, start: number, end: number): Proc<void> {
+  vma.flags &= ~VM_LOCKED
+  if (moved === vma || vma.start !== start || vma.end !== end) return
+  yield* unlinkAnonVmas(k, mm.kernel, vma)
+  touch(vma.id, 'vma.anon_vma', AccessMode.write)
+  vma.anonVma = null
 }

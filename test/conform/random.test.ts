@@ -81,6 +81,19 @@ it('nothing is told behind a step after which two who slept wrote, or sleep agai
   }
 })
 
+it('what somebody finds where another one who slept writes at the same time is not told, but that he goes on', () => {
+  const slept: Call[] = [{ actor: 't1', call: 'fill', args: { at: 'B', value: 20 } }, load('t2', 'B')]
+  const told = (calls: Call[]) =>
+    (caseOfSequence(sequence(calls)).steps as readonly CallStep[]).filter(({ expect: { blocked } }) => !blocked)
+  expect(told([...slept, copy('t0', 'A'), load('t0', 'A')]).slice(1)).toEqual([
+    { actor: 't1', call: 'await', args: {}, expect: {} },
+    { actor: 't2', call: 'await', args: {}, expect: {} },
+  ])
+  // Two who only look find the same.
+  const looked = told([load('t1', 'B'), load('t2', 'B'), copy('t0', 'A')]).filter(({ call }) => call === 'await')
+  expect(looked.map(({ expect: { content } }) => content)).toEqual([17, 17])
+})
+
 describe('two calls at once', () => {
   const pair = caseOfSequence(sequence([], [copy('t0', 'A'), copy('t1', 'A+1p')]))
   const after = 'present [1 1 0] | present [1 0 0] | ret 1 | ret 1 | EAGAIN'

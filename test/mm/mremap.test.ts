@@ -125,6 +125,17 @@ describe.each(GEARS)('in the %s gear', (gear) => {
     expect(rig.audit()).toBeNull()
   })
 
+  it('DONTUNMAP of a whole area lets go of its anon_vmas, of a part of one it does not', () => {
+    for (const pages of [4, 2]) {
+      const rig = written({ gear })
+      mremap(rig, 20, pages, pages, MREMAP_MAYMOVE | MREMAP_DONTUNMAP)
+      const old = rig.mm.tree.walk(20)
+      expect([old?.anonVma === null, old?.chain.length]).toEqual(pages === 4 ? [true, 0] : [false, 1])
+      rig.store(20, 9)
+      expect([rig.load(20), rig.audit()]).toEqual([9, null])
+    }
+  })
+
   it('pages shared with a child stay shared after the parent moved them', () => {
     const rig = written({ gear })
     const child = rig.fork()
