@@ -36,7 +36,7 @@ import { flushTlbRange } from './tlb_flush.ts'
 import { dupComplete, dupUserfaultfd, type ForkEvent } from './uffd_events.ts'
 import { userfaultfdWp } from './uffd_fault.ts'
 import { vmStatAccount } from './vm_stat.ts'
-import { VM_DONTCOPY, VM_LOCKED, VM_SHARED, Vma } from './vma.ts'
+import { VM_DONTCOPY, VM_LOCKED_MASK, VM_SHARED, Vma } from './vma.ts'
 import { shareBacking } from './vma_lifetime.ts'
 import { vmaWriteBegin, vmaWriteEnd } from './vma_sequence.ts'
 
@@ -49,7 +49,7 @@ export function* fork(k: Thread, parent: Mm): Proc<Mm> {
   for (const vma of parent.tree.areas) {
     // 2.
     if ((vma.flags & VM_DONTCOPY) !== 0) continue
-    const copy = new Vma(kernel.newId(), vma.start, vma.end, vma.flags & ~VM_LOCKED, vma.ops)
+    const copy = new Vma(kernel.newId(), vma.start, vma.end, vma.flags & ~VM_LOCKED_MASK, vma.ops)
     copy.pgoff = vma.pgoff
     copy.mm = child
     copy.uffd = vma.uffd

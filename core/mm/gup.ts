@@ -49,13 +49,13 @@ export function* readUserBuffer(k: Thread, mm: Mm, address: number, length: numb
 }
 
 /**
- * Makes [start, end) present; 0, EFAULT, or EHWPOISON. mmap_lock is held from page to page, until a fault has to let go of it.
+ * Makes [start, end) present; 0, EFAULT, or EHWPOISON. mmap_lock is held from page to page, until a fault has to let go of it, and not behind
+ * it; `isHeld`: the caller has taken it for reading.
  * @kernel faultin_page_range, populate_vma_page_range
  */
-export function* populate(k: Thread, mm: Mm, start: number, end: number, store: boolean): Proc<number> {
+export function* populate(k: Thread, mm: Mm, start: number, end: number, store: boolean, isHeld = false): Proc<number> {
   const { faults } = mm.kernel
   const right = store ? VM_WRITE : VM_READ
-  let isHeld = false
   for (let page = start; page < end; ) {
     if (!isHeld) yield* mm.mmapLock.downRead(k)
     isHeld = true

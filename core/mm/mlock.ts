@@ -1,11 +1,14 @@
 /**
  * mlock, munlock, and mincore: pages that must stay, and which are here.
  *
- * mlock sets VM_LOCKED (split at the edges, merge again) and then brings every page in, unless MLOCK_ONFAULT says not to. mincore answers from the page table,
- * and for shmem from the page cache; it never faults.
+ * mlock in two parts, each with mmap_lock of its own:
+ *  1. VM_LOCKED, with MLOCK_ONFAULT VM_LOCKONFAULT too (split at the edges, merge again).
+ *  2. bring every page in, by what the areas are by then: one that is to be locked as its pages come in is passed over, and so is a hole. What
+ *     somebody mapped there in between is brought in, locked or not.
+ * mincore answers from the page table, and for shmem from the page cache; it never faults.
  *
- * Source: mm/mlock.c.
- * @kernel do_mlock, apply_vma_lock_flags, munlock, do_mincore
+ * Source: mm/mlock.c; mm/gup.c.
+ * @kernel do_mlock, apply_vma_lock_flags, __mm_populate, munlock, do_mincore
  */
 import type { Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
@@ -17,7 +20,7 @@ import { type Mm, pageOfAddress } from './mm.ts'
 import { mergeAround, splitAt } from './mmap.ts'
 import { inodeOf } from './shmem.ts'
 import { swapKind } from './swapops.ts'
-import { VM_LOCKED, VM_WRITE, type Vma } from './vma.ts'
+import { VM_LOCKED, VM_LOCKED_MASK, VM_LOCKONFAULT, VM_SHARED, VM_WRITE, type Vma } from './vma.ts'
 import { vmaWriteBegin, vmaWriteEnd } from './vma_sequence.ts'
 
 /** mlock2's flag: what comes in later is locked, nothing is brought in now. */
@@ -27,14 +30,30 @@ export const MLOCK_ONFAULT = 1
 export function* mlock(k: Thread, mm: Mm, address: number, length: number, flags = 0): Proc<number> {
   const start = pageOfAddress(address - (address % 4096))
   const end = start + pagesOf(address, length)
-  const error = yield* applyLock(k, mm, start, end, true)
-  if (error !== 0 || (flags & MLOCK_ONFAULT) !== 0) return error
-  for (let page = start; page < end; page++) {
-    // The area may have changed since, or gone.
+  // 1.
+  const error = yield* applyLock(k, mm, start, end, (flags & MLOCK_ONFAULT) !== 0 ? VM_LOCKED_MASK : VM_LOCKED)
+  if (error !== 0) return error
+  // 2.
+  const failed = yield* populateRange(k, mm, start, end)
+  return failed === ERRNO.EFAULT ? ERRNO.ENOMEM : failed
+}
+
+/** 2. Private memory that may be written is written to, so that a page shared with others is copied now. @kernel __mm_populate */
+function* populateRange(k: Thread, mm: Mm, start: number, end: number): Proc<number> {
+  for (let page = start; page < end; ) {
     yield* mm.mmapLock.downRead(k)
-    const store = ((mm.tree.find(page)?.flags ?? 0) & VM_WRITE) !== 0
-    mm.mmapLock.upRead(k)
-    if ((yield* populate(k, mm, page, page + 1, store)) !== 0) return ERRNO.ENOMEM
+    const vma = mm.tree.find(page)
+    const isOver = vma === null || vma.start >= end
+    if (isOver || (vma.flags & VM_LOCKONFAULT) !== 0) {
+      mm.mmapLock.upRead(k)
+      if (isOver) return 0
+      page = vma.end
+      continue
+    }
+    page = Math.max(page, vma.start)
+    const error = yield* populate(k, mm, page, page + 1, (vma.flags & (VM_WRITE | VM_SHARED)) === VM_WRITE, true)
+    if (error !== 0) return error
+    page++
   }
   return 0
 }
@@ -42,15 +61,15 @@ export function* mlock(k: Thread, mm: Mm, address: number, length: number, flags
 /** As mlock, the other way round. @kernel munlock */
 export function munlock(k: Thread, mm: Mm, address: number, length: number): Proc<number> {
   const start = pageOfAddress(address - (address % 4096))
-  return applyLock(k, mm, start, start + pagesOf(address, length), false)
+  return applyLock(k, mm, start, start + pagesOf(address, length), 0)
 }
 
 function pagesOf(address: number, length: number): number {
   return Math.ceil((length + (address % 4096)) / 4096)
 }
 
-/** Area by area, up to the first hole. @kernel apply_vma_lock_flags */
-function* applyLock(k: Thread, mm: Mm, start: number, end: number, lock: boolean): Proc<number> {
+/** `lock`: of VM_LOCKED_MASK. Area by area, up to the first hole. @kernel apply_vma_lock_flags */
+function* applyLock(k: Thread, mm: Mm, start: number, end: number, lock: number): Proc<number> {
   k.cpu.nowNs += k.cpu.preset.syscallNs.value
   if (!(start >= 0) || end < start) return ERRNO.EINVAL
   if (end === start) return 0
@@ -59,7 +78,7 @@ function* applyLock(k: Thread, mm: Mm, start: number, end: number, lock: boolean
   for (const vma of mm.tree.overlapping(start, end)) {
     if (vma.start > at) break
     at = vma.end
-    const flags = lock ? vma.flags | VM_LOCKED : vma.flags & ~VM_LOCKED
+    const flags = (vma.flags & ~VM_LOCKED_MASK) | lock
     if (flags === vma.flags) continue
     const part = yield* splitAt(k, mm, vma, start, end)
     yield* vmaWriteBegin(k, mm, part)

@@ -29,7 +29,7 @@ import { copyVma, movePageTables } from './move_page_tables.ts'
 import { mremapComplete, mremapPrep, type UnmapEvent, unmapComplete } from './uffd_events.ts'
 import type { Userfaultfd } from './userfaultfd.ts'
 import { vmStatAccount } from './vm_stat.ts'
-import { VM_LOCKED, type Vma } from './vma.ts'
+import { VM_LOCKED_MASK, type Vma } from './vma.ts'
 import { vmaWriteBegin, vmaWriteEnd } from './vma_sequence.ts'
 
 export const MREMAP_MAYMOVE = 1
@@ -183,7 +183,7 @@ function* moveVma(k: Thread, mm: Mm, vma: Vma, r: Request, events: Events): Proc
 
 /** The pages are gone, and with them what the area's anon_vmas were for; a part of an area keeps those of the whole. @kernel dontunmap_complete */
 function* leaveEmpty(k: Thread, mm: Mm, vma: Vma, moved: Vma, start: number, end: number): Proc<void> {
-  vma.flags &= ~VM_LOCKED
+  vma.flags &= ~VM_LOCKED_MASK
   if (moved === vma || vma.start !== start || vma.end !== end) return
   yield* unlinkAnonVmas(k, mm.kernel, vma)
   touch(vma.id, 'vma.anon_vma', AccessMode.write)

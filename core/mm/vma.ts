@@ -28,6 +28,9 @@ export const VM_UFFD_MISSING = 1 << 9
 export const VM_UFFD_WP = 1 << 12
 export const VM_LOCKED = 1 << 13
 export const VM_DONTCOPY = 1 << 17
+/** Pages are locked as they come in, and none is brought in for it. */
+export const VM_LOCKONFAULT = 1 << 19
+export const VM_LOCKED_MASK = VM_LOCKED | VM_LOCKONFAULT
 /** Its pages are charged against the limit of overcommit: private memory that was writable once. */
 export const VM_ACCOUNT = 1 << 20
 /** Memory of the hugetlb pool: every page is a huge one, never split. */

@@ -61,6 +61,13 @@ describe('a random sequence', () => {
     expect(actors).toEqual(expect.arrayContaining(['t0', 't1', 't2', 'c0']))
   })
 
+  it('never unregisters at once with an access of user code, which may sleep for good on a kernel', () => {
+    const pairs = Array.from({ length: 400 }, (_, n) => drawSequence(7, 2 * n + 1).pair ?? [])
+    const unregisters = pairs.map((pair) => pair.map(({ call }) => call)).filter((calls) => calls.includes('uffdio_unregister'))
+    expect(unregisters.length).toBeGreaterThan(0)
+    expect(unregisters.flat().filter((call) => ['load', 'inspect', 'fill'].includes(call))).toEqual([])
+  })
+
   it('leaves out calls of those who sleep, and asks those who slept', () => {
     const { steps } = caseOfSequence(sequence([load('t1', 'B'), load('t1', 'A'), copy('t0', 'A')]))
     const told = steps.slice(0, 3) as readonly CallStep[]

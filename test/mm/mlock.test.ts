@@ -3,7 +3,7 @@
  */
 import { describe, expect, it } from 'vitest'
 import { ERRNO, MADV_DONTNEED, MAP_SHARED, MLOCK_ONFAULT, sys } from '../../core/machine/syscall.ts'
-import { at, GEARS, P } from './rig.ts'
+import { at, GEARS, P, seedsWhere } from './rig.ts'
 import { UffdRig } from './uffd_rig.ts'
 
 describe.each(GEARS)('in the %s gear', (gear) => {
@@ -71,4 +71,19 @@ describe.each(GEARS)('in the %s gear', (gear) => {
     expect(rig.do((k) => sys.mincore(k, rig.process, at(30), 2 * P))).toEqual([true, false])
     expect(rig.pte(30)).toBe(0)
   })
+})
+
+it('what is mapped between the two parts of mlock ONFAULT is brought in, though it is not locked (in some schedule of 100)', () => {
+  const present = seedsWhere(100, (seed) => {
+    const rig = new UffdRig({ gear: 'step', seed })
+    rig.map(2, 3, 20)
+    rig.spawn('locker', 1, (k) => sys.mlock(k, rig.process, at(20), 2 * P, MLOCK_ONFAULT))
+    rig.spawn('mapper', 2, (k) => sys.mmap(k, rig.process, P, 3, 0x32, at(21)))
+    expect([rig.run(), rig.audit()]).toEqual(['done', null])
+    // What stays locked is never brought in.
+    expect(rig.frame(20)).toBeLessThanOrEqual(0)
+    return rig.frame(21) > 0
+  })
+  expect(present.length).toBeGreaterThan(0)
+  expect(present.length).toBeLessThan(100)
 })
