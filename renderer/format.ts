@@ -68,3 +68,8 @@ export const formatPage = (page: number): string => groupHex(page, 1)
 
 /** A page's first byte in the guest's RAM block: `0x001f_3000`. */
 export const formatAddress = (page: number): string => groupHex(page * 4096, 8)
+
+/** Three digits: more would be noise on a real machine. */
+export function formatMs(ms: number): string {
+  return ms >= 1000 ? `${(ms / 1000).toPrecision(3)} s` : `${Number(ms.toPrecision(3))} ms`
+}

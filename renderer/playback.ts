@@ -28,10 +28,14 @@ export function advance(playheadNs: number, elapsedMs: number, speedNsPerSec: nu
   return { playheadNs: Math.max(endNs, 0), ended: !growing }
 }
 
+/** Where nothing set a rate: only for how fast to play until the length is known. */
+const SUPPOSED_BITS_PER_SEC = 10e9
+
 export interface Crossing {
   readonly pages: number
-  readonly bandwidthBitsPerSec: number
-  readonly rttNs: number
+  /** null: not known, of a run on the real kernel, which is over when it is seen. */
+  readonly bandwidthBitsPerSec: number | null
+  readonly rttNs: number | null
   /** -1 while unknown. */
   readonly startedNs: number
   readonly completedNs: number
@@ -40,7 +44,7 @@ export interface Crossing {
 /** How long the crossing takes, or will take if the wire is the only limit. */
 export function crossingNs({ pages, bandwidthBitsPerSec, rttNs, startedNs, completedNs }: Crossing): number {
   if (startedNs >= 0 && completedNs > startedNs) return completedNs - startedNs
-  return ((pages * 4096 * 8) / bandwidthBitsPerSec) * 1e9 + 10 * rttNs
+  return ((pages * 4096 * 8) / (bandwidthBitsPerSec ?? SUPPOSED_BITS_PER_SEC)) * 1e9 + 10 * (rttNs ?? 0)
 }
 
 export function fittingSpeed(crossing: Crossing): number {

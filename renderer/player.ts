@@ -10,7 +10,7 @@
  *
  * Pairs with playback.ts (the arithmetic) and state.ts (where the facts go).
  */
-import type { CommandOutput, EngineApi, Frame, RunStatus } from '../core/api/protocol.ts'
+import type { CommandOutput, EngineApi, Frame, RunInfo, RunStatus } from '../core/api/protocol.ts'
 import type { Crossing } from './playback.ts'
 import { advance, clampSpeed, fittingSpeed, leadIn } from './playback.ts'
 import {
@@ -161,7 +161,7 @@ export class Player {
     }
   }
 
-  #crossing(info: { pages: number; bandwidthBitsPerSec: number; rttNs: number }, status: RunStatus | null): Crossing {
+  #crossing(info: Pick<RunInfo, 'pages' | 'bandwidthBitsPerSec' | 'rttNs'>, status: RunStatus | null): Crossing {
     return { ...info, startedNs: status?.startedNs ?? -1, completedNs: status?.completedNs ?? -1 }
   }
 

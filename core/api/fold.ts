@@ -184,9 +184,11 @@ export class Fold {
           p.destination[page] = PageState.inflight
         break
       case EventKind.Receive:
-        c.pagesInFlight--
-        c.bytesInFlight -= arg
-        if (p.source[page] === PageState.inflight) p.source[page] = PageState.resident
+        // Where the link broke, what a real socket still held may come after it was given up for lost.
+        c.pagesInFlight = Math.max(0, c.pagesInFlight - 1)
+        c.bytesInFlight = Math.max(0, c.bytesInFlight - arg)
+        if (p.source[page] === PageState.inflight || (p.source[page] === PageState.dirty && HANDED_OVER.includes(p.status)))
+          p.source[page] = PageState.resident
         break
       case EventKind.Place:
         c.pagesPlaced++
@@ -199,7 +201,11 @@ export class Fold {
       case EventKind.Fault:
         c.faults++
         c.vcpusBlocked++
-        if (page >= 0) (r.lanes[r.lane(row)].machine === 'source' ? p.source : p.destination)[page] = PageState.fault
+        if (page >= 0) {
+          const states = r.lanes[r.lane(row)].machine === 'source' ? p.source : p.destination
+          // On a real machine it may have come between the vCPU's look at it and the touch.
+          if (!isThere(states[page])) states[page] = PageState.fault
+        }
         break
       case EventKind.Request:
         c.requests++

@@ -63,17 +63,23 @@ export interface FrameCounters {
 
 /** What a screen must know of a run before its first frame. */
 export interface RunInfo {
+  /** Simulated by the model, or done by the host's own kernel: its times are real ones. */
+  readonly machine: 'simulated' | 'kernel'
   /** The command line that makes this very run. */
   readonly command: string
   readonly seed: number
   readonly pages: number
   readonly vcpus: number
-  readonly bandwidthBitsPerSec: number
-  readonly rttNs: number
+  /** null: nobody set one, and the stream goes as fast as a socket of this host. */
+  readonly bandwidthBitsPerSec: number | null
+  /** null: not known, of a real run. */
+  readonly rttNs: number | null
   readonly lanes: readonly Lane[]
   /** Channels beside the stream: `urgent`, `multifd`. */
   readonly urgentChannel: boolean
   readonly multifdChannels: number
+  /** What the model had said of a real run's total time; null: nothing. */
+  readonly predictedNs: number | null
 }
 
 /** How far the engine has come. */

@@ -4,20 +4,19 @@
  *
  * A command line goes to the shell (core/shell), the same that the command line program uses. When it is a `migrate`, the
  * shell's observer hands over the run and its recorder; from then on every question about the picture is answered from
- * the recorded events (fold.ts), also while the run goes on.
+ * the recorded events (fold.ts), also while the run goes on. A `kernel migrate` hands over its events when it is over.
  */
 
 import { drawnLines } from '../litmus/litmus.ts'
 import { MUSEUM } from '../litmus/museum.ts'
 import { PROTECTIONS } from '../mm/kconfig.ts'
-import type { MigrationRun } from '../run/migration_run.ts'
+import { recordedEvents } from '../run/kernel_events.ts'
 import type { RunReport } from '../run/report.ts'
 import type { StopSignal } from '../shell/command.ts'
 import { CORE_COMMANDS } from '../shell/core_commands.ts'
 import type { Host } from '../shell/host.ts'
 import { Registry } from '../shell/registry.ts'
 import { Shell } from '../shell/shell.ts'
-import type { RunOutcome } from '../shell/shell_state.ts'
 import { EVENT_KIND_NAME } from '../trace/event.ts'
 import type { Recorder } from '../trace/recorder.ts'
 import { describeRow } from '../trace/text.ts'
@@ -38,20 +37,19 @@ import type {
   RunStatus,
   Series,
 } from './protocol.ts'
+import { RealRun, type ShownRun, SimulatedRun } from './shown_run.ts'
 
 interface Shown {
-  readonly run: MigrationRun
+  readonly run: ShownRun
   readonly recorder: Recorder
-  readonly command: string
   readonly fold: Fold
   readonly milestones: MilestoneCollector
-  outcome: RunOutcome | 'running'
-  report: RunReport | null
 }
 
 export class Session implements EngineApi {
   readonly #shell: Shell
   #shown: Shown | null = null
+  #simulated: SimulatedRun | null = null
   #generation = 0
   #race: RaceView | null = null
   #raceGeneration = 0
@@ -68,18 +66,20 @@ export class Session implements EngineApi {
       keepEvents: true,
       observer: {
         onRun: (run, recorder, command) => {
-          this.#generation++
           this.#kernelRun = null
-          const fold = new Fold(recorder, run.pages)
-          const milestones = new MilestoneCollector(recorder)
-          this.#shown = { run, recorder, command, fold, milestones, outcome: 'running', report: null }
+          this.#simulated = new SimulatedRun(run, command)
+          this.#show(this.#simulated, recorder, new MilestoneCollector(recorder))
         },
         onProgress: ({ nowNs, forecast }) => this.#shown?.milestones.foresee(nowNs, forecast),
         onEnd: (outcome) => {
-          if (this.#shown !== null) this.#shown.outcome = outcome
+          if (this.#simulated !== null) this.#simulated.outcome = outcome
         },
-        onKernelRun: (news) => {
+        onKernelRun: (news, run, events) => {
           this.#kernelRun = news
+          if (events === null) return
+          const recorder = recordedEvents(events)
+          const milestones = new MilestoneCollector(recorder)
+          this.#show(new RealRun(news, run, milestones), recorder, milestones)
         },
         onRace: (news) => {
           this.#raceGeneration++
@@ -87,6 +87,11 @@ export class Session implements EngineApi {
         },
       },
     })
+  }
+
+  #show(run: ShownRun, recorder: Recorder, milestones: MilestoneCollector): void {
+    this.#generation++
+    this.#shown = { run, recorder, fold: new Fold(recorder, run.pages), milestones }
   }
 
   async command(line: string, output: CommandOutput, columns: number): Promise<number> {
@@ -120,37 +125,13 @@ export class Session implements EngineApi {
   async info(): Promise<RunInfo | null> {
     const shown = this.#shown
     if (shown === null) return null
-    const { options } = shown.run
-    return {
-      command: shown.command,
-      seed: options.seed,
-      pages: shown.run.pages,
-      vcpus: options.vcpus,
-      bandwidthBitsPerSec: options.bandwidthBitsPerSec,
-      rttNs: options.rttNs,
-      lanes: shown.recorder.lanes.map((lane) => ({ ...lane })),
-      urgentChannel: shown.run.channels.urgent !== null,
-      multifdChannels: shown.run.channels.multifd.length,
-    }
+    return { ...shown.run.info(), lanes: shown.recorder.lanes.map((lane) => ({ ...lane })) }
   }
 
   async status(): Promise<RunStatus | null> {
     const shown = this.#shown
     if (shown === null) return null
-    const { state } = shown.run
-    const orNone = (ns: number) => (ns > 0 ? ns : -1)
-    const failed = shown.outcome === 'failed' || state.status === 'failed'
-    const over = shown.outcome === 'done' || shown.outcome === 'time-limit'
-    return {
-      state: failed ? 'failed' : shown.outcome === 'interrupted' ? 'interrupted' : over ? 'done' : 'running',
-      migration: state.status,
-      rows: shown.recorder.rows,
-      endNs: shown.recorder.endNs,
-      startedNs: orNone(state.startNs),
-      switchedNs: orNone(state.downtimeEndNs),
-      completedNs: state.status === 'completed' ? state.endNs : -1,
-      error: state.error,
-    }
+    return { ...shown.run.status(), rows: shown.recorder.rows, endNs: shown.recorder.endNs }
   }
 
   async frameAtRow(row: number): Promise<Frame | null> {
@@ -225,10 +206,7 @@ export class Session implements EngineApi {
   }
 
   async report(): Promise<RunReport | null> {
-    const shown = this.#shown
-    if (shown === null || !shown.run.finished) return null
-    shown.report ??= shown.run.report()
-    return shown.report
+    return this.#shown?.run.report() ?? null
   }
 }
 

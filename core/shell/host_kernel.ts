@@ -7,6 +7,7 @@
 import type { ConformCase } from '../conform/case.ts'
 import type { KernelRun } from '../conform/report.ts'
 import type { Calibration, HostCpu } from '../hw/calibration.ts'
+import type { KernelEvents } from '../run/kernel_events.ts'
 import type { KernelMigrateOptions, KernelReport } from '../run/kernel_report.ts'
 import type { StopSignal } from './command.ts'
 import { ExitCode, type Host, HostError } from './host.ts'
@@ -38,6 +39,8 @@ export interface HostKernel {
 export interface KernelWatcher {
   /** A few times a second. */
   readonly onProgress: (progress: KernelProgress) => void
+  /** When it is over, all that happened; who does not ask is not told, and nothing is written down. */
+  readonly onEvents?: (events: KernelEvents) => void
   readonly stop: StopSignal
 }
 

@@ -13,7 +13,8 @@
  */
 import { z } from 'zod'
 import type { ConformCase } from '../conform/case.ts'
-import type { KernelMigrateOptions } from '../run/kernel_report.ts'
+import type { KernelEvents } from '../run/kernel_events.ts'
+import type { KernelMigrateOptions, KernelReport } from '../run/kernel_report.ts'
 import { parseArguments } from './arguments.ts'
 import { CommandError } from './command.ts'
 import { kernelCommandOf, kernelMigrateCommand, kernelOptions } from './commands/kernel_migrate.ts'
@@ -74,6 +75,11 @@ const captureRequest = z.strictObject({
   stdoutIsTaken: z.boolean(),
 })
 
+interface MigrateAnswer {
+  readonly report: KernelReport | null
+  readonly events: KernelEvents | null
+}
+
 interface Call {
   run(kernel: HostKernel, argument: unknown, errand: Errand): Promise<unknown>
 }
@@ -92,8 +98,16 @@ const CALLS: Readonly<Record<keyof HostKernel, Call>> = {
   keptCalibration: call(z.null(), (kernel) => kernel.keptCalibration()),
   keepCalibration: call(z.string().max(MOST_TEXT), (kernel, text) => kernel.keepCalibration(cpuFile(text))),
   identity: call(z.null(), (kernel) => kernel.identity()),
-  migrate: call(z.strictObject({ command: z.string().max(MOST_WORDS) }), (kernel, { command }, { stop, tell }) =>
-    kernel.migrate(kernelRunOf(command), { stop, onProgress: tell }),
+  migrate: call(
+    z.strictObject({ command: z.string().max(MOST_WORDS), keepsEvents: z.boolean() }),
+    async (kernel, { command, keepsEvents }, { stop, tell }): Promise<MigrateAnswer> => {
+      let events: KernelEvents | null = null
+      const onEvents = (all: KernelEvents) => {
+        events = all
+      }
+      const report = await kernel.migrate(kernelRunOf(command), { stop, onProgress: tell, ...(keepsEvents ? { onEvents } : {}) })
+      return { report, events }
+    },
   ),
   capture: call(captureRequest, (kernel, request, { stop, tell }) => kernel.capture(request, { stop, onProgress: tell })),
 }
@@ -193,9 +207,12 @@ export class DeskKernel implements HostKernel {
   capture: HostKernel['capture'] = (request, { stop, onProgress }) =>
     this.#ask('capture', request, { stop, onNews: (news) => onProgress(...(news as Parameters<typeof onProgress>)) })
 
-  migrate: HostKernel['migrate'] = (run, { stop, onProgress }) => {
+  migrate: HostKernel['migrate'] = async (run, { stop, onProgress, onEvents }) => {
     const onNews = (news: readonly unknown[]) => onProgress(...(news as Parameters<typeof onProgress>))
-    return this.#ask('migrate', { command: kernelCommandOf(run) }, { stop, onNews })
+    const asked = { command: kernelCommandOf(run), keepsEvents: onEvents !== undefined }
+    const { report, events } = await this.#ask<MigrateAnswer>('migrate', asked, { stop, onNews })
+    if (events !== null) onEvents?.(events)
+    return report
   }
 
   async #ask<T>(name: keyof HostKernel, argument: unknown, watch: Watch | null = null): Promise<T> {

@@ -7,7 +7,8 @@ import type { SearchProgress } from '../explore/verdict.ts'
 import type { Story } from '../litmus/story.ts'
 import type { Capabilities } from '../migration/capabilities.ts'
 import type { MigrationParameters } from '../migration/migration_parameters.ts'
-import type { KernelReport } from '../run/kernel_report.ts'
+import type { KernelEvents } from '../run/kernel_events.ts'
+import type { KernelMigrateOptions, KernelReport } from '../run/kernel_report.ts'
 import type { MigrationRun } from '../run/migration_run.ts'
 import type { Progress } from '../run/report.ts'
 import type { Recorder } from '../trace/recorder.ts'
@@ -71,6 +72,6 @@ export interface RunObserver {
   onEnd?(outcome: RunOutcome): void
   /** A search began, went on or ended. */
   onRace?(news: RaceNews): void
-  /** A migration on the real kernel is over. */
-  onKernelRun?(run: KernelRunNews): void
+  /** A migration on the real kernel is over; `events`: where they are kept, all that happened. */
+  onKernelRun?(news: KernelRunNews, run: KernelMigrateOptions, events: KernelEvents | null): void
 }

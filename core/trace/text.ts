@@ -39,7 +39,10 @@ export function describeRow(r: Recorder, row: number): string {
     case EventKind.Populate:
       return arg === 1 ? `${page} is mapped to the zero page` : `${page} gets its first frame`
     case EventKind.Dirty:
-      return `${lane.name} writes ${page}, which was clean`
+      // On a real kernel it is a look at the log that tells, and it does not tell whose store it was.
+      return lane.name.startsWith('vCPU')
+        ? `${lane.name} writes ${page}, which was clean`
+        : `${page} was written since the last look`
     case EventKind.Send:
       return isZeroRecord(arg) ? `${page} is zero; its record goes out in ${arg} bytes` : `${page} goes out in ${arg} bytes`
     case EventKind.Receive:

@@ -1,5 +1,5 @@
 /**
- * Throughput and fault latency over simulated time, one above the other on the timeline's scale, with a table for those
+ * Throughput and fault latency over simulated time, or measured where the run is one of the real kernel, one above the other on the timeline's scale, with a table for those
  * who cannot see them.
  */
 import { useMemo } from 'react'
@@ -20,7 +20,7 @@ const TABLE_ROWS = 10
 const HEADROOM = 1.3
 
 const LATENCY: ChartSpec = {
-  label: 'Latency of each remote fault over simulated time; the table that follows has the percentiles',
+  label: 'Latency of each remote fault over time; the table that follows has the percentiles',
   format: (ns) => formatTick(ns, ns),
   colour: STATE_SHADE.fault,
   points: true,
@@ -30,7 +30,7 @@ const LATENCY: ChartSpec = {
 }
 
 const throughputSpec = (linkMbPerSec: number): ChartSpec => ({
-  label: 'Throughput in megabytes a second over simulated time; the table that follows has the numbers',
+  label: 'Throughput in megabytes a second over time; the table that follows has the numbers',
   format: (value) => formatCount(Number(value.toPrecision(3))),
   colour: STATE_SHADE.inflight,
   points: false,
@@ -43,17 +43,19 @@ export function ChartsPanel() {
   const series = useSignal(shownSeries)
   const hasRun = useScreen((state) => state.info !== null)
   const over = useScreen((state) => state.status !== null && state.status.state !== 'running')
-  const link = useScreen((state) => (state.info ? state.info.bandwidthBitsPerSec / 8e6 : 1))
+  const isReal = useScreen((state) => state.info?.machine === 'kernel')
+  /** Of a socket that nobody paced: Infinity. */
+  const link = useScreen((state) => (state.info?.bandwidthBitsPerSec ?? Number.POSITIVE_INFINITY) / 8e6)
   const throughput = useMemo(() => throughputOf(series), [series])
   const latency = useMemo(() => latencyOf(series), [series])
   const summary = useMemo(() => summarise(series?.faultLatencyNs ?? new Float64Array()), [series])
   const spec = useMemo(() => throughputSpec(link), [link])
   return (
-    <Panel name="Charts" className="charts" facts="same time axis as the timeline">
+    <Panel name="Charts" className="charts" facts={isReal ? 'measured on the real kernel' : 'same time axis as the timeline'}>
       {hasRun ? (
         <>
           <h3>
-            throughput <span>MB/s</span> <em>link {formatCount(Math.round(link))} MB/s</em>
+            throughput <span>MB/s</span> <em>{linkName(link, isReal)}</em>
           </h3>
           <Chart spec={spec} data={throughput} />
           <h3>
@@ -76,6 +78,12 @@ export function ChartsPanel() {
       )}
     </Panel>
   )
+}
+
+/** `link` in MB/s. */
+function linkName(link: number, isReal: boolean): string {
+  if (!Number.isFinite(link)) return 'a socket, not paced'
+  return `${isReal ? 'paced to' : 'link'} ${formatCount(Math.round(link))} MB/s`
 }
 
 function throughputOf(series: Series | null): ChartData {
@@ -101,7 +109,7 @@ function Twin({ throughput, summary }: { throughput: ChartData; summary: ReturnT
     <table className="hidden-visually">
       <caption>
         Remote faults: {summary.count}; median {formatTime(summary.p50Ns)}, 99th percentile {formatTime(summary.p99Ns)}, longest{' '}
-        {formatTime(summary.maxNs)}. Throughput by simulated time:
+        {formatTime(summary.maxNs)}. Throughput by time:
       </caption>
       <tbody>
         {thin(xs.length, TABLE_ROWS).map((bin) => (

@@ -3,12 +3,13 @@
  * Use of the wire is that of the series' bin under the playhead; everything else are counters of the shown frame.
  */
 import { useEffect, useRef, useState } from 'react'
-import type { EventRow, FrameCounters, RunInfo } from '../../core/api/protocol.ts'
+import type { EventRow, FrameCounters, RunInfo, Series } from '../../core/api/protocol.ts'
 import { slowly } from '../census.ts'
 import { formatBitRate, formatBytes, formatCount, formatKind, formatTime } from '../format.ts'
 import { Hot, useControls, usePainter } from '../hooks.tsx'
 import { incidentsAt } from '../moments.ts'
 import { playheadNs, shownFrame, shownMilestones, shownSeries, useScreen } from '../state.ts'
+import { fullWireBytes } from '../wire.ts'
 import { Panel } from './panel.tsx'
 
 const LOG_ROWS = 120
@@ -19,7 +20,7 @@ const LOG_EVERY_MS = 150
 
 export function LinkPanel() {
   const info = useScreen((state) => state.info)
-  const quiet = info ? `${formatBitRate(info.bandwidthBitsPerSec)} · RTT ${formatTime(info.rttNs).replace('.0 ', ' ')}` : ''
+  const quiet = info ? linkFacts(info) : ''
   return (
     <Panel name="Link" className="link" facts={<Hot sources={[playheadNs, shownMilestones]} text={() => incidents() || quiet} />}>
       {info ? (
@@ -34,6 +35,13 @@ export function LinkPanel() {
       )}
     </Panel>
   )
+}
+
+/** What the link is; of a real one, as much as was asked of it. */
+function linkFacts({ machine, bandwidthBitsPerSec, rttNs }: RunInfo): string {
+  if (machine === 'kernel')
+    return bandwidthBitsPerSec === null ? 'socket, not paced' : `socket, ${formatBitRate(bandwidthBitsPerSec)}`
+  return `${formatBitRate(bandwidthBitsPerSec ?? 0)} · RTT ${formatTime(rttNs ?? 0).replace('.0 ', ' ')}`
 }
 
 const isDown = () => (shownFrame.value?.counters.linksDown ?? 0) > 0
@@ -71,10 +79,7 @@ function Wire() {
       <div className="wire-way">
         <span>data</span>
         <meter ref={bar} className="bar" aria-label="Use of the link" min={0} max={1} />
-        <Hot
-          sources={[playheadNs, shownSeries, shownFrame]}
-          text={() => (isDown() ? '△ down' : `${Math.round(utilisation() * 100)} %`)}
-        />
+        <Hot sources={[playheadNs, shownSeries, shownFrame]} text={() => (isDown() ? '△ down' : use())} />
       </div>
       <div className="wire-way back">
         <span>requests</span>
@@ -107,13 +112,24 @@ function Wire() {
   )
 }
 
-/** Share of the bandwidth used in the bin under the playhead. */
+/** Share of the full wire used in the bin under the playhead. */
 function utilisation(): number {
   const series = shownSeries.value
   const { info } = useScreen.getState()
   if (!series || !info) return 0
-  const bytes = series.receivedBytes[Math.floor(playheadNs.value / series.binNs)] ?? 0
-  return Math.min(1, (bytes * 8e9) / series.binNs / info.bandwidthBitsPerSec)
+  return Math.min(1, bytesNow(series) / fullWireBytes(info, series))
+}
+
+/** In words: a share of the link, or, where nobody set what it carries, how much goes over it. */
+function use(): string {
+  const series = shownSeries.value
+  if (!series || useScreen.getState().info?.bandwidthBitsPerSec !== null) return `${Math.round(utilisation() * 100)} %`
+  return formatBitRate((bytesNow(series) * 8e9) / series.binNs)
+}
+
+/** In the bin under the playhead. */
+function bytesNow({ receivedBytes, binNs }: Series): number {
+  return receivedBytes[Math.floor(playheadNs.value / binNs)] ?? 0
 }
 
 /** The newest events up to the playhead, newest first. */

@@ -4,7 +4,7 @@
  * Names are QEMU's. Without a prediction there is what was measured alone.
  */
 import type { KernelRunView } from '../../core/api/protocol.ts'
-import { formatBytes, formatCount } from '../format.ts'
+import { formatBytes, formatCount, formatMs } from '../format.ts'
 
 export interface MeasuredRow {
   readonly name: string
@@ -46,11 +46,6 @@ export function measuredRows({ report }: KernelRunView): MeasuredRow[] {
       off: predicted === null || measured === 0 ? null : percent(predicted / measured - 1),
     }
   })
-}
-
-/** Three digits: more would be noise on a real machine. */
-function formatMs(ms: number): string {
-  return ms >= 1000 ? `${(ms / 1000).toPrecision(3)} s` : `${Number(ms.toPrecision(3))} ms`
 }
 
 function percent(share: number): string {

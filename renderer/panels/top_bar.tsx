@@ -1,9 +1,9 @@
 /**
- * The window's first line: which run this is (command, seed, hash of its trace), in which phase the playhead stands, and
+ * The window's first line: which run this is (simulated or real, command, seed, hash of its trace), in which phase the playhead stands, and
  * the switches of the window itself.
  */
 import { useState } from 'react'
-import type { Frame } from '../../core/api/protocol.ts'
+import type { Frame, RunInfo } from '../../core/api/protocol.ts'
 import { useControls, usePainter } from '../hooks.tsx'
 import { tooltip } from '../keys.ts'
 import type { ThemeChoice } from '../state.ts'
@@ -12,6 +12,11 @@ import { PHASES, STATUS_WORD } from '../status_words.ts'
 import { chooseTheme } from '../theme.ts'
 import { Icon } from './icons.tsx'
 
+const MACHINE: Readonly<Record<RunInfo['machine'], { word: string; title: string }>> = {
+  simulated: { word: 'simulated', title: 'All times are those of the model' },
+  kernel: { word: 'real kernel', title: "Done by this machine's own kernel; all times were measured" },
+}
+
 export function TopBar() {
   const { bindings } = useControls()
   const info = useScreen((state) => state.info)
@@ -19,6 +24,11 @@ export function TopBar() {
   return (
     <header className="top-bar">
       <h1>pageferry</h1>
+      {info && (
+        <b className={`run-machine ${info.machine}`} title={MACHINE[info.machine].title}>
+          {MACHINE[info.machine].word}
+        </b>
+      )}
       <code className="command" title={info?.command}>
         {info?.command ?? running ?? 'no run yet'}
       </code>
@@ -50,16 +60,17 @@ function Badges() {
     setTimeout(() => setCopied(false), 1500)
   }
   const hash = report?.traceHash ?? ''
+  const isReal = info.machine === 'kernel'
   return (
     <button
       type="button"
       className="badge"
       data-trace-hash={hash}
-      aria-label={`Seed ${info.seed}, trace hash ${hash || 'not yet known'}; copy the command of this run`}
-      title={`trace hash ${hash || 'comes when the run is done'}\nstate hash ${report?.stateHash ?? ''}\nClick to copy: ${info.command}`}
+      aria-label={`Seed ${info.seed}${isReal ? '' : `, trace hash ${hash || 'not yet known'}`}; copy the command of this run`}
+      title={`${isReal ? 'a real run is never twice the same and has no hash' : `trace hash ${hash || 'comes when the run is done'}\nstate hash ${report?.stateHash ?? ''}`}\nClick to copy: ${info.command}`}
       onClick={() => void copy()}
     >
-      {copied ? 'command copied' : `seed ${info.seed} · hash ${hash ? hash.slice(0, 8) : '…'}`}
+      {copied ? 'command copied' : `seed ${info.seed}${isReal ? '' : ` · hash ${hash ? hash.slice(0, 8) : '…'}`}`}
     </button>
   )
 }

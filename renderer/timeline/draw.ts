@@ -1,15 +1,17 @@
 /**
- * Draws the timeline: a minimap of the whole run, then, for the part in view, an axis, the migration's states, its passes and
+ * Draws the timeline: a minimap of the whole run, then, for the part in view, an axis, the migration's states, under those of a real
+ * migration how long the model had said that it takes, its passes and
  * what was injected, where there is any, the use of the wire, and one lane a vCPU on each machine with the intervals in which it slept on a missing page.
  *
  * Lengths are CSS pixels; the caller has scaled the context. `rowsFor` says what stands where, so that drawing and tests
  * agree. Colours mean what they mean on the maps: resident for running, fault for sleeping, inflight for the wire.
  */
 import type { Milestones, RunInfo, RunStatus, Series } from '../../core/api/protocol.ts'
-import { formatCount, formatTick } from '../format.ts'
+import { formatCount, formatMs, formatTick } from '../format.ts'
 import { STATUS_WORD } from '../status_words.ts'
 import type { Scheme, Shade } from '../tokens.ts'
 import { CHROME, STATE_SHADE } from '../tokens.ts'
+import { fullWireBytes } from '../wire.ts'
 import type { TimelineView } from './scale.ts'
 import { ticks, timeToX, wholeRun } from './scale.ts'
 import type { Sleep } from './sleeps.ts'
@@ -37,7 +39,7 @@ const MOST_LANE = 16
 const LEAST_LABELLED = 9
 
 export interface TimelineRow {
-  readonly kind: 'minimap' | 'axis' | 'state' | 'events' | 'wire' | 'source' | 'destination'
+  readonly kind: 'minimap' | 'axis' | 'state' | 'predicted' | 'events' | 'wire' | 'source' | 'destination'
   readonly label: string
   readonly y: number
   readonly height: number
@@ -45,8 +47,15 @@ export interface TimelineRow {
   readonly vcpu: number
 }
 
+const SIMULATED = { machine: 'simulated', predictedNs: null } as const
+
 /** What stands where in `height` pixels; `events`: the label of their row, which is left out where it is empty. Both machines get half of what is left; lanes that do not fit are left out. */
-export function rowsFor(vcpus: number, height: number, events = ''): readonly TimelineRow[] {
+export function rowsFor(
+  vcpus: number,
+  height: number,
+  events = '',
+  run: Pick<RunInfo, 'machine' | 'predictedNs'> = SIMULATED,
+): readonly TimelineRow[] {
   const rows: TimelineRow[] = []
   let y = 0
   const add = (kind: TimelineRow['kind'], label: string, rowHeight: number, gap: number, vcpu = -1): void => {
@@ -54,8 +63,9 @@ export function rowsFor(vcpus: number, height: number, events = ''): readonly Ti
     y += rowHeight + gap
   }
   add('minimap', 'whole run', MINIMAP_HEIGHT, 2)
-  add('axis', 'simulated time', AXIS_HEIGHT, 2)
+  add('axis', run.machine === 'kernel' ? 'measured time' : 'simulated time', AXIS_HEIGHT, 2)
   add('state', 'migration', STATE_HEIGHT, 2)
+  if (run.predictedNs !== null) add('predicted', 'predicted', STATE_HEIGHT, 2)
   if (events !== '') add('events', events, EVENTS_HEIGHT, 2)
   add('wire', 'wire', Math.max(12, Math.min(30, (height - y) * 0.24)), 3)
   const room = (height - y) / 2
@@ -109,7 +119,7 @@ export function drawTimeline(
   context.clearRect(0, 0, width, height)
   context.font = font
   context.textBaseline = 'middle'
-  const rows = rowsFor(model.info.vcpus, height, eventsLabel(model.milestones))
+  const rows = rowsFor(model.info.vcpus, height, eventsLabel(model.milestones), model.info)
   for (const row of rows) {
     context.fillStyle = CHROME.muted[scheme]
     context.fillText(row.label, 12, row.y + Math.max(row.height, LEAST_LABELLED) / 2 + 0.5)
@@ -138,6 +148,9 @@ function drawRow(context: CanvasRenderingContext2D, row: TimelineRow, plot: numb
       break
     case 'state':
       drawBands(context, row, plot, model, model.view, true)
+      break
+    case 'predicted':
+      drawPrediction(context, row, plot, model)
       break
     case 'events':
       drawPasses(context, row, plot, model)
@@ -184,6 +197,25 @@ function drawBands(
   }
 }
 
+/** Under what was measured: from its start on, as long as the model had said, hollow. */
+function drawPrediction(
+  context: CanvasRenderingContext2D,
+  row: TimelineRow,
+  plot: number,
+  { view, scheme, info, status }: TimelineModel,
+): void {
+  if (info.predictedNs === null || status.startedNs < 0) return
+  const from = timeToX(view, plot, status.startedNs)
+  const to = timeToX(view, plot, status.startedNs + info.predictedNs)
+  context.strokeStyle = CHROME.muted[scheme]
+  context.lineWidth = 1
+  context.strokeRect(Math.round(from) + 0.5, row.y + 0.5, Math.max(2, Math.round(to - from) - 1), row.height - 1)
+  const text = `the model: ${formatMs(info.predictedNs / 1e6)}`
+  const { width } = context.measureText(text)
+  context.fillStyle = CHROME.text[scheme]
+  context.fillText(text, Math.max(0, to - from > width + 12 ? from : to) + 6, row.y + row.height / 2 + 0.5)
+}
+
 function drawAxis(context: CanvasRenderingContext2D, row: TimelineRow, plot: number, { view, scheme }: TimelineModel): void {
   const { stepNs, atNs } = ticks(view, Math.max(2, plot / 90))
   for (const ns of atNs) {
@@ -203,7 +235,7 @@ function drawWire(
   { view, scheme, series, info }: TimelineModel,
 ): void {
   if (!series) return
-  const most = (info.bandwidthBitsPerSec / 8e9) * series.binNs
+  const most = fullWireBytes(info, series)
   const bottom = row.y + row.height
   context.fillStyle = STATE_SHADE.inflight[scheme]
   context.globalAlpha = 0.75

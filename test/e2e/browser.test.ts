@@ -335,6 +335,8 @@ describe('the real kernel from the page', () => {
     await expect.poll(unwrapped, { timeout: 60_000 }).toMatch(/consistent: [\d,]+ loads checked, 4,096 pages compared/)
     const checks = page.getByRole('region', { name: 'Checks', exact: true })
     await expect.poll(() => checks.innerText()).toMatch(/real kernel \d/)
+    expect(await page.locator('.top-bar').innerText()).toContain('real kernel')
+    await expect.poll(() => page.getByRole('region', { name: 'Timeline' }).innerText()).toMatch(/ of \d/)
     expect(await checks.getByRole('row').count()).toBe(6)
     await typeCommand(SECOND_RUN)
     await expect.poll(() => checks.innerText(), { timeout: 30_000 }).not.toContain('real kernel')

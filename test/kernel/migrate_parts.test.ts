@@ -39,7 +39,7 @@ describe('a record on the wire', () => {
   })
 })
 
-const SHAPE = { pages: 8, vcpus: 2 }
+const SHAPE = { pages: 8, vcpus: 2, keepsEvents: false }
 
 function newBoard(): Board {
   return new Board(new ArrayBuffer(Board.bytes(SHAPE)), SHAPE)

@@ -267,11 +267,11 @@ describe('the desk', () => {
     ],
     ['a time without end', 'capture', { ...REQUEST, durationNs: null }, 'given something wrong at durationNs'],
     ['a word too much', 'info', { all: true }, 'the call info is given something wrong at its argument'],
-    ['a migration that is none', 'migrate', { command: 'shell' }, 'that is no migration'],
+    ['a migration that is none', 'migrate', { command: 'shell', keepsEvents: false }, 'that is no migration'],
     [
       'a migration from the disk',
       'migrate',
-      { command: 'kernel migrate --guest /etc/passwd.gz' },
+      { command: 'kernel migrate --guest /etc/passwd.gz', keepsEvents: false },
       'does not run on a real kernel',
     ],
     ['a file that is no calibration', 'keepCalibration', '{"schema":"x"}', 'what is to be kept'],

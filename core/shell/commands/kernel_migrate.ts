@@ -13,6 +13,7 @@ import { MOST_OWNERS } from '../../guest/own_words.ts'
 import { CAPABILITY_NAMES, type CapabilityName } from '../../migration/capabilities.ts'
 import { DEFAULT_PARAMETERS, PARAMETER_NAMES, type ParameterName } from '../../migration/migration_parameters.ts'
 import { parsePrepaging } from '../../migration/prepaging/registry.ts'
+import type { KernelEvents } from '../../run/kernel_events.ts'
 import type { KernelMigrateOptions, KernelReport } from '../../run/kernel_report.ts'
 import { type MigrateOptions, RESOLVERS } from '../../run/options.ts'
 import type { Report } from '../../run/report.ts'
@@ -46,8 +47,8 @@ const REFUSED: Readonly<Record<string, string>> = {
   without: 'nothing can be left out of a real kernel',
   detach: 'it runs in processes of its own already',
   resume: '--recover recovers it',
-  trace: 'the kernel writes no event of the model',
-  perfetto: 'the kernel writes no event of the model',
+  trace: 'events of a real run are kept for the screen alone',
+  perfetto: 'events of a real run are kept for the screen alone',
 }
 
 /** What of QEMU's capabilities and parameters is done here, besides those that a mode implies. */
@@ -126,7 +127,11 @@ async function kernelMigrate(context: CommandContext): Promise<number> {
   const onProgress = (progress: KernelProgress) => {
     if (!given.has('quiet')) terminal.status?.(progressLine(progress))
   }
-  const measured = await hostKernelOf(host).migrate(run, { onProgress, stop })
+  const kept: { events: KernelEvents | null } = { events: null }
+  const onEvents = (events: KernelEvents) => {
+    kept.events = events
+  }
+  const measured = await hostKernelOf(host).migrate(run, { onProgress, stop, ...(context.keepEvents ? { onEvents } : {}) })
   terminal.status?.('')
   if (measured === null || stop.aborted) {
     terminal.err(
@@ -137,7 +142,14 @@ async function kernelMigrate(context: CommandContext): Promise<number> {
   // 3.
   const predicted = given.has('no-predict') ? null : await predictedOf(context, run)
   const report: KernelReport = { ...measured, predicted }
-  observer.onKernelRun?.({ command: kernelCommandOf(run), report })
+  observer.onKernelRun?.({ command: kernelCommandOf(run), report }, run, kept.events)
+  const missedFromNs = kept.events?.missedFromNs ?? null
+  if (missedFromNs !== null)
+    terminal.err(
+      sentence(
+        `${program}kernel migrate: the screen shows the first ${formatTime(missedFromNs)}; there was no room for more events`,
+      ),
+    )
   if (given.has('json')) terminal.out(`${JSON.stringify(report, null, 2)}\n`)
   else if (!given.has('quiet'))
     terminal.out(reportText(report, `${program}${kernelCommandOf(run)}`, terminal.columns, terminal.colour))

@@ -8,11 +8,23 @@
  * Times are ns of the host's monotonic clock (clock.ts), which all processes share.
  */
 import { MIGRATION_STATUS, type MigrationStatus } from '../../../core/trace/event.ts'
+import { EventLog } from './event_log.ts'
 
 export interface Shape {
   readonly pages: number
   readonly vcpus: number
+  /** Events are written down, for a screen. */
+  readonly keepsEvents: boolean
 }
+
+/** The threads that write events, besides the vCPUs of both sides. */
+export const EVENT_THREADS = ['migration', 'return path', 'listen', 'preempt', 'fault'] as const
+export type EventThread = (typeof EVENT_THREADS)[number]
+
+/** Several passes over memory, were each page a run of its own; untouched room takes no memory. */
+const threadRows = ({ pages, keepsEvents }: Shape) => (keepsEvents ? 65_536 + 6 * pages : 0)
+/** A vCPU starts and stops, and tells of its work now and then. */
+const vcpuRows = ({ keepsEvents }: Shape) => (keepsEvents ? 16_384 : 0)
 
 /** Figures, each a float64. */
 const FIGURES = [
@@ -80,6 +92,9 @@ export class Board {
   readonly versions: Uint32Array
   /** Of each vCPU, the beginning and the end of each sleep on a missing page. */
   readonly sleeps: Float64Array
+  /** And the page. */
+  readonly sleptOn: Int32Array
+  readonly #events: readonly Float64Array[]
 
   constructor(
     buffer: ArrayBuffer,
@@ -95,11 +110,19 @@ export class Board {
     this.states = new Uint8Array(buffer, room.take(shape.pages), shape.pages)
     this.versions = new Uint32Array(buffer, room.take(shape.vcpus * shape.pages * 8), shape.vcpus * shape.pages * 2)
     this.sleeps = room.floats(shape.vcpus * shape.pages * 2)
+    this.sleptOn = new Int32Array(buffer, room.take(shape.vcpus * shape.pages * 4), shape.vcpus * shape.pages)
+    this.#events = [
+      ...EVENT_THREADS.map(() => room.floats(EventLog.cells(threadRows(shape)))),
+      ...Array.from({ length: 2 * shape.vcpus }, () => room.floats(EventLog.cells(vcpuRows(shape)))),
+    ]
   }
 
-  static bytes({ pages, vcpus }: Shape): number {
+  static bytes(shape: Shape): number {
+    const { pages, vcpus } = shape
     const fixed = 128 + (FIGURES.length + vcpus * VCPU_FIGURES.length + 1 + 2 * MOST_STATES + FIRST_WRONG.length) * 8
-    return fixed + pages + vcpus * pages * 8 + vcpus * pages * 16 + 16 * ALIGNMENT
+    const events = EVENT_THREADS.length * EventLog.cells(threadRows(shape)) + 2 * vcpus * EventLog.cells(vcpuRows(shape))
+    const places = 16 + EVENT_THREADS.length + 2 * vcpus
+    return fixed + pages + vcpus * pages * (8 + 16 + 4) + events * 8 + places * ALIGNMENT
   }
 
   get(figure: Figure): number {
@@ -181,6 +204,16 @@ export class Board {
       (typeof FIRST_WRONG)[number],
       number
     >
+  }
+
+  /** Of one thread, which alone writes it. */
+  eventsOf(thread: EventThread): EventLog {
+    return new EventLog(this.#events[EVENT_THREADS.indexOf(thread)] as Float64Array)
+  }
+
+  eventsOfVcpu(side: 'source' | 'destination', vcpu: number): EventLog {
+    const first = EVENT_THREADS.length + (side === 'source' ? 0 : this.shape.vcpus)
+    return new EventLog(this.#events[first + vcpu] as Float64Array)
   }
 
   get received(): number {

@@ -29,6 +29,7 @@ import { Mapping } from '../sys/mapping.ts'
 import { account } from './account.ts'
 import { Board, type Shape } from './board.ts'
 import { nowNs } from './clock.ts'
+import { eventsOf, type TimedIncident } from './events.ts'
 import { MachineProcess } from './machine_process.ts'
 import type { Comparison, MachineSetup, PHASES, Side, Usage } from './setup.ts'
 
@@ -69,14 +70,17 @@ export interface Facts {
   readonly comparison: Comparison | null
   readonly usage: Readonly<Record<Side, Usage | null>>
   readonly incidents: readonly IncidentReport[]
+  /** Of these what happened, and when it was over. */
+  readonly happened: readonly TimedIncident[]
   /** Times at which the phases began, and the end. */
-  readonly phaseNs: Readonly<Record<'before' | 'during' | 'after' | 'end', number>>
+  readonly phaseNs: Readonly<Record<'boot' | 'before' | 'during' | 'after' | 'end', number>>
   readonly startedNs: number
 }
 
 export async function migrateOnKernel(run: KernelMigrateOptions, watcher: KernelWatcher): Promise<KernelReport | null> {
   const { options } = run
-  const shape: Shape = { pages: options.memBytes / 4096, vcpus: options.vcpus }
+  const keepsEvents = watcher.onEvents !== undefined
+  const shape: Shape = { pages: options.memBytes / 4096, vcpus: options.vcpus, keepsEvents }
   checkMemory(options.memBytes)
   const boardFd = checked(libc().memfdCreate('pageferry board', MFD_CLOEXEC), 'memfd_create')
   let mapping: Mapping | null = null
@@ -86,7 +90,9 @@ export async function migrateOnKernel(run: KernelMigrateOptions, watcher: Kernel
     mapping = Mapping.shared(boardFd, Board.bytes(shape))
     coordinator = new Coordinator(run, watcher, new Board(mapping.buffer, shape), boardFd)
     const facts = await coordinator.migrate()
-    return facts === null ? null : account(facts)
+    if (facts === null) return null
+    watcher.onEvents?.(eventsOf(facts))
+    return account(facts)
   } finally {
     await coordinator?.killAll()
     mapping?.unmap()
@@ -113,6 +119,7 @@ class Coordinator {
   readonly #setup: Omit<MachineSetup, 'side'>
   readonly #startedNs = nowNs()
   readonly #incidents: IncidentReport[] = []
+  readonly #happened: TimedIncident[] = []
   readonly #armed: TimedInjection[]
   readonly #agenda: { readonly atNs: number; readonly happen: () => void }[] = []
   #statesSeen = 0
@@ -128,6 +135,7 @@ class Coordinator {
     const { options, isPaced } = run
     this.#setup = {
       options,
+      keepsEvents: board.shape.keepsEvents,
       bandwidthBytesPerSec: isPaced ? payloadBytesPerNs(options.bandwidthBitsPerSec) * 1e9 : 0,
       socketName: `pageferry-${randomBytes(16).toString('hex')}`,
       token: randomBytes(16).toString('hex'),
@@ -156,6 +164,7 @@ class Coordinator {
     for (const machine of this.#all) machine.tell({ order: 'start', setup: { ...this.#setup, side: machine.side } })
     for (const machine of this.#all) if (!(await this.#expect(machine, 'ready'))) return null
     // 2.
+    const bootNs = nowNs()
     source.tell({ order: 'boot' })
     if (!(await this.#expect(source, 'booted'))) return null
     this.#enter('before')
@@ -190,7 +199,8 @@ class Coordinator {
       comparison: (hasMemory && comparison?.[guest ?? 'destination']?.comparison) || null,
       usage,
       incidents: this.#incidents,
-      phaseNs: { before: beforeNs, during: duringNs, after: afterNs, end: endNs },
+      happened: this.#happened,
+      phaseNs: { boot: bootNs, before: beforeNs, during: duringNs, after: afterNs, end: endNs },
       startedNs: this.#startedNs,
     }
   }
@@ -312,6 +322,7 @@ class Coordinator {
       return
     }
     this.#incidents.push({ what, at })
+    this.#happened.push({ what, atNs: nowNs(), isOver: false })
     if (what === 'cancel') this.#machines.source.tell({ order: 'cancel' })
     else if (what === 'link-down') {
       this.#setLink(true)
@@ -321,6 +332,7 @@ class Coordinator {
 
   #setLink(isDown: boolean): void {
     this.#linkIsUp = !isDown
+    if (!isDown) this.#happened.push({ what: 'link-down', atNs: nowNs(), isOver: true })
     for (const machine of this.#all) machine.tell({ order: 'link', isDown })
   }
 

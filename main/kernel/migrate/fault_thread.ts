@@ -7,6 +7,7 @@
  * Requests that come together go out together. If the connection is broken they are asked for again after the recovery.
  * Source: QEMU, postcopy-ram.c. @qemu postcopy_ram_fault_thread
  */
+import { EventKind } from '../../../core/trace/event.ts'
 import { Arena } from '../sys/arena.ts'
 import { libc } from '../sys/libc.ts'
 import { PAGE_BYTES } from '../sys/mapping.ts'
@@ -14,6 +15,7 @@ import { POLL, PollFd, UFFD_EVENT } from '../sys/uapi.ts'
 import { Userfaultfd } from '../sys/userfaultfd.ts'
 import type { Area } from './area.ts'
 import { type Board, PageState } from './board.ts'
+import { nowNs } from './clock.ts'
 import type { Control } from './control.ts'
 import { ReturnWriter } from './return_writer.ts'
 import type { ThreadSetup } from './setup.ts'
@@ -28,6 +30,7 @@ export function runFaultThread(setup: ThreadSetup, area: Area, board: Board, con
   poll.set('fd', setup.uffd)
   poll.set('events', POLL.in)
   const { states } = board
+  const events = board.eventsOf('fault')
   while (!control.is('armed') && !control.is('exit')) control.wait('armed', 0, 100)
   while (control.is('armed') && !control.is('exit')) {
     if (libc().poll(poll.address, 1, WAIT_MS) <= 0) continue
@@ -40,11 +43,13 @@ export function runFaultThread(setup: ThreadSetup, area: Area, board: Board, con
       const state = Atomics.compareExchange(states, page, PageState.missing, PageState.requested)
       if (state === PageState.missing) {
         reply.request(page)
+        events.note(EventKind.Request, page, 0)
         asked++
       } else if (state === PageState.received) uffd.wake(area.address + page * PAGE_BYTES, PAGE_BYTES)
     }
     board.add('userfaults', messages.length)
     board.add('requests', asked)
+    if (asked > 0 && events.isKept) events.stamp(nowNs())
     if (asked > 0) reply.flush()
   }
 }

@@ -15,6 +15,7 @@
  * Source: QEMU, postcopy-ram.c. @qemu postcopy_ram_listen_thread, postcopy_preempt_thread, loadvm_postcopy_handle_resume
  */
 import { ReturnMessage, StreamMessage } from '../../../core/migration/ram_stream.ts'
+import { EventKind } from '../../../core/trace/event.ts'
 import { readSome, Transfer } from '../sys/socket.ts'
 import { Userfaultfd } from '../sys/userfaultfd.ts'
 import { type Area, type ChannelBuffers, RECEIVED_BYTES } from './area.ts'
@@ -22,7 +23,17 @@ import { type Board, PageState } from './board.ts'
 import { nowNs } from './clock.ts'
 import { accept, cutConnection } from './connection.ts'
 import type { Control } from './control.ts'
-import { bodyBytes, HEADER_BYTES, PAGES_A_MESSAGE, pageAt, typeAt, VCPU_STATE_BYTES } from './framing.ts'
+import type { EventLog } from './event_log.ts'
+import {
+  bodyBytes,
+  HEADER_BYTES,
+  PAGE_RECORD_BYTES,
+  PAGES_A_MESSAGE,
+  pageAt,
+  typeAt,
+  VCPU_STATE_BYTES,
+  ZERO_RECORD_BYTES,
+} from './framing.ts'
 import { Placer } from './placer.ts'
 import { ReturnWriter } from './return_writer.ts'
 import type { ThreadSetup } from './setup.ts'
@@ -38,6 +49,7 @@ export class ListenThread {
   readonly #uffd: Userfaultfd
   readonly #placer: Placer
   readonly #isUrgent: boolean
+  readonly #events: EventLog
   readonly #buffers: ChannelBuffers
   readonly #view: DataView
   readonly #reply: ReturnWriter
@@ -52,6 +64,7 @@ export class ListenThread {
     this.#board = board
     this.#control = control
     this.#isUrgent = setup.role === 'preempt'
+    this.#events = board.eventsOf(this.#isUrgent ? 'preempt' : 'listen')
     this.#buffers = area.buffers(this.#isUrgent ? 1 : 0)
     this.#view = new DataView(area.bytes.buffer, this.#buffers.received, RECEIVED_BYTES)
     this.#uffd = Userfaultfd.of(setup.uffd)
@@ -61,6 +74,7 @@ export class ListenThread {
       uffd: this.#uffd,
       resolver: setup.options.resolver,
       buffers: this.#buffers,
+      events: this.#events,
       figures: this.#isUrgent ? { placed: 'urgentPlaced', calls: 'urgentPlaceCalls' } : { placed: 'placed', calls: 'placeCalls' },
     })
     this.#reply = new ReturnWriter(control)
@@ -136,10 +150,25 @@ export class ListenThread {
       if (bytes === Transfer.broken) return 'broken'
       if (bytes > 0) this.#to += bytes
       else if (control.is('broken')) return 'broken'
+      if (this.#events.isKept) this.#noteReceived()
       const end = this.#takeRecords()
       this.#placer.flush()
+      if (this.#events.isKept) this.#events.stamp(nowNs())
       if (end !== null) return end
     }
+  }
+
+  /** The pages of all records that have come whole: they have come, whatever becomes of them. */
+  #noteReceived(): void {
+    for (let at = this.#from; this.#to - at >= HEADER_BYTES; ) {
+      const type = typeAt(this.#view, at)
+      const page = pageAt(this.#view, at)
+      at += HEADER_BYTES + bodyBytes(type, page)
+      if (at > this.#to) break
+      if (type === StreamMessage.Page) this.#events.note(EventKind.Receive, page, PAGE_RECORD_BYTES)
+      else if (type === StreamMessage.Zero) this.#events.note(EventKind.Receive, page, ZERO_RECORD_BYTES)
+    }
+    this.#events.stamp(nowNs())
   }
 
   /** All records that have come whole; what is left of one moves to the buffer's beginning. */

@@ -68,7 +68,7 @@ class Machine {
   constructor(setup: MachineSetup) {
     const { options, side } = setup
     this.#setup = setup
-    this.#shape = { pages: options.memBytes / 4096, vcpus: options.vcpus }
+    this.#shape = { pages: options.memBytes / 4096, vcpus: options.vcpus, keepsEvents: setup.keepsEvents }
     this.#uffd = openUffd(setup)
     const board = Mapping.shared(BOARD_FD, Board.bytes(this.#shape))
     this.#boardAddress = board.address

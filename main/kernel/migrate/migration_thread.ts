@@ -61,6 +61,7 @@ export class MigrationThread {
       board,
       control,
       pacer: new Pacer(setup.bandwidthBytesPerSec, control, setup.control.pace),
+      events: board.eventsOf('migration'),
       shares: options.capabilities['postcopy-preempt'],
       figures: { bytes: 'sentBytes', normal: 'normal', duplicate: 'duplicate' },
       plantedFault: setup.plantedFault,

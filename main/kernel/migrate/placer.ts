@@ -10,12 +10,15 @@
  */
 import { constants } from 'node:os'
 import type { Resolver } from '../../../core/run/options.ts'
+import { EventKind } from '../../../core/trace/event.ts'
 import { errnoName } from '../sys/libc.ts'
 import { PAGE_BYTES } from '../sys/mapping.ts'
 import { MADV, UFFDIO_REGISTER_MODE } from '../sys/uapi.ts'
 import type { Userfaultfd } from '../sys/userfaultfd.ts'
 import { type Area, type ChannelBuffers, STAGED_PAGES } from './area.ts'
 import { type Board, type Figure, PageState } from './board.ts'
+import { nowNs } from './clock.ts'
+import type { EventLog } from './event_log.ts'
 
 const { EEXIST, EAGAIN } = constants.errno
 const PAGE_WORDS = PAGE_BYTES / 4
@@ -26,6 +29,8 @@ export interface PlacerOptions {
   readonly uffd: Userfaultfd
   readonly resolver: Resolver
   readonly buffers: ChannelBuffers
+  /** Of the thread that receives. */
+  readonly events: EventLog
   readonly figures: { readonly placed: Figure; readonly calls: Figure }
 }
 
@@ -58,14 +63,15 @@ export class Placer {
 
   /** Before the memory is armed: over what came before. `at`: where the content is in the area. */
   write(page: number, at: number): void {
-    const { area, board } = this.#o
+    const { area, board, events } = this.#o
     area.bytes.copyWithin(page * PAGE_BYTES, at, at + PAGE_BYTES)
     board.states[page] = PageState.received
+    events.note(EventKind.Place, page, 0)
   }
 
   /** Reading maps the page, which must be there when the memory is armed. */
   writeZeros(page: number): void {
-    const { area, board } = this.#o
+    const { area, board, events } = this.#o
     const { ram } = area
     const end = (page + 1) * PAGE_WORDS
     for (let at = page * PAGE_WORDS; at < end; at++) {
@@ -74,6 +80,7 @@ export class Placer {
       break
     }
     board.states[page] = PageState.received
+    events.note(EventKind.Place, page, 1)
   }
 
   /** What came is old: these pages go. */
@@ -143,10 +150,12 @@ export class Placer {
 
   /** How many pages from `page` on are settled, after a call that answered `bytes`. */
   #settle(page: number, bytes: number, what: string): number {
-    const { area, board, uffd } = this.#o
+    const { area, board, events, uffd } = this.#o
     if (bytes > 0) {
       const pages = bytes / PAGE_BYTES
       board.states.fill(PageState.received, page, page + pages)
+      events.note(EventKind.Place, page, what === 'zeropage' ? 1 : 0, pages)
+      if (events.isKept) events.stamp(nowNs())
       return pages
     }
     if (bytes === -EAGAIN) return 0

@@ -12,6 +12,7 @@
 import { Bitmap } from '../../../core/base/bitmap.ts'
 import { NOTHING, type Proc } from '../../../core/engine/op.ts'
 import type { PrecopyRam } from '../../../core/migration/precopy.ts'
+import { EventKind } from '../../../core/trace/event.ts'
 import { PAGE_BYTES } from '../sys/mapping.ts'
 import { PagemapScanner } from '../sys/pagemap_scan.ts'
 import { PAGE_IS, UFFDIO_REGISTER_MODE, UFFDIO_WRITEPROTECT_MODE } from '../sys/uapi.ts'
@@ -20,7 +21,8 @@ import type { Area } from './area.ts'
 import type { Board, Figure } from './board.ts'
 import { nowNs, type RealClock } from './clock.ts'
 import type { Control } from './control.ts'
-import { PAGE_RECORD_BYTES } from './framing.ts'
+import type { EventLog } from './event_log.ts'
+import { PAGE_RECORD_BYTES, ZERO_RECORD_BYTES } from './framing.ts'
 import type { Pacer } from './pacer.ts'
 import { RECORDS_A_FLUSH, RecordWriter } from './record_writer.ts'
 
@@ -31,6 +33,8 @@ export interface RamSaveOptions {
   readonly board: Board
   readonly control: Control
   readonly pacer: Pacer
+  /** Of the thread that sends. */
+  readonly events: EventLog
   /** Two threads send. */
   readonly shares: boolean
   /** Where what is sent is counted. */
@@ -105,17 +109,23 @@ export class RamSave implements PrecopyRam<RealClock> {
   readonly #mark = (start: number, end: number): void => {
     const { address } = this.#o.area
     const last = (end - address) / PAGE_BYTES
-    for (let page = (start - address) / PAGE_BYTES; page < last; page++) if (this.dirty.set(page)) this.#found++
+    for (let page = (start - address) / PAGE_BYTES; page < last; page++) {
+      if (!this.dirty.set(page)) continue
+      this.#found++
+      this.#o.events.note(EventKind.Dirty, page, 0)
+    }
   }
 
   #passed(startNs: number, found: number): void {
-    const { board } = this.#o
+    const { board, events } = this.#o
     const now = nowNs()
     if (board.get('dirtySyncCount') > 0) board.set('dirtyPagesRate', (found * 1e9) / Math.max(1, now - this.syncedNs))
     board.add('dirtySyncCount', 1)
     this.dirtyAtSync = this.dirty.count
     this.syncNs = now - startNs
     this.syncedNs = now
+    events.note(EventKind.Pass, -1, this.dirty.count)
+    events.stamp(now)
   }
 
   /** 3., while the guest runs: no more than `most` pages. */
@@ -171,23 +181,25 @@ export class RamSave implements PrecopyRam<RealClock> {
   }
 
   #add(page: number): void {
-    const { area, control, shares, plantedFault } = this.#o
+    const { area, control, events, shares, plantedFault } = this.#o
     // Another thread has sent it.
     if (shares && Atomics.exchange(control.sent, page, 1) !== 0) return
     const at = area.address + page * PAGE_BYTES
     const isZero = this.#present[(at - this.#presentFrom) / PAGE_BYTES] === 0 || isZeroPage(area.ram, page)
     if (isZero) this.writer.zero(page)
     else this.writer.page(page, page === plantedFault ? at + PAGE_BYTES : at)
+    events.note(EventKind.Send, page, isZero ? ZERO_RECORD_BYTES : PAGE_RECORD_BYTES)
     if (isZero) this.#duplicate++
     else this.#normal++
   }
 
   /** What was added goes out; false: the connection is broken. */
   flush(): boolean {
-    const { board, control, pacer, figures } = this.#o
+    const { board, control, events, pacer, figures } = this.#o
     const { bytes } = this.writer
     if (bytes === 0) return !this.isBroken
     pacer.wait(bytes)
+    if (events.isKept) events.stamp(nowNs())
     const channel = figures.bytes === 'sentBytes' ? 'stream' : 'urgent'
     if (!this.writer.flush(control.get(channel))) this.isBroken = true
     this.bytesSent += bytes

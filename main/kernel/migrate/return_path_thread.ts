@@ -7,13 +7,16 @@
  * Source: QEMU, migration/migration.c. @qemu source_return_path_thread, ram_save_queue_pages
  */
 import { ReturnMessage } from '../../../core/migration/ram_stream.ts'
+import { EventKind } from '../../../core/trace/event.ts'
 import { Arena } from '../sys/arena.ts'
 import { PAGE_BYTES } from '../sys/mapping.ts'
 import { readSome, Transfer } from '../sys/socket.ts'
 import type { Area } from './area.ts'
 import type { Board } from './board.ts'
+import { nowNs } from './clock.ts'
 import { cutConnection } from './connection.ts'
 import type { Control } from './control.ts'
+import type { EventLog } from './event_log.ts'
 import { PAGES_A_MESSAGE, RETURN_HEADER_BYTES, u64At } from './framing.ts'
 import { Pacer } from './pacer.ts'
 import { RamSave } from './ram_save.ts'
@@ -24,6 +27,7 @@ const BUFFER_BYTES = 64 * 1024
 export class ReturnPathThread {
   readonly #control: Control
   readonly #board: Board
+  readonly #events: EventLog
   readonly #bytes: Uint8Array
   readonly #address: number
   readonly #view: DataView
@@ -35,6 +39,7 @@ export class ReturnPathThread {
   constructor(setup: ThreadSetup, area: Area, board: Board, control: Control) {
     this.#control = control
     this.#board = board
+    this.#events = board.eventsOf('return path')
     const { address, bytes } = new Arena(BUFFER_BYTES).bytes(BUFFER_BYTES)
     this.#address = address
     this.#bytes = bytes
@@ -45,6 +50,7 @@ export class ReturnPathThread {
           board,
           control,
           pacer: new Pacer(setup.bandwidthBytesPerSec, control, setup.control.pace),
+          events: this.#events,
           shares: true,
           figures: { bytes: 'urgentBytes', normal: 'urgentNormal', duplicate: 'urgentDuplicate' },
           plantedFault: setup.plantedFault,
@@ -127,6 +133,8 @@ export class ReturnPathThread {
   #request(page: number): void {
     const control = this.#control
     const urgent = this.#urgent
+    this.#events.note(EventKind.RequestReceived, page, 0)
+    if (this.#events.isKept) this.#events.stamp(nowNs())
     if (urgent !== null && control.is('postcopy') && !control.is('broken')) {
       control.exclusively('urgentBusy', () => urgent.sendPage(page))
       if (!urgent.isBroken) return

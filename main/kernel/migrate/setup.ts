@@ -16,6 +16,8 @@ export const PHASES = ['boot', 'before', 'during', 'after'] as const
 export interface MachineSetup {
   readonly side: Side
   readonly options: MigrateOptions
+  /** A screen wants to show it. */
+  readonly keepsEvents: boolean
   /** Bytes a second; 0: as fast as the socket goes. */
   readonly bandwidthBytesPerSec: number
   /** Where the destination listens, and what a connection has to say first. */

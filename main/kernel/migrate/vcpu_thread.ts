@@ -16,10 +16,12 @@ import { Prng } from '../../../core/base/prng.ts'
 import { freedPages, makeWorkloads, parseGuest } from '../../../core/guest/catalog.ts'
 import { faultOf, ownStamp, ownWordAt, versionAt, versionOf } from '../../../core/guest/own_words.ts'
 import { BLOCK_ACCESSES, type Workload } from '../../../core/guest/workload.ts'
+import { EventKind } from '../../../core/trace/event.ts'
 import type { Area } from './area.ts'
 import { type Board, PageState } from './board.ts'
 import { nowNs } from './clock.ts'
 import type { Control } from './control.ts'
+import type { EventLog } from './event_log.ts'
 import { PHASES, type ThreadSetup } from './setup.ts'
 
 /** Accesses of so much time are made in one go, and the vCPU is as hard to stop. */
@@ -30,6 +32,8 @@ const WORTH_NS = 30_000
 const MOST_LATE_NS = 5_000_000
 /** A touch that takes less did not sleep. */
 const SLEPT_NS = 1_000
+/** Between two words of how much was done. */
+const TELL_NS = 5_000_000
 /** Between two looks at where the source's vCPU is. */
 const FOLLOW_MS = 5
 
@@ -47,6 +51,10 @@ export class VcpuThread {
   #limit = 0
   /** Of what was just performed: ns slept in faults. */
   #sleptNs = 0
+  readonly #events: EventLog
+  /** Operations not told of yet, and when it was told last. */
+  #done = 0
+  #toldNs = 0
   #loads = 0
   /** Whatever a touch reads goes here, so that it is read. */
   touched = 0
@@ -58,6 +66,7 @@ export class VcpuThread {
     this.#control = control
     this.#index = index
     this.#isSource = side === 'source'
+    this.#events = board.eventsOfVcpu(side, index)
     const parsed = parseGuest(options.guest)
     if (!parsed.ok) throw new Error(parsed.message)
     const workloads = makeWorkloads(parsed.guest, shape.pages, shape.vcpus, new Prng(options.seed).fork('guest'))
@@ -80,7 +89,12 @@ export class VcpuThread {
       // 2.
       if (!this.#isSource) this.#takePlace()
       control.add('standing', -1)
+      this.#events.note(EventKind.VcpuRun, -1, 1)
+      this.#events.stamp(nowNs())
       const hasGivenUp = !this.#runFreely()
+      this.#tellOps(nowNs())
+      this.#events.note(EventKind.VcpuRun, -1, 0)
+      this.#events.stamp(nowNs())
       this.#leavePlace()
       control.add('standing', 1)
       if (hasGivenUp) return
@@ -98,6 +112,8 @@ export class VcpuThread {
       this.#store(page, 1)
     }
     this.#board.addOfVcpu(this.#index, 'boot', 2 * (end - first))
+    if (end > first) this.#events.note(EventKind.Populate, first, 0, end - first)
+    this.#events.stamp(nowNs())
     this.#control.add('booted', 1)
   }
 
@@ -152,11 +168,27 @@ export class VcpuThread {
       board.addOfVcpu(this.#index, PHASES[board.phase[0] as number] ?? 'before', this.#cursor - from)
       if (!isDone) return false
       dueNs += (this.#cursor - from) * thinkNs + this.#sleptNs
-      const lateNs = nowNs() - dueNs
+      const now = nowNs()
+      if (this.#events.isKept) this.#worked(this.#cursor - from, workload.accessesPerOp, now)
+      const lateNs = now - dueNs
       if (lateNs > MOST_LATE_NS) dueNs += lateNs - MOST_LATE_NS
       else if (lateNs < -WORTH_NS) control.wait('run', 1, -lateNs / 1e6)
     }
     return true
+  }
+
+  /** Adds to what is told now and then: accesses, as operations. */
+  #worked(accesses: number, accessesPerOp: number, now: number): void {
+    this.#done += accesses / accessesPerOp
+    if (now - this.#toldNs >= TELL_NS) this.#tellOps(now)
+  }
+
+  #tellOps(now: number): void {
+    const ops = Math.floor(this.#done)
+    this.#done -= ops
+    this.#toldNs = now
+    if (ops > 0) this.#events.note(EventKind.GuestOps, -1, ops)
+    this.#events.stamp(now)
   }
 
   /** Accesses [from, to) of the block. False: it gave up in the middle. */
@@ -191,6 +223,7 @@ export class VcpuThread {
       const at = (this.#index * board.shape.pages + n) * 2
       board.sleeps[at] = startNs
       board.sleeps[at + 1] = endNs
+      board.sleptOn[this.#index * board.shape.pages + n] = page
       board.setOfVcpu(this.#index, 'sleeps', n + 1)
     }
     this.#sleptNs += endNs - startNs

@@ -85,7 +85,16 @@ export class EngineDouble implements EngineApi {
       Array.from({ length: VCPUS }, (_, vcpu) => ({ name: `vCPU ${vcpu}`, machine })),
     )
     const wire = { bandwidthBitsPerSec: 1e9, rttNs: 150_000, urgentChannel: false, multifdChannels: 0 }
-    return { command: this.#command, seed: 1, pages: this.pages, vcpus: VCPUS, lanes, ...wire }
+    return {
+      machine: 'simulated',
+      predictedNs: null,
+      command: this.#command,
+      seed: 1,
+      pages: this.pages,
+      vcpus: VCPUS,
+      lanes,
+      ...wire,
+    }
   }
 
   async status(): Promise<RunStatus | null> {
