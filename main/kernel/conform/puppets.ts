@@ -33,7 +33,7 @@ const CLONE_THREAD = 0x100 + 0x200 + 0x400 + 0x800 + 0x10000 + 0x40000
 /** A child whose parent is its maker's parent: the nursery, who reaps it and with whom it ends. */
 const CLONE_PARENT = 0x8000
 const START_MS = 5000
-/** How long a child may live before it is heard of. */
+/** How long a child may live before it is heard of, where the kernel keeps no list of children. */
 const BIRTH_MS = 20
 
 const Timespec = struct('timespec', 16, { seconds: 'u64', nanoseconds: 'u64' })
@@ -181,8 +181,12 @@ export class Puppets {
       this.#processes.add(tid)
     }
     for (const pid of this.#processes) if (lives(pid)) return false
-    // A child that was made in its parent's last moment has yet to be heard of.
-    if (this.#forkSlots.some(({ tid }) => tid === 0) && performance.now() - this.#endedAt < BIRTH_MS) return false
+    // A child that was made in its parent's last moment has yet to be heard of, and would wait in a slot that is somebody else's by then.
+    const strays = childrenOf(this.nursery.pid)
+    for (const pid of strays ?? []) kill(pid)
+    if (strays !== null && strays.length > 0) return false
+    if (strays === null && this.#forkSlots.some(({ tid }) => tid === 0) && performance.now() - this.#endedAt < BIRTH_MS)
+      return false
     this.#processes.clear()
     this.#forkSlots.length = 0
     this.#used = NURSERY_SLOT + 1
@@ -194,6 +198,15 @@ export class Puppets {
     this.#end()
     this.#memory.unmap()
     this.#arena.free()
+  }
+}
+
+/** Null where the kernel keeps no such list (CONFIG_PROC_CHILDREN). */
+function childrenOf(pid: number): readonly number[] | null {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
+  } catch {
+    return null
   }
 }
 
