@@ -123,13 +123,16 @@ describe.skipIf(noKernel !== null || process.arch !== 'x64')(named("the host's k
     await vi.waitFor(() => expect(children()).toBeLessThanOrEqual(before), { timeout: 5000 })
   })
 
-  it('lets two threads meet: over the rounds of a case each of them wins', async () => {
+  it('lets two threads meet: in each round one of them wins and the other is told', async () => {
     const other = { ...COPY, actor: 't1', args: { fd: 'U', dst: 'D', src: 'S+1p', length: '1p' } }
     const one = caseOf([{ together: [COPY, other], anyOrder: [{ ret: 0 }, { errno: 'EEXIST' }] }], { rounds: 200 })
     const [result] = await runCasesOnKernel([one])
     expect(result?.disagreement).toBeNull()
-    expect(new Set(result?.told.map(([outcome]) => outcome))).toEqual(
-      new Set(['ret 0, copy 4096; EEXIST, copy -EEXIST', 'EEXIST, copy -EEXIST; ret 0, copy 4096']),
+    // Who wins is up to the host, and need not change.
+    const outcomes = [...new Set(result?.told.map(([outcome]) => outcome))]
+    expect(outcomes.length).toBeGreaterThan(0)
+    expect(['ret 0, copy 4096; EEXIST, copy -EEXIST', 'EEXIST, copy -EEXIST; ret 0, copy 4096']).toEqual(
+      expect.arrayContaining(outcomes),
     )
   })
 })
