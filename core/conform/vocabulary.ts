@@ -30,8 +30,8 @@ export const FAULT_FLAG: Words = { WRITE: 1, WP: 2, MINOR: 4 }
 export const POLL = { POLLIN: 1, POLLERR: 8 } as const satisfies Words
 export const EVENT = { PAGEFAULT: 0x12, FORK: 0x13, REMAP: 0x14, REMOVE: 0x15, UNMAP: 0x16 } as const
 
-/** Bit numbers. */
-export const FEATURE_BITS: Words = {
+/** Bit numbers of UFFD_FEATURE_*; the binding to the host's kernel has them from here. */
+export const UFFD_FEATURES = {
   PAGEFAULT_FLAG_WP: 0,
   EVENT_FORK: 1,
   EVENT_REMAP: 2,
@@ -49,8 +49,8 @@ export const FEATURE_BITS: Words = {
   POISON: 14,
   WP_ASYNC: 15,
   MOVE: 16,
-  BIT_63: 63,
-}
+} as const satisfies Words
+export const FEATURE_BITS: Words = { ...UFFD_FEATURES, BIT_63: 63 }
 /** Bit numbers of the ioctls, as API and REGISTER answer them. */
 export const IOCTL_BITS: Words = {
   REGISTER: 0,

@@ -4,6 +4,7 @@
  * Source: Linux 6.18 include/uapi/linux/userfaultfd.h, include/uapi/linux/fs.h, asm-generic/mman-common.h; man 2 ioctl_userfaultfd,
  * ioctl_pagemap_scan. Sizes are asserted by struct.ts, and the numbers of ioctls contain them once more.
  */
+import type { UFFD_FEATURES } from '../../../core/conform/vocabulary.ts'
 import { type Struct, struct } from './struct.ts'
 
 export const PROT = { none: 0, read: 1, write: 2, exec: 4 } as const
@@ -34,26 +35,7 @@ export const POLL = { in: 1, out: 4, err: 8, hup: 16, nval: 32 } as const
 export const UFFD_API = 0xaa
 export const UFFD_USER_MODE_ONLY = 1
 
-/** Bits of `features`, by the names of the header without UFFD_FEATURE_. */
-export const UFFD_FEATURES = {
-  PAGEFAULT_FLAG_WP: 0,
-  EVENT_FORK: 1,
-  EVENT_REMAP: 2,
-  EVENT_REMOVE: 3,
-  MISSING_HUGETLBFS: 4,
-  MISSING_SHMEM: 5,
-  EVENT_UNMAP: 6,
-  SIGBUS: 7,
-  THREAD_ID: 8,
-  MINOR_HUGETLBFS: 9,
-  MINOR_SHMEM: 10,
-  EXACT_ADDRESS: 11,
-  WP_HUGETLBFS_SHMEM: 12,
-  WP_UNPOPULATED: 13,
-  POISON: 14,
-  WP_ASYNC: 15,
-  MOVE: 16,
-} as const
+/** By the names of the header without UFFD_FEATURE_. */
 export type UffdFeature = keyof typeof UFFD_FEATURES
 
 export const UFFDIO_REGISTER_MODE = { missing: 1, wp: 2, minor: 4 } as const

@@ -8,6 +8,7 @@
  * Source: man 2 userfaultfd, ioctl_userfaultfd; Documentation/admin-guide/mm/userfaultfd.rst
  */
 import { readFileSync } from 'node:fs'
+import { UFFD_FEATURES } from '../../../core/conform/vocabulary.ts'
 import { Arena } from './arena.ts'
 import { KernelError, NotPermitted } from './errors.ts'
 import { checked, errnoName, libc } from './libc.ts'
@@ -15,7 +16,6 @@ import type { Place } from './struct.ts'
 import {
   O,
   UFFD_API,
-  UFFD_FEATURES,
   UFFD_USER_MODE_ONLY,
   UFFDIO,
   type UffdFeature,
