@@ -40,11 +40,9 @@ export type UffdFeature = keyof typeof UFFD_FEATURES
 
 export const UFFDIO_REGISTER_MODE = { missing: 1, wp: 2, minor: 4 } as const
 export const UFFDIO_COPY_MODE = { dontWake: 1, wp: 2 } as const
-export const UFFDIO_ZEROPAGE_MODE = { dontWake: 1 } as const
 export const UFFDIO_WRITEPROTECT_MODE = { wp: 1, dontWake: 2 } as const
 export const UFFDIO_MOVE_MODE = { dontWake: 1, allowSrcHoles: 2 } as const
 export const UFFD_EVENT = { pagefault: 0x12, fork: 0x13, remap: 0x14, remove: 0x15, unmap: 0x16 } as const
-export const UFFD_PAGEFAULT_FLAG = { write: 1, wp: 2, minor: 4 } as const
 
 export const UffdioApi = struct('uffdio_api', 24, { api: 'u64', features: 'u64', ioctls: 'u64' })
 export const UffdioRange = struct('uffdio_range', 16, { start: 'u64', len: 'u64' })
@@ -121,20 +119,6 @@ export const UFFDIO = {
   WRITEPROTECT: uffdio(0x06, UffdioWriteprotect),
   CONTINUE: uffdio(0x07, UffdioContinue),
   POISON: uffdio(0x08, UffdioPoison),
-} as const
-
-/** Numbers of the operations in a mask of ioctls. */
-export const UFFDIO_NR = {
-  REGISTER: 0x00,
-  UNREGISTER: 0x01,
-  WAKE: 0x02,
-  COPY: 0x03,
-  ZEROPAGE: 0x04,
-  MOVE: 0x05,
-  WRITEPROTECT: 0x06,
-  CONTINUE: 0x07,
-  POISON: 0x08,
-  API: 0x3f,
 } as const
 
 export const PAGEMAP_SCAN = ioc(READ | WRITE, 'f'.charCodeAt(0), 16, PmScanArg.size)
