@@ -2,7 +2,7 @@
  * One migration between two processes of this host, from start to account.
  *
  *  1. The board (a memfd, no file); two machines; both ready.
- *  2. The guest boots on the source, and runs for a while.
+ *  2. The guest boots on the source; memory is warmed for the destination (warm_memory.ts); the guest runs for a while.
  *  3. The migration. The coordinator only watches: the two talk by their socket. It makes happen what was injected, recovers a paused
  *     post-copy if so told, and counts the time.
  *  4. The guest runs on for --duration, wherever it is. All vCPUs stop; every page is compared.
@@ -32,6 +32,7 @@ import { nowNs } from './clock.ts'
 import { eventsOf, type TimedIncident } from './events.ts'
 import { MachineProcess } from './machine_process.ts'
 import type { Comparison, MachineSetup, PHASES, Side, Usage } from './setup.ts'
+import { warmMemory } from './warm_memory.ts'
 
 /** How long the guest runs before the migration starts: long enough for its code to be compiled. */
 const BEFORE_MS = 100
@@ -167,6 +168,7 @@ class Coordinator {
     const bootNs = nowNs()
     source.tell({ order: 'boot' })
     if (!(await this.#expect(source, 'booted'))) return null
+    await warmMemory(options.memBytes, this.#watcher.stop)
     this.#enter('before')
     const beforeNs = nowNs()
     source.tell({ order: 'run' })
