@@ -103,6 +103,13 @@ export const CHECK_NAME = [
   'sequence counts are even',
 ] as const
 
+/** What a trace says of a run that was made by a real kernel: it is never twice the same, so that a hash of it says nothing. */
+export interface RealRun {
+  readonly release: string
+  /** From then on there was no room to write events down, and none is there; null: there was. */
+  readonly missedFromNs: number | null
+}
+
 /** A lane is one thread of control on one machine; its index is what an event row carries. */
 export interface Lane {
   /** Shown to people: `vCPU 0`, `migration`, `fault`, `listen`, `return path`. */

@@ -4,11 +4,12 @@
  * - A machine is a process, a lane is a thread.
  * - A vCPU's sleep on a missing page is a slice (X) from Fault to Wake; the migration's states are slices on a track of
  *   their own; pages sent and placed are counters (C), sampled.
+ * - A run on a real kernel says so beside the producer's name.
  * - One fault's way is a flow (s, t, f): fault, request, send, place, wake. The flow's id is the page.
  *
  * Times are in microseconds, as the format asks. Source: Trace Event Format (Chromium project).
  */
-import { EVENT_KIND_NAME, EventKind, MIGRATION_STATUS } from './event.ts'
+import { EVENT_KIND_NAME, EventKind, MIGRATION_STATUS, type RealRun } from './event.ts'
 import type { Recorder } from './recorder.ts'
 import { describeRow, pageName } from './text.ts'
 
@@ -26,8 +27,9 @@ function duration(fromNs: number, toNs: number): string {
   return us(Math.round(toNs) - Math.round(fromNs))
 }
 
-export function* writePerfetto(r: Recorder): Generator<string> {
-  let text = '{"displayTimeUnit":"ns","otherData":{"producer":"pageferry"},"traceEvents":[\n'
+export function* writePerfetto(r: Recorder, real: RealRun | null = null): Generator<string> {
+  const about = { producer: 'pageferry', ...(real === null ? {} : { machine: 'kernel', ...real }) }
+  let text = `{"displayTimeUnit":"ns","otherData":${JSON.stringify(about)},"traceEvents":[\n`
   const put = (event: string) => {
     text += `${event},\n`
   }

@@ -4,6 +4,8 @@
  *     #   row      time        machine lane      event      what
  *       1042   12.345678 ms    dst vCPU 1        Fault      page 0x1f3 is missing; the vCPU sleeps (write)
  *
+ * The trace of a run on a real kernel says so in its second line, and ends without a hash.
+ *
  * Pairs with recorder.ts. The sentence of a row (describeRow) is also the screen's narration.
  */
 import {
@@ -13,11 +15,13 @@ import {
   INCIDENT_NAME,
   isZeroRecord,
   MIGRATION_STATUS,
+  type RealRun,
   VIOLATION_CAUSE,
 } from './event.ts'
 import type { Recorder } from './recorder.ts'
 
 export const TRACE_TEXT_HEADER = '# pageferry trace 1\n'
+export const REAL_RUN_HEADER = '# a real run on Linux '
 
 /** `page 0x1f3`; -1 is a page of the migrating process that is no guest memory, such as its receive buffer. */
 export function pageName(page: number): string {
@@ -76,9 +80,10 @@ export function describeRow(r: Recorder, row: number): string {
   }
 }
 
-export function* writeText(r: Recorder): Generator<string> {
+export function* writeText(r: Recorder, real: RealRun | null = null): Generator<string> {
   yield TRACE_TEXT_HEADER
   let text = ''
+  if (real !== null) text = `${REAL_RUN_HEADER}${real.release}: times were measured, and no other run is the same\n`
   for (let row = 0; row < r.rows; row++) {
     const lane = r.lanes[r.lane(row)]
     const time = (r.time(row) / 1e6).toFixed(6).padStart(14)
@@ -89,5 +94,7 @@ export function* writeText(r: Recorder): Generator<string> {
       text = ''
     }
   }
-  yield `${text}# ${r.rows} events, hash ${r.hash()}\n`
+  if (real !== null && real.missedFromNs !== null)
+    text += `# from ${(real.missedFromNs / 1e6).toFixed(6)} ms on there was no room for more events\n`
+  yield `${text}# ${r.rows} events, ${real === null ? `hash ${r.hash()}` : 'no hash'}\n`
 }

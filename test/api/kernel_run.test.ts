@@ -106,6 +106,6 @@ describe('a migration on the real kernel', () => {
 
   it('says how much of it is shown where there was no room for all', async () => {
     const { errors } = await sessionAfter(LINE, { ...EVENTS, missedFromNs: 2e6 })
-    expect(errors).toContain('the screen shows the first 2')
+    expect(errors).toContain('events end after 2.00 ms')
   })
 })

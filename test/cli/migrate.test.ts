@@ -122,6 +122,17 @@ describe('a run', () => {
     const names = traceEvents.map(({ name }) => name)
     for (const name of ['thread_name', 'setup', 'postcopy-active', 'pages placed']) expect(names).toContain(name)
   })
+
+  it('a trace that does not fit on the disk costs its exit code, and not the report', async () => {
+    const { host, code, out, err } = await pageferry(['migrate', ...SMALL, '--trace', '/full/run.trace', '--json'])
+    expect([code, host.files.size]).toEqual([1, 0])
+    expect((JSON.parse(out) as Report).migration.status).toBe('completed')
+    expect(err).toBe('pageferry migrate: /full/run.trace cannot be written, because the disk is full; make room.\n')
+    const broken = await pageferry([
+      ...['migrate', '--mem', '16M', '--without', 'remap-tlb-flush', '--trace', '/full/run.trace', '--quiet'],
+    ])
+    expect([broken.code, broken.err]).toEqual([3, err])
+  })
 })
 
 describe('a trace of a program', () => {

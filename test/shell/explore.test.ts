@@ -83,6 +83,24 @@ describe('explore', () => {
   })
 
   it.each([
+    ['run.trace', '# pageferry trace 1\n        0 ', 'of a migration and holds no schedule; migrate with'],
+    ['run.json', '{"displayTimeUnit":"ns","otherData":{"producer":"pageferry"},', 'of a migration and holds no schedule'],
+    ['report.json', '{\n  "schema": "pageferry.report/1",\n  "seed": 1', 'of a migration and holds no schedule'],
+    [
+      'real.trace',
+      '# pageferry trace 1\n# a real run on Linux 6.18: ',
+      'on the real kernel, which never runs the same way twice',
+    ],
+    ['real.json', '{"otherData":{"producer":"pageferry","machine":"kernel","release":"6.18"}', 'on the real kernel'],
+    ['real_report.json', '{\n  "schema": "pageferry.report/1",\n  "version": "1",\n  "machine": "kernel",', 'on the real kernel'],
+  ])('replay of %s, which a migration wrote, says what there is instead', async (path, text, answer) => {
+    const { code, err } = await pageferry(['replay', path], new MemoryHost({ [path]: `${text}${' '.repeat(2 ** 23)}` }))
+    expect([code, err.trimEnd().split('\n').length]).toEqual([1, 1])
+    expect(err).toContain(`${path} is of a migration`)
+    expect(err).toContain(answer)
+  })
+
+  it.each([
     [['explore', 'two-movers-one-destinatio'], 'did you mean two-movers-one-destination?'],
     [['explore', NAME, '--without', 'remap-pte-rechek'], 'did you mean remap-pte-recheck?'],
     [['explore', NAME, '--model', 'tos'], 'tso'],

@@ -1,12 +1,14 @@
 /**
  * `kernel migrate` from words to exit code, on a host kernel that only writes down what it is asked: options are those of migrate, and
- * what a real kernel cannot be told is refused in one sentence.
+ * what a real kernel cannot be told is refused in one sentence. Its events become files as a simulated run's do.
  */
 import { describe, expect, it } from 'vitest'
 import { callProgram } from '../../core/api/command_line.ts'
+import type { KernelEvents } from '../../core/run/kernel_events.ts'
 import type { KernelMigrateOptions, KernelReport } from '../../core/run/kernel_report.ts'
 import { HostError } from '../../core/shell/host.ts'
-import type { HostKernel } from '../../core/shell/host_kernel.ts'
+import type { HostKernel, KernelWatcher } from '../../core/shell/host_kernel.ts'
+import { EventKind, MIGRATION_STATUS } from '../../core/trace/event.ts'
 import { MemoryHost, MemoryTerminal } from './memory_host.ts'
 
 async function kernelMigrate(words: readonly string[]) {
@@ -82,5 +84,68 @@ describe('kernel migrate', () => {
     expect([code, asked]).toEqual([2, undefined])
     expect(err).toContain(sentence)
     expect(err.trim().split('\n').length).toBeLessThanOrEqual(3)
+  })
+})
+
+describe('the events of a kernel migrate', () => {
+  const EVENTS: KernelEvents = {
+    lanes: [{ name: 'migration', machine: 'source' }],
+    timeNs: [1e6, 2e6],
+    kind: [EventKind.State, EventKind.Send],
+    lane: [0, 0],
+    page: [-1, 5],
+    count: [1, 2],
+    arg: [MIGRATION_STATUS.indexOf('completed'), 4104],
+    missedFromNs: null,
+  }
+  const REPORT = {
+    machine: 'kernel',
+    migration: { status: 'completed' },
+    consistency: { verdict: 'consistent' },
+    kernel: { outcome: 'over', release: '6.18.44' },
+  } as unknown as KernelReport
+
+  async function migrated(words: readonly string[]) {
+    let isKept = false
+    const migrate = async (_run: unknown, { onEvents }: KernelWatcher) => {
+      isKept = onEvents !== undefined
+      onEvents?.(EVENTS)
+      return REPORT
+    }
+    const terminal = new MemoryTerminal()
+    const host = Object.assign(new MemoryHost(), { kernel: { migrate } as unknown as HostKernel })
+    const program = { host, commands: [], observer: {} }
+    const line = ['kernel', 'migrate', '--no-predict', '--json', ...words]
+    const code = await callProgram(program, line, terminal, { aborted: false })
+    return { code, out: terminal.output, err: terminal.errors, isKept, host }
+  }
+
+  it('are kept for nobody where nobody asked', async () => {
+    const { code, isKept, host } = await migrated([])
+    expect([code, isKept, host.files.size]).toEqual([0, false, 0])
+  })
+
+  it('are written as those of a simulated run are, one a page, and marked as real', async () => {
+    const { code, host } = await migrated(['--trace', 'run.trace', '--perfetto', 'run.json'])
+    expect(code).toBe(0)
+    const lines = host.text('run.trace').split('\n')
+    expect(lines.slice(0, 2)).toEqual(['# pageferry trace 1', expect.stringContaining('# a real run on Linux 6.18.44')])
+    expect(lines.slice(2, 5).map((line) => line.slice(61))).toEqual([
+      'the migration is completed',
+      'page 0x5 goes out in 4104 bytes',
+      'page 0x6 goes out in 4104 bytes',
+    ])
+    expect(JSON.parse(host.text('run.json')).otherData).toMatchObject({ machine: 'kernel', release: '6.18.44' })
+  })
+
+  it('cost the exit code where they do not fit on the disk, and not the report', async () => {
+    const { code, out, err } = await migrated(['--perfetto', '/full/run.json'])
+    expect([code, JSON.parse(out).machine]).toEqual([1, 'kernel'])
+    expect(err).toContain('/full/run.json cannot be written, because the disk is full')
+  })
+
+  it('go to files that can be written, or nothing is migrated', async () => {
+    const { code, isKept } = await migrated(['--trace', '/readonly/run.trace'])
+    expect([code, isKept]).toEqual([1, false])
   })
 })

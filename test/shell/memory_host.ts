@@ -1,5 +1,6 @@
 /**
  * A Host whose files are in memory, and a Terminal that remembers what was written: for tests that run commands.
+ * Nothing can be written below /readonly, and what is written below /full does not fit there.
  */
 import type { Terminal } from '../../core/shell/command.ts'
 import { type Host, HostError } from '../../core/shell/host.ts'
@@ -23,7 +24,10 @@ export class MemoryHost implements Host {
   async write(path: string, chunks: Iterable<string>): Promise<void> {
     await this.checkWritable(path)
     let text = ''
-    for (const chunk of chunks) text += chunk
+    for (const chunk of chunks) {
+      if (path.startsWith('/full/')) throw new HostError(`${path} cannot be written, because the disk is full; make room`)
+      text += chunk
+    }
     this.files.set(path, new TextEncoder().encode(text))
   }
 

@@ -185,3 +185,10 @@ describe('planted events', () => {
     expect(written(r).find((e) => e.ph === 'i')?.name).toBe('a "b" \\ c starts')
   })
 })
+
+it('a run on a real kernel says so beside the name of the producer', () => {
+  const { otherData } = JSON.parse(
+    [...writePerfetto(new Recorder({ keep: true }), { release: '6.18.44', missedFromNs: null })].join(''),
+  )
+  expect(otherData).toEqual({ producer: 'pageferry', machine: 'kernel', release: '6.18.44', missedFromNs: null })
+})

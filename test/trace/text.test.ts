@@ -6,7 +6,7 @@
 import { describe, expect, it } from 'vitest'
 import { EVENT_KIND_NAME, EventKind } from '../../core/trace/event.ts'
 import { Recorder } from '../../core/trace/recorder.ts'
-import { describeRow, TRACE_TEXT_HEADER, writeText } from '../../core/trace/text.ts'
+import { describeRow, REAL_RUN_HEADER, TRACE_TEXT_HEADER, writeText } from '../../core/trace/text.ts'
 import { sampleRun } from './sample_run.ts'
 
 function described(kind: EventKind, page: number, arg: number): string {
@@ -87,6 +87,18 @@ describe('the text of a real run', () => {
     expect(pieces.length).toBeGreaterThan(2)
     expect(Math.max(...pieces.map((p) => p.length))).toBeLessThan(70_000)
   })
+})
+
+it('a run on a real kernel is marked, has no hash, and says where its events end', () => {
+  const r = new Recorder({ keep: true })
+  r.addLane({ name: 'migration', machine: 'source' })
+  r.event(1e6, EventKind.State, 0, -1, 1)
+  const lines = (missedFromNs: number | null) => [...writeText(r, { release: '6.18.44', missedFromNs })].join('').split('\n')
+  const [header, mark, event, end] = lines(null)
+  expect([`${header}\n`, end]).toEqual([TRACE_TEXT_HEADER, '# 1 events, no hash'])
+  expect(mark).toBe(`${REAL_RUN_HEADER}6.18.44: times were measured, and no other run is the same`)
+  expect(event).toMatch(LINE)
+  expect(lines(2e6).at(-3)).toBe('# from 2.000000 ms on there was no room for more events')
 })
 
 it('no events make a text of a header and a last line', () => {

@@ -2,7 +2,7 @@
  * `kernel migrate`: one migration of one guest between two processes of this host, on its own userfaultfd.
  *
  *  1. The options of migrate, by the same names and checks; what a real kernel cannot be told is refused.
- *  2. The host's kernel does it (main/kernel/migrate).
+ *  2. The host's kernel does it (main/kernel/migrate). Its events are kept where a screen or a file is to have them.
  *  3. The same report; `predicted` is the model's on the calibrated host (host_calibration.ts). Exit codes as migrate's.
  */
 import { Prng } from '../../base/prng.ts'
@@ -13,7 +13,7 @@ import { MOST_OWNERS } from '../../guest/own_words.ts'
 import { CAPABILITY_NAMES, type CapabilityName } from '../../migration/capabilities.ts'
 import { DEFAULT_PARAMETERS, PARAMETER_NAMES, type ParameterName } from '../../migration/migration_parameters.ts'
 import { parsePrepaging } from '../../migration/prepaging/registry.ts'
-import type { KernelEvents } from '../../run/kernel_events.ts'
+import { type KernelEvents, recordedEvents } from '../../run/kernel_events.ts'
 import type { KernelMigrateOptions, KernelReport } from '../../run/kernel_report.ts'
 import { type MigrateOptions, RESOLVERS } from '../../run/options.ts'
 import type { Report } from '../../run/report.ts'
@@ -26,6 +26,7 @@ import { sentence } from '../layout.ts'
 import { commandOf, migrateOptions } from './migrate_options.ts'
 import { MIGRATE_OPTIONS } from './migrate_specs.ts'
 import { reportText } from './report_text.ts'
+import { TraceFiles } from './trace_files.ts'
 
 const WATCHDOG_NS = 10e9
 /** One view of memory holds guest RAM and the buffers beside it. */
@@ -47,8 +48,6 @@ const REFUSED: Readonly<Record<string, string>> = {
   without: 'nothing can be left out of a real kernel',
   detach: 'it runs in processes of its own already',
   resume: '--recover recovers it',
-  trace: 'events of a real run are kept for the screen alone',
-  perfetto: 'events of a real run are kept for the screen alone',
 }
 
 /** What of QEMU's capabilities and parameters is done here, besides those that a mode implies. */
@@ -123,6 +122,7 @@ async function kernelMigrate(context: CommandContext): Promise<number> {
   const { arguments: given, host, terminal, stop, program, observer } = context
   // 1.
   const run = kernelOptions(given)
+  const files = await TraceFiles.asked(given, [], host)
   // 2.
   const onProgress = (progress: KernelProgress) => {
     if (!given.has('quiet')) terminal.status?.(progressLine(progress))
@@ -131,7 +131,11 @@ async function kernelMigrate(context: CommandContext): Promise<number> {
   const onEvents = (events: KernelEvents) => {
     kept.events = events
   }
-  const measured = await hostKernelOf(host).migrate(run, { onProgress, stop, ...(context.keepEvents ? { onEvents } : {}) })
+  const watcher = { onProgress, stop, ...(context.keepEvents || files.areWanted ? { onEvents } : {}) }
+  const measured = await hostKernelOf(host).migrate(run, watcher)
+  const missedFromNs = kept.events?.missedFromNs ?? null
+  if (files.areWanted && measured !== null && kept.events !== null)
+    await files.write(recordedEvents(kept.events), stop, { release: measured.kernel.release, missedFromNs })
   terminal.status?.('')
   if (measured === null || stop.aborted) {
     terminal.err(
@@ -143,17 +147,15 @@ async function kernelMigrate(context: CommandContext): Promise<number> {
   const predicted = given.has('no-predict') ? null : await predictedOf(context, run)
   const report: KernelReport = { ...measured, predicted }
   observer.onKernelRun?.({ command: kernelCommandOf(run), report }, run, kept.events)
-  const missedFromNs = kept.events?.missedFromNs ?? null
   if (missedFromNs !== null)
     terminal.err(
-      sentence(
-        `${program}kernel migrate: the screen shows the first ${formatTime(missedFromNs)}; there was no room for more events`,
-      ),
+      sentence(`${program}kernel migrate: events end after ${formatTime(missedFromNs)}; there was no room for more of them`),
     )
   if (given.has('json')) terminal.out(`${JSON.stringify(report, null, 2)}\n`)
   else if (!given.has('quiet'))
     terminal.out(reportText(report, `${program}${kernelCommandOf(run)}`, terminal.columns, terminal.colour))
-  return stop.aborted ? ExitCode.interrupted : exitCodeOf(report, run, context)
+  const code = files.exitCode(exitCodeOf(report, run, context), `${program}kernel migrate: `, terminal)
+  return stop.aborted ? ExitCode.interrupted : code
 }
 
 /** What was measured is told even where this host cannot be calibrated, or somebody does not want to wait for that. */

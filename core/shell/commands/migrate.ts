@@ -4,7 +4,7 @@
  * 1. Check everything that can be checked: values, the guest, where files are to be written.
  * 2. Make the run and show it to the observer (a live view, a screen).
  * 3. Drive it in slices until it is done, stopped, or out of simulated time.
- * 4. Write the files asked for, each under a temporary name first; then print the report.
+ * 4. Write the files asked for (trace_files.ts); then print the report.
  * The exit code says the worst that happened: inconsistent 3, before time limit 124, before good 0.
  */
 import { formatCount, formatTime, spellSize } from '../../base/units.ts'
@@ -21,9 +21,7 @@ import { driveRun } from '../../run/drive.ts'
 import { MigrationRun, RunError } from '../../run/migration_run.ts'
 import { DEFAULT_OPTIONS, type MigrateOptions } from '../../run/options.ts'
 import type { Progress, Report } from '../../run/report.ts'
-import { writePerfetto } from '../../trace/perfetto.ts'
 import { Recorder } from '../../trace/recorder.ts'
-import { writeText } from '../../trace/text.ts'
 import { ArgumentError } from '../arguments.ts'
 import { type Command, type CommandContext, CommandError } from '../command.ts'
 import { ownCpu } from '../cpu_file.ts'
@@ -39,11 +37,7 @@ import { recoverCommand } from './control_commands.ts'
 import { commandOf, migrateOptions } from './migrate_options.ts'
 import { MIGRATE_OPTIONS } from './migrate_specs.ts'
 import { reportText } from './report_text.ts'
-
-interface Files {
-  readonly trace: string | null
-  readonly perfetto: string | null
-}
+import { TraceFiles } from './trace_files.ts'
 
 export const migrateCommand: Command = {
   name: 'migrate',
@@ -77,15 +71,14 @@ async function migrate(context: CommandContext): Promise<number> {
   const capture = await ownGuest(given.text('guest') ?? DEFAULT_OPTIONS.guest, host)
   const options = migrateOptions(given, state.settings, capture)
   const paths = tracesOf(options)
-  const files: Files = { trace: given.text('trace'), perfetto: given.text('perfetto') }
-  await checkFiles(files, inputsOf(options), host)
+  const files = await TraceFiles.asked(given, inputsOf(options), host)
   for (const path of paths) await checkReadable(path, host)
   const policy = await ownPolicy(options, host)
   const cpu = await ownCpu(options.cpu, host)
   const compressor = await compressorOf(options)
 
   // 2.
-  const recorder = new Recorder({ keep: context.keepEvents || files.trace !== null || files.perfetto !== null })
+  const recorder = new Recorder({ keep: context.keepEvents || files.areWanted })
   const newest: NewestRun = {
     run: makeRun(options, recorder, policy, cpu, compressor, capture),
     recorder,
@@ -101,7 +94,12 @@ async function migrate(context: CommandContext): Promise<number> {
   return given.has('detach') ? ExitCode.good : work(context)
 }
 
-async function migrateNow(context: CommandContext, newest: NewestRun, paths: readonly string[], files: Files): Promise<number> {
+async function migrateNow(
+  context: CommandContext,
+  newest: NewestRun,
+  paths: readonly string[],
+  files: TraceFiles,
+): Promise<number> {
   const { arguments: given, host, terminal, stop, observer } = context
   const { run, recorder } = newest
   const { options } = run
@@ -128,17 +126,12 @@ async function migrateNow(context: CommandContext, newest: NewestRun, paths: rea
     ...core,
     host: watch.report(core.migration.ram.normal + core.migration.ram.duplicate, core.mmu.accesses),
   }
-  try {
-    if (files.trace !== null) await host.write(files.trace, untilStopped(writeText(recorder), context))
-    if (files.perfetto !== null) await host.write(files.perfetto, untilStopped(writePerfetto(recorder), context))
-  } catch (error) {
-    if (stop.aborted) return interrupted(run.progress(), context)
-    throw error
-  }
+  await files.write(recorder, stop)
+  if (stop.aborted) return interrupted(run.progress(), context)
   if (given.has('json')) terminal.out(`${JSON.stringify(report, null, 2)}\n`)
   else if (!given.has('quiet'))
     terminal.out(reportText(report, `${context.program}${newest.command}`, terminal.columns, terminal.colour))
-  return exitCodeOf(report, outcome, options, context)
+  return files.exitCode(exitCodeOf(report, outcome, options, context), `${context.program}migrate: `, terminal)
 }
 
 /** The trace files of the guest, where it is made of some. Throws ArgumentError where there is no such guest. */
@@ -155,20 +148,6 @@ function inputsOf({ guest }: MigrateOptions): readonly string[] {
   if (!parsed.ok) return []
   const { captured, paths } = parsed.guest
   return captured === null ? paths : [captured]
-}
-
-async function checkFiles({ trace, perfetto }: Files, inputs: readonly string[], host: Host): Promise<void> {
-  if (trace !== null && trace === perfetto)
-    throw new ArgumentError('--trace and --perfetto name the same file; give each its own')
-  for (const [name, path] of [
-    ['trace', trace],
-    ['perfetto', perfetto],
-  ] as const) {
-    if (path === null) continue
-    if (inputs.includes(path))
-      throw new ArgumentError(`--${name} would overwrite the guest's own file ${path}; name another file`)
-    await host.checkWritable?.(path)
-  }
 }
 
 /** A guest boots before it reads its trace; a file that is not there should not wait for that. */
@@ -266,12 +245,4 @@ function exitCodeOf(
     sentence(`${program}migrate: the migration ended with status ${migration.status}${error === undefined ? '' : `: ${error}`}`),
   )
   return ExitCode.failed
-}
-
-/** Ends a file's chunks when the user interrupts; the host then leaves nothing behind. */
-function* untilStopped(chunks: Iterable<string>, { stop }: CommandContext): Generator<string> {
-  for (const chunk of chunks) {
-    if (stop.aborted) throw new CommandError('interrupted', ExitCode.interrupted)
-    yield chunk
-  }
 }

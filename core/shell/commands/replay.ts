@@ -3,20 +3,26 @@
  *
  * The schedule is a word that explore printed, or a file: one such word, or what `explore --json` printed, of which the first
  * schedule counts. It holds all that the run depends on; the same invariant breaks again, and the exit code says so.
+ * What a migration wrote has no schedule: options and seed make a simulated one again, and nothing a real one.
  */
+import { asciiText } from '../../base/ascii.ts'
 import { parseLitmusSchedule } from '../../litmus/schedule_text.ts'
 import { type Story, StoryError, tellStory } from '../../litmus/story.ts'
 import { writeStoryPerfetto } from '../../litmus/story_perfetto.ts'
 import { storyText } from '../../litmus/story_text.ts'
 import { ArgumentError } from '../arguments.ts'
 import { type Command, type CommandContext, CommandError } from '../command.ts'
-import { ExitCode, type Host } from '../host.ts'
+import { ExitCode, type Host, HostError } from '../host.ts'
 import { shown } from '../layout.ts'
 import { didYouMean } from '../suggestion.ts'
 import { RaceReporter } from './race_news.ts'
 import { readText } from './text_file.ts'
 
 const LARGEST_BYTES = 2 ** 22
+/** How files of a migration begin (core/trace, core/run/report.ts): as text, for Perfetto, a report. */
+const OF_MIGRATION = /^# pageferry trace|"producer":"pageferry"(?:\}|,"machine")|^\{\s*"schema": ?"pageferry\.report\//
+/** And where a real kernel ran it. */
+const OF_REAL_MIGRATION = /^# a real run|"machine": ?"kernel"/m
 
 export const replayCommand: Command = {
   name: 'replay',
@@ -59,6 +65,8 @@ async function replay(context: CommandContext): Promise<number> {
 /** A word that is no schedule may name a file that holds one. */
 async function scheduleOf(word: string, host: Host): Promise<string> {
   if (parseLitmusSchedule(word).ok) return word
+  const start = await startOf(word, host)
+  if (OF_MIGRATION.test(start)) throw new CommandError(`${word} is of a migration ${insteadOfReplay(start)}`)
   const text = await readText(word, host, LARGEST_BYTES)
   if (text === null) return word
   const lines = text.split('\n').map((line) => line.trim())
@@ -69,6 +77,22 @@ async function scheduleOf(word: string, host: Host): Promise<string> {
     if (found !== null) return found[1] ?? ''
   }
   throw new CommandError(`${word} holds no schedule; explore --json writes one where it finds a violation`)
+}
+
+/** Enough to know a file by; nothing where there is none. */
+async function startOf(path: string, host: Host): Promise<string> {
+  try {
+    for await (const block of host.open(path)) return asciiText(block)
+  } catch (error) {
+    if (!(error instanceof HostError && error.isMissing)) throw error
+  }
+  return ''
+}
+
+function insteadOfReplay(start: string): string {
+  return OF_REAL_MIGRATION.test(start)
+    ? 'on the real kernel, which never runs the same way twice; kernel migrate with its options runs another'
+    : 'and holds no schedule; migrate with the same options and seed makes the same run again'
 }
 
 /** A schedule that does not fit the code is the user's to mend. */
