@@ -18,6 +18,7 @@ import type { CpuPreset, ProgramCosts, Sourced } from '../hw/preset.ts'
 import { bitsForPayload } from '../hw/wire.ts'
 import { Recorder } from '../trace/recorder.ts'
 import { type DriveHost, driveRun } from './drive.ts'
+import type { Wire } from './kernel_report.ts'
 import { MigrationRun } from './migration_run.ts'
 import { DEFAULT_OPTIONS, type MigrateOptions } from './options.ts'
 import { settleCapabilities } from './settings.ts'
@@ -49,16 +50,25 @@ export function pipelineOptions({ mode, resolver }: PipelineWay): MigrateOptions
   return { ...DEFAULT_OPTIONS, guest: GUEST, memBytes: GUEST_BYTES, durationNs: 0, mode, resolver, capabilities }
 }
 
-/** What was asked of the real kernel, as the model is told: its socket is the link, unless a rate was given. */
-export function optionsOnHost(options: MigrateOptions, calibration: Calibration, isPaced: boolean): MigrateOptions {
+/**
+ * What was asked of the real kernel, as the model is told: its socket is the link, unless a rate was given. What a page costs the programs
+ * was measured over a Unix socket, and stands for TCP, too.
+ */
+export function optionsOnHost(
+  options: MigrateOptions,
+  calibration: Calibration,
+  isPaced: boolean,
+  wire: Wire = 'unix',
+): MigrateOptions {
   const measured = (name: string) => calibration.measured.find((one) => one.name === name)?.value
-  const socketBits = bitsForPayload(measured('unixThroughput') ?? measured('memory') ?? 0) || DEFAULT_OPTIONS.bandwidthBitsPerSec
+  const socketBits =
+    bitsForPayload(measured(`${wire}Throughput`) ?? measured('memory') ?? 0) || DEFAULT_OPTIONS.bandwidthBitsPerSec
   return {
     ...options,
     cpu: 'calibrated',
     faults: 'vma-lock',
     bandwidthBitsPerSec: isPaced ? options.bandwidthBitsPerSec : Math.round(socketBits),
-    rttNs: Math.round(measured('unixRoundTrip') ?? 0),
+    rttNs: Math.round(measured(`${wire}RoundTrip`) ?? 0),
   }
 }
 

@@ -7,11 +7,16 @@
 import type { MigrateOptions } from './options.ts'
 import type { ConsistencyReport, GuestReport, HostReport, MigrationReport, Report } from './report.ts'
 
+export const WIRES = ['unix', 'tcp'] as const
+/** Of which kind the sockets between the two machines are. */
+export type Wire = (typeof WIRES)[number]
+
 export interface KernelMigrateOptions {
   /** As the model takes them. */
   readonly options: MigrateOptions
   /** --bandwidth was given, and is kept to; else the stream goes as fast as the socket. */
   readonly isPaced: boolean
+  readonly wire: Wire
   /** Nothing moves for so long: it is given up. */
   readonly watchdogNs: number
 }

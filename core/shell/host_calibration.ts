@@ -71,7 +71,7 @@ async function migrateToMeasure({ terminal, stop }: Context, kernel: HostKernel,
   for (let n = 0; n < runs; n++) {
     for (const [i, way] of PIPELINE_WAYS.entries()) {
       terminal.status?.(`migrating a guest by ${way.mode} with ${way.resolver}`)
-      const asked = { options: pipelineOptions(way), isPaced: false, watchdogNs: WATCHDOG_NS }
+      const asked = { options: pipelineOptions(way), isPaced: false, wire: 'unix' as const, watchdogNs: WATCHDOG_NS }
       const report = await kernel.migrate(asked, { onProgress: () => undefined, stop })
       if (report === null || stop.aborted) return null
       const { migration } = report
@@ -116,11 +116,11 @@ async function keptCalibration(kernel: HostKernel, path: string): Promise<HostCa
 /** The model's report of the same run on this host. Null: stopped. */
 export async function predict(
   { host, stop, terminal }: Context,
-  { options, isPaced }: KernelMigrateOptions,
+  { options, isPaced, wire }: KernelMigrateOptions,
   { calibration, cpu }: HostCalibration,
 ): Promise<Report | null> {
   const watch = new Stopwatch(host)
-  const told = optionsOnHost(options, calibration, isPaced)
+  const told = optionsOnHost(options, calibration, isPaced, wire)
   const run = new MigrationRun(told, new Recorder({ keep: false }), { lockdep: false }, null, cpu)
   const end = await driveRun(run, [], host, stop, (progress) => {
     watch.slice(progress)

@@ -100,6 +100,9 @@ describe.skipIf(noKernel !== null)(named('a migration on the real kernel'), () =
     ['post-copy with an urgent channel', ['--capability', 'postcopy-preempt=on']],
     ['pre-copy', ['--mode', 'precopy']],
     ['hybrid', ['--mode', 'hybrid', '--postcopy-after', '1passes', '--bandwidth', '500Mbps']],
+    ['post-copy over TCP', ['--wire', 'tcp']],
+    ['post-copy over TCP with an urgent channel', ['--wire', 'tcp', '--capability', 'postcopy-preempt=on']],
+    ['pre-copy over TCP', ['--wire', 'tcp', '--mode', 'precopy']],
   ])('by %s arrives whole, every load checked', async (_name, words) => {
     const { code, report, err } = await migrate([...SMALL, ...words])
     expect([code, err]).toEqual([0, ''])
@@ -128,9 +131,15 @@ describe.skipIf(noKernel !== null)(named('a migration on the real kernel'), () =
     expect(report.consistency.firstViolation?.page).toBe(3000)
   })
 
-  it('is recovered after its socket was cut', async () => {
-    const { code, report } = await migrate([...SLOW, '--inject', 'link-down@postcopy+50ms:50ms', '--recover'])
+  it.each([
+    ['a Unix socket', ['--wire', 'unix']],
+    ['a Unix socket with an urgent one beside it', ['--wire', 'unix', '--capability', 'postcopy-preempt=on']],
+    ['a TCP connection', ['--wire', 'tcp']],
+    ['a TCP connection with an urgent one beside it', ['--wire', 'tcp', '--capability', 'postcopy-preempt=on']],
+  ])('is recovered after %s was cut', async (_name, words) => {
+    const { code, report } = await migrate([...SLOW, ...words, '--inject', 'link-down@postcopy+50ms:50ms', '--recover'])
     expect(code).toBe(0)
+    expect(report.options.wire).toBe(words[1])
     expect(report.kernel.recoveries).toBe(1)
     expect(report.consistency).toMatchObject({ verdict: 'consistent', pagesCompared: 4096, lost: 0, missing: 0 })
   })
@@ -189,6 +198,25 @@ describe.skipIf(noKernel !== null)(named('a migration on the real kernel'), () =
     expect(code).toBe(signal === 'SIGINT' ? 130 : null)
     await until(() => !machines.some(isAlive))
   })
+
+  const byDemand = ['--prepaging', 'demand', '--time-limit', '4s', '--watchdog', '1500ms']
+  it('by demand alone waits for a guest that asks for nothing more until its time is over, and its watchdog lets it', async () => {
+    const { code, report, err } = await migrate([...SMALL, ...byDemand, '--guest', 'idle:set=16k,rate=1/s'])
+    expect([code, report.kernel.outcome, report.migration.status]).toEqual([124, 'time limit', 'postcopy-active'])
+    expect(report.consistency).toMatchObject({ verdict: 'consistent', lost: 0 })
+    expect(report.consistency.missing).toBeGreaterThan(0)
+    expect(err).toContain('give a longer --time-limit or another --prepaging')
+  })
+
+  it.each(['off', 'on'])(
+    'by demand alone ends when the guest has asked for everything, with postcopy-preempt=%s',
+    async (preempt) => {
+      const words = ['--prepaging', 'demand', '--time-limit', '40s', '--capability', `postcopy-preempt=${preempt}`]
+      const { code, report } = await migrate(['--mem', '1M', '--duration', '20ms', '--guest', 'sweep:rate=20MB/s', ...words])
+      expect([code, report.migration.status]).toEqual([0, 'completed'])
+      expect(report.migration.ram).toMatchObject({ normal: 256, 'postcopy-requests': 256 })
+    },
+  )
 
   it('gives up at its time limit', async () => {
     const { code, report } = await migrate([...SMALL, '--bandwidth', '10Mbps', '--time-limit', '100ms'])

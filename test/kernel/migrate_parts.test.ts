@@ -1,6 +1,6 @@
 /**
- * The parts of a migration on the real kernel that need no kernel: how messages lie on the wire, the board, and the comparison at the end,
- * which finds each way in which a page can be wrong.
+ * The parts of a migration on the real kernel that need no kernel: how messages lie on the wire, the board, the watchdog, and the comparison
+ * at the end, which finds each way in which a page can be wrong.
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -10,6 +10,7 @@ import type { Area } from '../../main/kernel/migrate/area.ts'
 import { Board, PageState } from '../../main/kernel/migrate/board.ts'
 import { compareAll, writtenPages } from '../../main/kernel/migrate/compare.ts'
 import { bodyBytes, channelOfHello, pageAt, putHeader, putHello, typeAt } from '../../main/kernel/migrate/framing.ts'
+import { Watchdog } from '../../main/kernel/migrate/watchdog.ts'
 
 const view = () => new DataView(new ArrayBuffer(64))
 
@@ -126,5 +127,27 @@ describe('the board', () => {
     expect([board.statesEntered, board.status, board.stateEntered(0)]).toEqual([2, 'active', { status: 'setup', atNs: 1 }])
     expect([board.get('startNs'), board.sum('loadsChecked'), board.isHandedOver, board.firstWrong]).toEqual([0, 0, false, null])
     expect(writtenPages(board)).toBe(8)
+  })
+})
+
+describe('the watchdog', () => {
+  const listens = (board: Board) => board.add('idleLooks', 1)
+  const asks = (board: Board) => {
+    board.states[3] = PageState.requested
+    listens(board)
+  }
+  it.each<[string, (board: Board) => void, boolean]>([
+    ['nothing moves', () => undefined, true],
+    ['bytes are sent', (board) => board.add('urgentBytes', 1), false],
+    ['the connection is down', (board) => board.enter('postcopy-paused', 1), false],
+    ['the source listens, and nobody wants a page', listens, false],
+    ['the source listens, and somebody waits for a page', asks, true],
+  ])('when %s', async (_what, happen, hasHadEnough) => {
+    const board = newBoard()
+    const watchdog = new Watchdog(board, 10e6)
+    watchdog.hasHadEnough()
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    happen(board)
+    expect(watchdog.hasHadEnough()).toBe(hasHadEnough)
   })
 })

@@ -217,6 +217,7 @@ describe('the kernel by the line', () => {
     const run: KernelMigrateOptions = {
       options: { ...DEFAULT_OPTIONS, guest: 'sweep:set=8M', mode: 'precopy', resolver: 'copy', memBytes: 16 * 2 ** 20, seed: 9 },
       isPaced: true,
+      wire: 'tcp',
       watchdogNs: 5e9,
     }
     const asked = kernelOptions(
@@ -226,6 +227,7 @@ describe('the kernel by the line', () => {
     expect(migrated).toEqual(asked)
     expect(migrated).toMatchObject({
       isPaced: true,
+      wire: 'tcp',
       watchdogNs: 5e9,
       options: { timeLimitNs: Number.POSITIVE_INFINITY, seed: 9 },
     })

@@ -23,7 +23,13 @@ function calibration(totalNs: number): Calibration {
     schema: 'pageferry.calibration/1',
     release: '6.18.44',
     cpu: { name: 'a CPU', vendor: '', family: 0, model: 0, cpus: 2 },
-    measured: [figure('unixThroughput', 'bytes/s', 4e9), figure('unixRoundTrip', 'ns', 30_000), figure('socketWrite', 'ns', 500)],
+    measured: [
+      figure('unixThroughput', 'bytes/s', 4e9),
+      figure('unixRoundTrip', 'ns', 30_000),
+      figure('tcpThroughput', 'bytes/s', 3e9),
+      figure('tcpRoundTrip', 'ns', 50_000),
+      figure('socketWrite', 'ns', 500),
+    ],
     reach: [],
     pipeline: [{ ...WAY, setupNs: 2e6, downtimeNs: 5e6, totalNs, totals: [totalNs] }],
   }
@@ -89,5 +95,7 @@ describe('the model on a calibrated host', () => {
     expect(free.bandwidthBitsPerSec).toBeGreaterThan(32e9)
     expect(free.rttNs).toBe(30_000)
     expect(optionsOnHost({ ...DEFAULT_OPTIONS, bandwidthBitsPerSec: 1e9 }, measured, true).bandwidthBitsPerSec).toBe(1e9)
+    const tcp = optionsOnHost(DEFAULT_OPTIONS, measured, false, 'tcp')
+    expect([tcp.bandwidthBitsPerSec < free.bandwidthBitsPerSec, tcp.rttNs]).toEqual([true, 50_000])
   })
 })

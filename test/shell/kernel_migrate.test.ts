@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { callProgram } from '../../core/api/command_line.ts'
 import type { KernelEvents } from '../../core/run/kernel_events.ts'
 import type { KernelMigrateOptions, KernelReport } from '../../core/run/kernel_report.ts'
+import { kernelCommandOf } from '../../core/shell/commands/kernel_migrate.ts'
 import { HostError } from '../../core/shell/host.ts'
 import type { HostKernel, KernelWatcher } from '../../core/shell/host_kernel.ts'
 import { EventKind, MIGRATION_STATUS } from '../../core/trace/event.ts'
@@ -32,6 +33,7 @@ describe('kernel migrate', () => {
     const { asked } = await kernelMigrate([])
     expect(asked).toMatchObject({
       isPaced: false,
+      wire: 'unix',
       watchdogNs: 10e9,
       options: { resolver: 'move', mode: 'postcopy', guest: 'kv' },
     })
@@ -59,6 +61,12 @@ describe('kernel migrate', () => {
     })
   })
 
+  it('goes by TCP when told so, and spells it as it was told', async () => {
+    const { asked } = await kernelMigrate(['--wire', 'tcp'])
+    expect(asked?.wire).toBe('tcp')
+    expect(asked && kernelCommandOf(asked)).toContain('--wire tcp')
+  })
+
   it('ends with 126 and one sentence where the host does not let it', async () => {
     const { code, err } = await kernelMigrate([])
     expect([code, err.trim().split('\n').length]).toEqual([126, 1])
@@ -74,6 +82,8 @@ describe('kernel migrate', () => {
     [['--capability', 'multifd=on'], 'capability multifd is not done on a real kernel'],
     [['--parameter', 'multifd-channels=4'], 'parameter multifd-channels is not done on a real kernel'],
     [['--inject', 'loss=1%'], '--inject loss cannot be done to a real socket'],
+    [['--prepaging', 'demand'], 'give it a --time-limit'],
+    [['--wire', 'pigeon'], 'is not one of unix, tcp'],
     [['--prepaging', 'forward:queue=64k'], 'does not run on a real kernel'],
     [['--guest', 'kv:set=128M', '--mem', '64M'], 'is more than its memory of 64M'],
     [['--guest', 'nobody'], 'unknown guest'],

@@ -14,8 +14,9 @@ import { CAPABILITY_NAMES, type CapabilityName } from '../../migration/capabilit
 import { DEFAULT_PARAMETERS, PARAMETER_NAMES, type ParameterName } from '../../migration/migration_parameters.ts'
 import { parsePrepaging } from '../../migration/prepaging/registry.ts'
 import { type KernelEvents, recordedEvents } from '../../run/kernel_events.ts'
-import type { KernelMigrateOptions, KernelReport } from '../../run/kernel_report.ts'
+import { type KernelMigrateOptions, type KernelReport, WIRES, type Wire } from '../../run/kernel_report.ts'
 import { type MigrateOptions, RESOLVERS } from '../../run/options.ts'
+import { endlessRefusal } from '../../run/prepaging.ts'
 import type { Report } from '../../run/report.ts'
 import { ArgumentError, type Arguments } from '../arguments.ts'
 import type { Command, CommandContext, OptionSpec } from '../command.ts'
@@ -23,6 +24,7 @@ import { ExitCode, HostError } from '../host.ts'
 import { hostCalibration, predict } from '../host_calibration.ts'
 import { hostKernelOf, type KernelProgress } from '../host_kernel.ts'
 import { sentence } from '../layout.ts'
+import { timeLimitRemedy } from './migrate.ts'
 import { commandOf, migrateOptions } from './migrate_options.ts'
 import { MIGRATE_OPTIONS } from './migrate_specs.ts'
 import { reportText } from './report_text.ts'
@@ -55,6 +57,11 @@ const CAPABILITIES: readonly CapabilityName[] = ['postcopy-ram', 'return-path', 
 const PARAMETERS: readonly ParameterName[] = ['max-bandwidth', 'max-postcopy-bandwidth', 'avail-switchover-bandwidth']
 const INCIDENTS: readonly string[] = ['link-down', 'source-crash', 'destination-crash', 'cancel']
 
+const WIRE_MEANING: Readonly<Record<Wire, string>> = {
+  unix: 'Unix sockets with an abstract name',
+  tcp: 'TCP on 127.0.0.1, at a port that is free, without delay',
+}
+
 const OPTIONS: readonly OptionSpec[] = [
   ...MIGRATE_OPTIONS.map((option) => own(option)),
   {
@@ -65,6 +72,13 @@ const OPTIONS: readonly OptionSpec[] = [
     min: 1e6,
     max: 3600e9,
     meaning: 'give it up when nothing has moved for so long',
+  },
+  {
+    name: 'wire',
+    kind: 'enum',
+    defaultText: WIRES[0],
+    meaning: 'what the sockets between the two machines are',
+    choices: WIRES.map((word) => ({ word, meaning: WIRE_MEANING[word] })),
   },
   { name: 'no-predict', kind: 'flag', meaning: 'do not ask the model what it would have said' },
 ]
@@ -110,6 +124,7 @@ export const kernelMigrateCommand: Command = {
   examples: [
     { line: 'kernel migrate', meaning: 'a key-value store of 256 MiB by post-copy with UFFDIO_MOVE' },
     { line: 'kernel migrate --mode precopy --bandwidth 1Gbps', meaning: 'pre-copy over a socket that is held to 1 Gbps' },
+    { line: 'kernel migrate --wire tcp', meaning: 'the post-copy over TCP on the loopback' },
     {
       line: 'kernel migrate --inject link-down@postcopy+5ms:200ms --recover',
       meaning: 'the socket is cut, and the post-copy recovered',
@@ -179,10 +194,15 @@ export function kernelOptions(given: Arguments): KernelMigrateOptions {
   const options: MigrateOptions = { ...migrateOptions(given), resolver }
   const refusal = refusalOf(options) ?? guestRefusal(options)
   if (refusal !== null) throw new ArgumentError(refusal)
-  return { options, isPaced: given.has('bandwidth'), watchdogNs: given.number('watchdog', WATCHDOG_NS) }
+  return {
+    options,
+    isPaced: given.has('bandwidth'),
+    wire: WIRES.find((word) => word === given.text('wire')) ?? WIRES[0],
+    watchdogNs: given.number('watchdog', WATCHDOG_NS),
+  }
 }
 
-function refusalOf({ guest, capabilities, parameters, prepaging, inject }: MigrateOptions): string | null {
+function refusalOf({ guest, capabilities, parameters, prepaging, inject, timeLimitNs }: MigrateOptions): string | null {
   const parsed = parseGuest(guest)
   if (!parsed.ok) return parsed.message
   if (isPath(parsed.guest)) return `--guest ${guest} does not run on a real kernel; the guests that need no file do`
@@ -195,6 +215,8 @@ function refusalOf({ guest, capabilities, parameters, prepaging, inject }: Migra
   const policy = parsePrepaging(prepaging)
   if (policy.ok && (policy.choice.path !== null || Number.isFinite(policy.choice.queueBytes)))
     return `--prepaging ${prepaging} does not run on a real kernel; take a policy by its name, without queue`
+  const endless = policy.ok ? endlessRefusal(policy.choice, timeLimitNs) : null
+  if (endless !== null) return endless
   const incident = inject.find(({ what }) => !INCIDENTS.includes(what))
   if (incident !== undefined) return `--inject ${incident.what} cannot be done to a real socket; ${INCIDENTS.join(', ')} can`
   return null
@@ -221,9 +243,10 @@ function isPath({ paths, captured }: GuestChoice): boolean {
 }
 
 /** The shortest command line that asks for the same. */
-export function kernelCommandOf({ options, isPaced, watchdogNs }: KernelMigrateOptions): string {
+export function kernelCommandOf({ options, isPaced, wire, watchdogNs }: KernelMigrateOptions): string {
   const words = [`kernel ${commandOf({ ...options, bandwidthBitsPerSec: isPaced ? options.bandwidthBitsPerSec : 10e9 })}`]
   if (isPaced && options.bandwidthBitsPerSec === 10e9) words.push('--bandwidth', spellRate(10e9))
+  if (wire !== WIRES[0]) words.push('--wire', wire)
   if (watchdogNs !== WATCHDOG_NS) words.push('--watchdog', spellTime(watchdogNs))
   return words.join(' ')
 }
@@ -259,7 +282,7 @@ function exitCodeOf(
     const limit = formatTime(options.timeLimitNs)
     terminal.err(
       sentence(
-        `${program}kernel migrate: the time limit of ${limit} was reached in status ${status}; give a longer --time-limit or none`,
+        `${program}kernel migrate: the time limit of ${limit} was reached in status ${status}; ${timeLimitRemedy(options)}`,
       ),
     )
     return ExitCode.timeLimit

@@ -230,7 +230,7 @@ function exitCodeOf(
     const never = forecast.includes('never')
     const remedy = never
       ? `try --mode hybrid, ${options.capabilities['auto-converge'] ? '' : '--capability auto-converge=on '}or a longer --downtime-limit`
-      : 'give a longer --time-limit or none'
+      : timeLimitRemedy(options)
     const why = forecast === '' ? '' : `, a pre-copy that ${forecast}`
     terminal.err(
       sentence(
@@ -245,4 +245,13 @@ function exitCodeOf(
     sentence(`${program}migrate: the migration ended with status ${migration.status}${error === undefined ? '' : `: ${error}`}`),
   )
   return ExitCode.failed
+}
+
+/** What to do at the end of the time. */
+export function timeLimitRemedy({ prepaging }: MigrateOptions): string {
+  const parsed = parsePrepaging(prepaging)
+  const isByDemand = parsed.ok && parsed.choice.kind === 'demand'
+  return isByDemand
+    ? 'by demand the guest gets only what it asks for; give a longer --time-limit or another --prepaging'
+    : 'give a longer --time-limit or none'
 }

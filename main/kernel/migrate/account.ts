@@ -67,7 +67,7 @@ export function account(facts: Facts): KernelReport {
 }
 
 /** Options that mean nothing on a real kernel are not there. */
-function optionsAsUsed({ options: o, isPaced, watchdogNs }: KernelMigrateOptions): Record<string, unknown> {
+function optionsAsUsed({ options: o, isPaced, wire, watchdogNs }: KernelMigrateOptions): Record<string, unknown> {
   return {
     guest: o.guest,
     mem: spellSize(o.memBytes),
@@ -80,6 +80,7 @@ function optionsAsUsed({ options: o, isPaced, watchdogNs }: KernelMigrateOptions
     inject: o.inject.map(spellInjection),
     recover: o.recover,
     resolver: o.resolver,
+    wire,
     bandwidth: isPaced ? spellRate(o.bandwidthBitsPerSec) : null,
     'downtime-limit': spellTime(o.downtimeLimitNs),
     seed: o.seed,

@@ -43,6 +43,7 @@ const FIGURES = [
   'urgentNormal',
   'urgentDuplicate',
   'remaining',
+  'idleLooks',
   'dirtySyncCount',
   'dirtyPagesRate',
   'userfaults',

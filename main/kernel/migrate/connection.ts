@@ -1,18 +1,24 @@
 /**
  * Making the connection of a migration, and breaking it: one socket for the stream and the return path, and one for the urgent channel.
  *
- * The destination listens at an abstract name that nobody can guess, and takes only who says the token. Descriptors of the newest
- * connection stand in the control cells; `broken` says that it is no good, which whoever finds out first tells all others by cutting
- * both sockets. A descriptor is never closed while the process lives: another thread might be using its number.
+ * The destination listens where `--wire` says, and lets in only who says the token (greeting.ts). Descriptors of the newest connection stand
+ * in the control cells; `broken` says that it is no good, which whoever finds out first tells all others by cutting both sockets. A
+ * descriptor is never closed while the process lives: another thread might be using its number.
  */
-import { acceptFrom, connectTo, cut, readSome, Transfer } from '../sys/socket.ts'
+import { connectTo, cut, type Endpoint, hangUp } from '../sys/socket.ts'
 import { nowNs } from './clock.ts'
 import type { Control } from './control.ts'
-import { CHANNEL, channelOfHello, HELLO_BYTES, putHello } from './framing.ts'
+import { CHANNEL, HELLO_BYTES, putHello } from './framing.ts'
+import { Door } from './greeting.ts'
 import { RecordWriter } from './record_writer.ts'
-import type { ThreadSetup } from './setup.ts'
+import type { MachineSetup, ThreadSetup } from './setup.ts'
 
 const CHANNELS = ['stream', 'urgent'] as const
+
+/** `port`: 0 where the destination has not chosen one yet. */
+export function endpointOf({ wire, socketName }: MachineSetup, port: number): Endpoint {
+  return wire === 'tcp' ? { port } : { name: socketName }
+}
 
 export function cutConnection(control: Control): void {
   for (const channel of CHANNELS) if (control.get(channel) > 0) cut(control.get(channel))
@@ -32,6 +38,7 @@ function channelsOf({ options }: ThreadSetup): readonly number[] {
 /** By the source. False: nobody takes it in time, or it is not wanted any more. */
 export function connect(setup: ThreadSetup, control: Control, withinNs: number): boolean {
   const untilNs = nowNs() + withinNs
+  const endpoint = endpointOf(setup, control.get('port'))
   const writer = new RecordWriter(() => !control.is('exit'))
   const fds: number[] = []
   try {
@@ -39,7 +46,7 @@ export function connect(setup: ThreadSetup, control: Control, withinNs: number):
       let fd: number | null = null
       while (fd === null) {
         if (control.is('exit') || control.is('cancelled') || nowNs() > untilNs) return false
-        fd = control.is('linkDown') ? null : connectTo(setup.socketName)
+        fd = control.is('linkDown') ? null : connectTo(endpoint)
         if (fd === null) control.wait('exit', 0, 1)
       }
       writer.raw(HELLO_BYTES, (view, at) => putHello(view, at, channel, setup.token))
@@ -57,28 +64,22 @@ export function connect(setup: ThreadSetup, control: Control, withinNs: number):
 export function accept(setup: ThreadSetup, control: Control, address: number, view: DataView): boolean {
   const wanted = channelsOf(setup)
   const fds: number[] = []
-  while (wanted.some((channel) => fds[channel] === undefined)) {
-    if (control.is('exit')) return false
-    const fd = control.is('linkDown') ? null : acceptFrom(setup.listener)
-    if (fd === null) {
-      control.wait('exit', 0, 1)
-      continue
+  const door = new Door(setup.listener, setup.token, address, view)
+  try {
+    while (wanted.some((channel) => fds[channel] === undefined)) {
+      if (control.is('exit')) return false
+      const guest = control.is('linkDown') ? null : door.next()
+      if (guest === null) control.wait('exit', 0, 1)
+      // A source that tries again means its newest connection.
+      else if (wanted.includes(guest.channel)) {
+        const older = fds[guest.channel]
+        if (older !== undefined) hangUp(older)
+        fds[guest.channel] = guest.fd
+      } else hangUp(guest.fd)
     }
-    const channel = greeted(fd, setup, control, address, view)
-    if (!wanted.includes(channel) || fds[channel] !== undefined) cut(fd)
-    else fds[channel] = fd
+  } finally {
+    door.close()
   }
   take(control, fds)
   return true
-}
-
-/** What the connection is for; -1: it is not the source's. */
-function greeted(fd: number, setup: ThreadSetup, control: Control, address: number, view: DataView): number {
-  let got = 0
-  while (got < HELLO_BYTES && !control.is('exit')) {
-    const bytes = readSome(fd, address + got, HELLO_BYTES - got)
-    if (bytes === Transfer.broken) return -1
-    if (bytes > 0) got += bytes
-  }
-  return got < HELLO_BYTES ? -1 : channelOfHello(view, 0, setup.token)
 }

@@ -14,8 +14,9 @@ const CELLS = [
   'threads',
   'mayBoot',
   'booted',
-  /** The migration begins. */
+  /** The migration begins; the port to connect to, if it is one. */
   'migrating',
+  'port',
   /** Everything ends. */
   'exit',
   /** What the guest misses will never come: whoever slept on it gives up (vcpu_thread.ts). */

@@ -30,9 +30,10 @@ import { account } from './account.ts'
 import { Board, type Shape } from './board.ts'
 import { nowNs } from './clock.ts'
 import { eventsOf, type TimedIncident } from './events.ts'
-import { MachineProcess } from './machine_process.ts'
+import { MachineProcess, type NewsOf } from './machine_process.ts'
 import type { Comparison, MachineSetup, PHASES, Side, Usage } from './setup.ts'
 import { warmMemory } from './warm_memory.ts'
+import { Watchdog } from './watchdog.ts'
 
 /** How long the guest runs before the migration starts: long enough for its code to be compiled. */
 const BEFORE_MS = 100
@@ -133,11 +134,12 @@ class Coordinator {
     this.#run = run
     this.#watcher = watcher
     this.#board = board
-    const { options, isPaced } = run
+    const { options, isPaced, wire } = run
     this.#setup = {
       options,
       keepsEvents: board.shape.keepsEvents,
       bandwidthBytesPerSec: isPaced ? payloadBytesPerNs(options.bandwidthBitsPerSec) * 1e9 : 0,
+      wire,
       socketName: `pageferry-${randomBytes(16).toString('hex')}`,
       token: randomBytes(16).toString('hex'),
       plantedFault: Number(process.env.PAGEFERRY_PLANTED_FAULT ?? -1),
@@ -159,15 +161,16 @@ class Coordinator {
 
   /** Null: it was stopped before the migration began. */
   async migrate(): Promise<Facts | null> {
-    const { source } = this.#machines
+    const { source, destination } = this.#machines
     const { options } = this.#run
     // 1.
     for (const machine of this.#all) machine.tell({ order: 'start', setup: { ...this.#setup, side: machine.side } })
-    for (const machine of this.#all) if (!(await this.#expect(machine, 'ready'))) return null
+    const listening = await this.#expect(destination, 'ready')
+    if (listening === null || (await this.#expect(source, 'ready')) === null) return null
     // 2.
     const bootNs = nowNs()
     source.tell({ order: 'boot' })
-    if (!(await this.#expect(source, 'booted'))) return null
+    if ((await this.#expect(source, 'booted')) === null) return null
     await warmMemory(options.memBytes, this.#watcher.stop)
     this.#enter('before')
     const beforeNs = nowNs()
@@ -176,7 +179,7 @@ class Coordinator {
     // 3.
     this.#enter('during')
     const duringNs = nowNs()
-    source.tell({ order: 'migrate' })
+    source.tell({ order: 'migrate', port: listening.port })
     const outcome = await this.#untilOver()
     const { status } = this.#board
     // A hand-over that is on its way may not arrive any more, or it has.
@@ -212,10 +215,11 @@ class Coordinator {
     this.#board.phase[0] = ['boot', 'before', 'during', 'after'].indexOf(phase)
   }
 
-  /** What a machine has to say before anything else can begin; false: it was stopped. Throws: NotPermitted where this host cannot do it. */
-  async #expect(machine: MachineProcess, kind: 'ready' | 'booted'): Promise<boolean> {
+  /** What a machine has to say before anything else can begin; null: it was stopped. Throws: NotPermitted where this host cannot do it. */
+  async #expect<K extends 'ready' | 'booted'>(machine: MachineProcess, kind: K): Promise<NewsOf<K> | null> {
     const untilNs = nowNs() + STARTED_WITHIN_MS * 1e6
-    while (machine.news(kind) === null) {
+    for (let said = machine.news(kind); ; said = machine.news(kind)) {
+      if (said !== null) return said
       const refused = machine.news('refused')
       if (refused !== null) throw new NotPermitted(refused.why)
       const why = machine.failed ?? machine.ended ?? (nowNs() > untilNs ? `it was not ${kind} in time` : null)
@@ -223,10 +227,9 @@ class Coordinator {
         throw new HostError(
           `the ${machine.side} could not begin: ${why}${firstLine(machine.errors)}; try it with less --mem, or when this host has less to do`,
         )
-      if (this.#watcher.stop.aborted) return false
+      if (this.#watcher.stop.aborted) return null
       await machine.wait(20)
     }
-    return true
   }
 
   /** Lets time pass. */
@@ -243,8 +246,7 @@ class Coordinator {
     const board = this.#board
     const { options, watchdogNs } = this.#run
     const limitNs = nowNs() + options.timeLimitNs
-    let moved = -1
-    let movedNs = nowNs()
+    const watchdog = new Watchdog(board, watchdogNs)
     let pausedNs = 0
     for (;;) {
       this.#followStates()
@@ -265,11 +267,7 @@ class Coordinator {
         pausedNs ||= nowNs()
         if (this.#isStuck(pausedNs)) return { how: 'stuck' }
       } else pausedNs = 0
-      const work = board.get('sentBytes') + board.get('urgentBytes') + board.statesEntered
-      // While the link is down, nothing is meant to move.
-      if (work !== moved || status === 'postcopy-paused') movedNs = nowNs()
-      moved = work
-      if (nowNs() - movedNs > watchdogNs) return { how: 'watchdog' }
+      if (watchdog.hasHadEnough()) return { how: 'watchdog' }
       await pause(LOOK_MS)
     }
   }

@@ -10,12 +10,12 @@ import { Worker } from 'node:worker_threads'
 import { NotPermitted } from '../sys/errors.ts'
 import { libc } from '../sys/libc.ts'
 import { Mapping } from '../sys/mapping.ts'
-import { listenAt } from '../sys/socket.ts'
+import { listenAt, portOf } from '../sys/socket.ts'
 import { Userfaultfd } from '../sys/userfaultfd.ts'
 import { Area } from './area.ts'
 import { Board, type Shape } from './board.ts'
 import { compareAll } from './compare.ts'
-import { cutConnection } from './connection.ts'
+import { cutConnection, endpointOf } from './connection.ts'
 import { Control, newControl, type SharedControl } from './control.ts'
 import type { MachineSetup, News, Order, ThreadRole, ThreadSetup, Usage } from './setup.ts'
 
@@ -77,7 +77,7 @@ class Machine {
     this.#shared = newControl(this.#shape.pages, this.#shape.vcpus)
     this.#control = new Control(this.#shared)
     this.#control.set('standing', this.#shape.vcpus)
-    this.#listener = side === 'destination' ? listenAt(setup.socketName) : -1
+    this.#listener = side === 'destination' ? listenAt(endpointOf(setup, 0)) : -1
     for (let vcpu = 0; vcpu < this.#shape.vcpus; vcpu++) this.#startThread('vcpu', vcpu)
     const roles: ThreadRole[] = side === 'source' ? ['migration', 'return path'] : ['listen', 'fault']
     if (side === 'destination' && options.capabilities['postcopy-preempt']) roles.push('preempt')
@@ -89,7 +89,7 @@ class Machine {
     const timer = setInterval(() => {
       if (this.#control.get('threads') < threads) return
       clearInterval(timer)
-      say({ news: 'ready' })
+      say({ news: 'ready', port: this.#listener >= 0 && this.#setup.wire === 'tcp' ? portOf(this.#listener) : 0 })
     }, 1)
   }
 
@@ -120,6 +120,7 @@ class Machine {
         control.set('run', 1)
         return
       case 'migrate':
+        control.set('port', order.port)
         control.set('migrating', 1)
         return
       case 'cancel':

@@ -7,7 +7,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { News, Order, Side } from './setup.ts'
 
-type NewsOf<N extends News['news']> = Extract<News, { news: N }>
+export type NewsOf<N extends News['news']> = Extract<News, { news: N }>
 
 export class MachineProcess {
   /** How it ended; null: it lives. */

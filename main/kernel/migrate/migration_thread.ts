@@ -256,7 +256,7 @@ export class MigrationThread {
       if (ram.pending > 0 && this.#sendRequested()) continue
       const seen = control.get('requested')
       const first = policy.next(ram.dirty, RUN_PAGES)
-      if (first < 0) control.wait('requested', seen, 50)
+      if (first < 0) this.#waitForRequest(seen)
       else if (this.#mayPush(seen)) ram.sendRun(first, policy.count)
       this.#board.set('remaining', ram.pending)
       this.#board.set('postcopyBytes', before + ram.bytesSent)
@@ -281,6 +281,13 @@ export class MigrationThread {
       sent++
     }
     return sent > 0
+  }
+
+  /** Nothing is pushed unasked: the guest asks for what it wants. With an urgent channel, the other thread has sent that. */
+  #waitForRequest(seen: number): void {
+    this.#board.add('idleLooks', 1)
+    this.#control.wait('requested', seen, 50)
+    this.#ram.forgetSent()
   }
 
   /** max-postcopy-bandwidth; false: not now, or something was asked for. @qemu migration_rate_limit */

@@ -167,6 +167,14 @@ export class RamSave implements PrecopyRam<RealClock> {
     this.flush()
   }
 
+  /** What another thread has sent is not dirty any more. */
+  forgetSent(): void {
+    const { control, shares } = this.#o
+    if (!shares) return
+    for (let page = this.dirty.nextSet(0); page >= 0; page = this.dirty.nextSet(page + 1))
+      if (control.sent[page] === 1) this.dirty.clear(page)
+  }
+
   /** Which pages of a run are mapped. */
   #look(first: number, count: number): void {
     const { address } = this.#o.area

@@ -3,6 +3,7 @@
  *
  * Pairs with machine.ts, which starts the threads, and coordinator.ts, which starts the machines.
  */
+import type { Wire } from '../../../core/run/kernel_report.ts'
 import type { MigrateOptions } from '../../../core/run/options.ts'
 import type { Shape } from './board.ts'
 import type { SharedControl } from './control.ts'
@@ -20,7 +21,8 @@ export interface MachineSetup {
   readonly keepsEvents: boolean
   /** Bytes a second; 0: as fast as the socket goes. */
   readonly bandwidthBytesPerSec: number
-  /** Where the destination listens, and what a connection has to say first. */
+  readonly wire: Wire
+  /** Where the destination listens, if that has a name, and what a connection has to say first. */
   readonly socketName: string
   readonly token: string
   /** For the check of the checks: this page is not what it should be when it is placed. @see coordinator.ts */
@@ -50,7 +52,8 @@ export type Order =
   /** Of the source: the guest boots and runs. */
   | { readonly order: 'boot' }
   | { readonly order: 'run' }
-  | { readonly order: 'migrate' }
+  /** `port`: where the destination listens, if that is a port. */
+  | { readonly order: 'migrate'; readonly port: number }
   | { readonly order: 'cancel' }
   | { readonly order: 'link'; readonly isDown: boolean }
   | { readonly order: 'recover' }
@@ -61,7 +64,8 @@ export type Order =
 
 /** From a machine to the coordinator. */
 export type News =
-  | { readonly news: 'ready' }
+  /** Its threads are there. `port`: where it listens, if it does, and if that is a port; else 0. */
+  | { readonly news: 'ready'; readonly port: number }
   /** This host cannot do it; one sentence. */
   | { readonly news: 'refused'; readonly why: string }
   | { readonly news: 'booted' }

@@ -34,6 +34,7 @@ export interface Libc {
   write(fd: number, buffer: number, length: number): number
   pread(fd: number, buffer: number, length: number, offset: number): number
   poll(fds: number, count: number, timeoutMs: number): number
+  recv(fd: number, buffer: number, length: number, flags: number): number
   /** `vector`: the address of so many iovecs (sys/socket.ts). */
   writev(fd: number, vector: number, count: number): number
   close(fd: number): number
@@ -42,6 +43,7 @@ export interface Libc {
   bind(fd: number, address: number, length: number): number
   listen(fd: number, backlog: number): number
   accept(fd: number, address: number, length: number, flags: number): number
+  getsockname(fd: number, address: number, length: number): number
   connect(fd: number, address: number, length: number): number
   shutdown(fd: number, how: number): number
   setsockopt(fd: number, level: number, name: number, value: number, length: number): number
@@ -104,6 +106,7 @@ function load(): Libc {
     write: lib.func('intptr_t write(int fd, uintptr_t buffer, size_t n)'),
     pread: lib.func('intptr_t pread(int fd, uintptr_t buffer, size_t n, int64_t offset)'),
     poll: lib.func('int poll(uintptr_t fds, unsigned long n, int timeout)'),
+    recv: lib.func('intptr_t recv(int fd, uintptr_t buffer, size_t n, int flags)'),
     writev: lib.func('intptr_t writev(int fd, uintptr_t vector, int n)'),
     close: lib.func('int close(int fd)'),
     ftruncate: lib.func('int ftruncate(int fd, int64_t n)'),
@@ -111,6 +114,7 @@ function load(): Libc {
     bind: lib.func('int bind(int fd, uintptr_t address, unsigned int n)'),
     listen: lib.func('int listen(int fd, int backlog)'),
     accept: lib.func('int accept4(int fd, uintptr_t address, uintptr_t n, int flags)'),
+    getsockname: lib.func('int getsockname(int fd, uintptr_t address, uintptr_t n)'),
     connect: lib.func('int connect(int fd, uintptr_t address, unsigned int n)'),
     shutdown: lib.func('int shutdown(int fd, int how)'),
     setsockopt: lib.func('int setsockopt(int fd, int level, int name, uintptr_t value, unsigned int n)'),
