@@ -17,7 +17,7 @@ import { deviceState } from '../migration/device_state.ts'
 import { MigrationState } from '../migration/migration_state.ts'
 import type { PrepagingPolicy } from '../migration/prepaging/policy.ts'
 import type { MultifdReceiver } from '../migration/ram_load.ts'
-import { type PageChannels, RamState } from '../migration/ram_save.ts'
+import { type PageChannels, type RamOptions, RamState } from '../migration/ram_save.ts'
 import { StreamMessage } from '../migration/ram_stream.ts'
 import type { Resolver } from '../migration/resolver.ts'
 import { Source } from '../migration/source.ts'
@@ -56,9 +56,15 @@ export function litmusLink(name: string): Link {
 }
 
 /** The RAM of a source whose process has `pages` guest pages from `ramPage` on. */
-export function outgoingRam(process: Process, ramPage: number, pages: number, stream: Link): RamState {
+export function outgoingRam(
+  process: Process,
+  ramPage: number,
+  pages: number,
+  stream: Link,
+  more: Pick<RamOptions, 'tracker' | 'multifd'> = {},
+): RamState {
   const { recorder } = process.machine
-  return new RamState({ process, ramPage, pages, hostPages: 1, stream, state: new MigrationState(recorder), recorder })
+  return new RamState({ process, ramPage, pages, hostPages: 1, stream, state: new MigrationState(recorder), recorder, ...more })
 }
 
 /** A source of one page, in a process of its own, which runs on CPU `n` when something is set up. */

@@ -1,9 +1,12 @@
 /**
  * Dirty tracking by rings: what a virtual machine monitor does with the rings of its vCPUs.
  *
- *  reap, by whoever needs it:  1. every entry of every ring is collected into one bitmap.   2. what was collected is protected
+ *  reap, by whoever needs it, under a lock:  1. every entry of every ring is collected into one bitmap.   2. what was collected is protected
  *  (KVM_RESET_DIRTY_RINGS), and the entries are free.
- *  sync: 1.; then the bitmap is taken; then 2. So what is taken is protected before the caller reads it, whoever collected it (dirty_ring.ts).
+ *  sync: the same, and  3. the bitmap is taken.
+ *
+ * So what is taken is protected before the caller reads it (R63). And an entry that somebody has collected is in the bitmap before another
+ * syncs: else the last sync would miss it, since it is in the ring no longer (R65). The kernel's lock (dirty_ring.ts) is taken in 2. only.
  *
  * Rings are reaped at each sync; by a vCPU whose ring is nearly full, which costs the vCPU that time; and each second by a thread
  * of its own, so that an idle vCPU's entries do not wait for ever. While vCPUs are limited (dirty_limit.ts), that thread rests and a vCPU
@@ -11,13 +14,14 @@
  * The log starts with all pages protected, since what is writable must be in a ring.
  *
  * Source: QEMU, accel/kvm/kvm-all.c.
- * @qemu kvm_dirty_ring_reap, kvm_dirty_ring_reap_one, kvm_dirty_ring_flush, kvm_dirty_ring_reaper_thread, kvm_cpu_exec
+ * @qemu kvm_slots_lock, kvm_dirty_ring_reap, kvm_dirty_ring_reap_one, kvm_dirty_ring_flush, kvm_dirty_ring_reaper_thread, kvm_cpu_exec
  */
 import { Bitmap } from '../base/bitmap.ts'
 import { type Proc, SLEEP, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Process } from '../machine/process.ts'
 import { addressOf, type DirtyRing, sys } from '../machine/syscall.ts'
+import { Rwsem } from '../sync/rwsem.ts'
 import type { DirtyTracker } from './dirty_tracker.ts'
 import { check } from './host_page.ts'
 
@@ -44,6 +48,8 @@ export class DirtyRings implements DirtyTracker {
   readonly #entries: number
   /** Collected, and not yet taken by a sync. @qemu KVMSlot.dirty_bmap */
   readonly #collected: Bitmap
+  /** @qemu kvm_slots_lock */
+  readonly #slotsLock: Rwsem
   #isLogging = false
   #rings: readonly DirtyRing[] = []
 
@@ -55,6 +61,8 @@ export class DirtyRings implements DirtyTracker {
     this.#entries = entries
     this.#collected = new Bitmap(pages)
     this.dirtyPages = new Float64Array(cpus.length)
+    const { lockNs, wakeupNs } = process.machine.kernel.preset
+    this.#slotsLock = new Rwsem(0, 'kvm_slots_lock', lockNs.value, wakeupNs.value)
   }
 
   /** Pages that fit a ring. */
@@ -72,14 +80,16 @@ export class DirtyRings implements DirtyTracker {
   }
 
   *sync(k: Thread, out: Bitmap): Proc<void> {
-    // 1.
+    const locks = yield* this.#lock(k)
+    // 1. and 2.
     for (let vcpu = 0; vcpu < this.#rings.length; vcpu++) yield* this.#collect(k, vcpu)
+    if (this.#process.machine.kernel.has('dirty-ring-reset')) yield* this.#reset(k)
+    // 3.
     if (k.stepping) yield write(0, 'slot.dirty_bmap')
     const collected = this.#collected
     for (let page = collected.nextSet(0); page >= 0; page = collected.nextSet(page + 1)) out.set(page)
     collected.empty()
-    // 2.
-    yield* this.#reset(k)
+    if (locks) this.#slotsLock.upWrite(k)
     yield* this.#takeMarks(k, out)
   }
 
@@ -104,11 +114,20 @@ export class DirtyRings implements DirtyTracker {
 
   /** All rings, or that of one vCPU. */
   *reap(k: Thread, only = -1): Proc<void> {
+    const locks = yield* this.#lock(k)
     // 1.
     if (only >= 0) yield* this.#collect(k, only)
     else for (let vcpu = 0; vcpu < this.#rings.length; vcpu++) yield* this.#collect(k, vcpu)
     // 2.
     yield* this.#reset(k)
+    if (locks) this.#slotsLock.upWrite(k)
+  }
+
+  /** Whether the lock is the caller's, to be given back. */
+  *#lock(k: Thread): Proc<boolean> {
+    if (!this.#process.machine.kernel.has('dirty-ring-lock')) return false
+    yield* this.#slotsLock.downWrite(k)
+    return true
   }
 
   *#collect(k: Thread, vcpu: number): Proc<void> {

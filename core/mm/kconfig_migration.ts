@@ -16,6 +16,16 @@ export const MIGRATION_PROTECTIONS = [
     prevents: 'what the guest wrote after the last sync stays behind (R65)',
   },
   {
+    name: 'dirty-ring-lock',
+    meaning: 'whoever reaps dirty rings holds a lock from the first entry that it collects to the end of the reset',
+    prevents: 'an entry that another has just collected is in no ring, and not yet in the bitmap of the last sync (R65)',
+  },
+  {
+    name: 'dirty-ring-reset',
+    meaning: 'a sync write-protects what it has taken out of the dirty rings before these pages are read',
+    prevents: 'a store between the harvest and the next reset is in no ring, and in nothing that was sent (R63)',
+  },
+  {
     name: 'postcopy-discard',
     meaning: 'before post-copy the destination drops every page that was written after pre-copy had sent it',
     prevents: 'the guest reads the old page there, since a page that is present does not fault (R66)',

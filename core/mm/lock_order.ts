@@ -17,6 +17,11 @@ export const LOCK_ORDER: readonly LockClass[] = [
     guards: "the migration's map of pages against removals: taken by user code, so before all others",
   },
   {
+    label: 'kvm_slots_lock',
+    nesting: 'never',
+    guards: "the monitor's bitmap of what was taken out of dirty rings: from an entry's collection to its page's protection",
+  },
+  {
     label: 'kvm.slots_lock',
     nesting: 'never',
     guards: 'which entries of dirty rings are reset, and that their pages are protected then',

@@ -4,8 +4,10 @@
  * The destination is what the stream holds at the end: of each page, what was sent last.
  * Source: QEMU, migration/ram.c; virt/kvm/kvm_main.c.
  */
+import { DirtyRings } from '../../migration/dirty_rings.ts'
 import { precopy } from '../../migration/precopy.ts'
 import type { RamState } from '../../migration/ram_save.ts'
+import { RESERVED_ENTRIES } from '../../mm/dirty_ring.ts'
 import { expectEqual, type Litmus, type Scene } from '../litmus.ts'
 import { Guest, litmusLink, outgoingRam } from '../migration_scenes.ts'
 import { contentOf } from '../scenes.ts'
@@ -22,6 +24,30 @@ function storeWhileSending(world: World, iterations: number, prepare: (ram: RamS
   prepare(ram)
   const guest = new Guest()
   world.actor('vcpu', 1, (k) => guest.run(world.process.writePage(k, page, contentOf(2))))
+  world.actor('migration', 0, (k) =>
+    precopy(k, { ram, threshold: () => 0, batch: () => 1, iterations, stopVcpus: () => guest.stop() }),
+  )
+  return {
+    judge: () => expectEqual('I-DATA', 'the page as it was sent last', world.word(page), stream.inFlight().at(-1)?.word0),
+    outcome: () => `sent=${stream.inFlight().map((m) => m.word0)}`,
+  }
+}
+
+/**
+ * The same with a ring for the vCPU, in which the page is since 1 was stored; somebody reaps meanwhile, as the reaper does each second
+ * and a vCPU whose ring is full.
+ */
+function storeWhileReaping(world: World, iterations: number): Scene {
+  const page = world.map(1)
+  const stream = litmusLink('the stream')
+  const rings = new DirtyRings(world.process, page, 1, [world.cpu(1).id], 2 * RESERVED_ENTRIES)
+  const ram = outgoingRam(world.process, page, 1, stream, { tracker: rings })
+  world.call((k) => ram.setup(k))
+  world.call((k) => ram.iterate(k, 1))
+  world.store(page, 1, 1)
+  const guest = new Guest()
+  world.actor('vcpu', 1, (k) => guest.run(world.process.writePage(k, page, contentOf(2))))
+  world.actor('reaper', 0, (k) => rings.reap(k))
   world.actor('migration', 0, (k) =>
     precopy(k, { ram, threshold: () => 0, batch: () => 1, iterations, stopVcpus: () => guest.stop() }),
   )
@@ -57,5 +83,18 @@ export const PRECOPY: readonly Litmus[] = [
       vcpu: page = 2                            migration: sync; stop; sync; send the rest`,
     world: {},
     build: (world) => storeWhileSending(world, 1, (ram) => world.call((k) => ram.iterate(k, 1))),
+  },
+  {
+    name: 'store-while-rings-are-reaped',
+    title: 'Pre-copy ends, and a store that the guest made while its dirty ring was reaped is not at the destination',
+    result: 'never',
+    refs: ['R63', 'R65'],
+    protections: ['dirty-ring-lock', 'dirty-ring-reset'],
+    memoryModel: 'sc',
+    start: `
+      page 1: in the ring of the vCPU, writable in its TLB
+      vcpu: page = 2        reaper: collect, reset        migration: sync, read, send; sync; stop; sync; send the rest`,
+    world: {},
+    build: (world) => storeWhileReaping(world, 1),
   },
 ]
