@@ -79,6 +79,9 @@ export interface OutgoingOptions {
   readonly returnPath: Link
   /** A pre-copy has sent the page. [true] */
   readonly precopied?: boolean
+  /** The migration is active already; else it begins with `migrate`. [true] */
+  readonly active?: boolean
+  readonly urgent?: Link
   readonly policy?: PrepagingPolicy
   readonly releases?: 'when received'
   readonly multifd?: Link
@@ -86,14 +89,14 @@ export interface OutgoingOptions {
   readonly startVcpus?: () => void
 }
 
-/** The source of a migration, active: after a pre-copy that has sent the page as 1, or before a post-copy without one. */
+/** The source of a migration: after a pre-copy that has sent the page as 1, or before a post-copy without one. */
 export function outgoingPage(world: World, n: number, options: OutgoingOptions): Outgoing {
   const process = world.newProcess()
   // On its own CPU from the start: so no flush of the one address space interrupts the other's CPUs.
   const page = pageOfAddress(world.call((k) => mmapAnonymous(k, process.mm, P, RW, 1), n, process))
   const { recorder } = process.machine
   const state = new MigrationState(recorder)
-  const { precopied = true, multifd, ...rest } = options
+  const { precopied = true, active = true, multifd, ...rest } = options
   const source = new Source({
     stopVcpus: () => NOTHING,
     ...rest,
@@ -108,7 +111,7 @@ export function outgoingPage(world: World, n: number, options: OutgoingOptions):
     recorder,
   })
   const call = (body: (k: Thread) => Proc<void>) => world.call(body, n, process)
-  call((k) => setActive(k, state))
+  if (active) call((k) => setActive(k, state))
   call((k) => process.writePage(k, page, contentOf(1)))
   if (precopied) {
     call((k) => source.ram.setup(k))

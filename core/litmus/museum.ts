@@ -19,6 +19,7 @@ import { RMAP } from './tests/rmap.ts'
 import { SPECULATION } from './tests/speculation.ts'
 import { SWAP } from './tests/swap.ts'
 import { TLB } from './tests/tlb.ts'
+import { URGENT_CHANNEL } from './tests/urgent_channel.ts'
 import { USERFAULT } from './tests/userfault.ts'
 import { USERFAULT_EVENTS } from './tests/userfault_events.ts'
 import { USERFAULT_USE } from './tests/userfault_use.ts'
@@ -40,6 +41,7 @@ export const MUSEUM: readonly Litmus[] = [
   ...COLLAPSE,
   ...PRECOPY,
   ...POSTCOPY,
+  ...URGENT_CHANNEL,
   ...HANDOVER,
   ...SPECULATION,
   ...VMA_LIFETIME,

@@ -155,10 +155,11 @@ export class Destination {
   /** The listen thread. Ends after the last page, or when a page cannot be placed. */
   *listen(k: Thread): Proc<void> {
     yield* this.#untilArmed(k)
-    const { stream, returnPath, resolver, urgent } = this.#o
+    const { stream, returnPath, resolver, urgent, process } = this.#o
+    const waits = urgent !== undefined && process.machine.kernel.has('urgent-before-disarm')
     // A page may still be on its way by the urgent channel: memory stays armed until then. If it breaks meanwhile, on with the new stream.
     do yield* this.#tryLoad(k, stream)
-    while (urgent !== undefined && !(yield* this.#untilUrgentIsOver(k)))
+    while (waits && !(yield* this.#untilUrgentIsOver(k)))
     if (this.error !== '') this.#wakeMain(k)
     else {
       this.has = 'everything'

@@ -13,7 +13,8 @@
  * @qemu RAMState, ram_save_host_page, ram_save_host_page_urgent, ram_save_page, ram_save_setup, ram_save_iterate, ram_save_complete
  */
 import { atOnce } from '../engine/at_once.ts'
-import { BLOCK, NOTHING, type Proc, QUANTUM, write } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, BLOCK, NOTHING, type Proc, QUANTUM, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Link } from '../hw/link.ts'
 import type { ProgramCosts } from '../hw/preset.ts'
@@ -220,6 +221,7 @@ export class RamState {
   saveHostPage(k: Thread, first: number): Proc<void> {
     const end = first + this.#o.hostPages
     this.#cursor = end
+    touch(0, 'ram.urgent', AccessMode.read)
     if (this.#sendsUrgent) return this.#saveBehindUrgent(k, first)
     return end === first + 1 ? this.#saveOne(k, first) : this.#savePages(k, first, end)
   }
@@ -284,16 +286,18 @@ export class RamState {
 
   /** The same by the return path thread, for a page that was asked for. */
   *saveUrgent(k: Thread, first: number, urgent: Link): Proc<void> {
+    if (k.stepping) yield write(0, 'ram.urgent')
     if (this.#sending === first) return
-    const end = first + this.#o.hostPages
     this.#sendsUrgent = true
-    for (let page = first; page < end; page++) yield* this.#savePage(k, page, urgent, this.#urgentContent)
+    for (let n = 0; n < this.#o.hostPages; n++) yield* this.#savePage(k, first + n, urgent, this.#urgentContent)
+    touch(0, 'ram.urgent', AccessMode.write)
     this.#sendsUrgent = false
     this.#waiter?.wake(k.nowNs)
   }
 
   /** Until the page that goes by the urgent channel has gone. */
   *urgentSent(k: Thread): Proc<void> {
+    if (k.stepping) yield write(0, 'ram.urgent')
     while (this.#sendsUrgent) {
       this.#waiter = k
       k.park('a requested page to be sent')

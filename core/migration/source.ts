@@ -34,7 +34,7 @@ import { BackgroundSnapshot } from './background_snapshot.ts'
 import type { DeviceState } from './device_state.ts'
 import { postcopySendDiscardBitmap } from './discard.ts'
 import { END_BYTES, SYNC_BYTES, setupNs } from './parameters.ts'
-import { iterate, type PrecopyOptions } from './precopy.ts'
+import { iterate } from './precopy.ts'
 import { drivenPrecopy, type PrecopyDrive } from './precopy_drive.ts'
 import { ForwardPolicy } from './prepaging/forward.ts'
 import { unsentHostPages } from './prepaging/host_pages.ts'
@@ -113,7 +113,7 @@ export class Source {
 
   /** The migration thread. */
   *migrate(k: Thread): Proc<void> {
-    const { state, process, stream, precopy, precopied = false, freePages = null } = this.#o
+    const { state, process, stream, hostPages, precopy, precopied = false, freePages = null } = this.#o
     process.adopt(k)
     this.#thread = k
     // 1.
@@ -141,7 +141,8 @@ export class Source {
     }
     // 2.
     const beforeBytes = this.ram.bytesSent
-    const end = precopy === undefined ? 'postcopy' : yield* iterate(k, this.#precopyOptions(k, precopy))
+    const driven = { ram: this.ram, state, hostPages, isBroken: () => stream.broken }
+    const end = precopy === undefined ? 'postcopy' : yield* iterate(k, drivenPrecopy(k, precopy, driven))
     state.precopyBytes = this.ram.bytesSent - beforeBytes
     if (end === 'completion') {
       // 3.
@@ -160,11 +161,6 @@ export class Source {
       state.postcopyBytes = this.ram.bytesSent - switchedBytes
       // 6. and 7.
     } while (!(yield* this.#finish(k)) && (yield* this.#postcopyPause(k)))
-  }
-
-  #precopyOptions(k: Thread, drive: PrecopyDrive): PrecopyOptions {
-    const { state, stream, hostPages } = this.#o
-    return drivenPrecopy(k, drive, { ram: this.ram, state, hostPages, isBroken: () => stream.broken })
   }
 
   /** 3. @qemu migration_completion_precopy */
@@ -192,7 +188,8 @@ export class Source {
   *#finish(k: Thread): Proc<boolean> {
     const { stream, urgent } = this.#o
     // What a channel is told to be its end must come behind all pages.
-    yield* this.ram.urgentSent(k)
+    if (this.ram.kernel.has('urgent-before-end')) yield* this.ram.urgentSent(k)
+    touch(0, 'source.urgent_ended', AccessMode.write)
     this.#urgentEnded = true
     for (const channel of urgent === undefined ? [stream] : [stream, urgent])
       if (!this.#isShut) yield* channel.send(k, StreamMessage.End, -1, END_BYTES)
@@ -315,6 +312,8 @@ export class Source {
       if (this.#runLeft === 0) {
         first = policy.next(this.#unsent, RUN_PAGES)
         if (first < 0) {
+          // The last of them has just gone by the urgent channel.
+          if (this.ram.pending === 0) break
           assert(policy.waits, `prepaging ${policy.name} pushes none of ${this.ram.pending} unsent pages`)
           if (!this.#isOver()) yield* k.block()
           continue
@@ -388,6 +387,7 @@ export class Source {
       }
       state.requests++
       recorder.event(k.nowNs, EventKind.RequestReceived, k.lane, m.page, 0)
+      touch(0, 'source.urgent_ended', AccessMode.read)
       if (urgent !== undefined && !this.#urgentEnded) {
         yield* this.#sendUrgent(k, m.page, urgent)
         continue

@@ -56,6 +56,16 @@ export const MIGRATION_PROTECTIONS = [
     prevents: 'what the guest gave back comes to life again (R73)',
   },
   {
+    name: 'urgent-before-end',
+    meaning: 'the source says the end of its channels only when a page that goes by the urgent channel has gone',
+    prevents: 'the page comes behind the end, nobody reads it, and who needs it sleeps for ever',
+  },
+  {
+    name: 'urgent-before-disarm',
+    meaning: 'the destination disarms its memory only when it has read the urgent channel to its end, too',
+    prevents: 'a page that comes last by that channel finds no userfault, and who needs it reads zeros',
+  },
+  {
     name: 'resend-requests',
     meaning: 'after its connection broke, the destination asks again for every page that it had asked for',
     prevents: 'a request that was lost is never repeated, since the page counts as requested (R80)',
