@@ -20,9 +20,11 @@ import { summary } from '../run/statistics.ts'
 import { Recorder } from '../trace/recorder.ts'
 import { calibrationFile, isOf, presetOf } from './calibration_file.ts'
 import type { CommandContext } from './command.ts'
+import { troubleOf } from './complain.ts'
 import { parseCpuFile } from './cpu_file.ts'
 import { HostError } from './host.ts'
 import { type HostKernel, hostKernelOf } from './host_kernel.ts'
+import { sentence } from './layout.ts'
 import { Stopwatch } from './stopwatch.ts'
 
 const WATCHDOG_NS = 10e9
@@ -32,6 +34,8 @@ const SHORT = { passes: 1, pipelineRuns: 3 }
 export interface HostCalibration {
   readonly calibration: Calibration
   readonly cpu: CpuPreset
+  /** Why it is not in its file; null: it is. What was measured is good without. */
+  readonly unwritten: HostError | null
 }
 
 type Context = Pick<CommandContext, 'host' | 'stop' | 'terminal'>
@@ -41,7 +45,7 @@ export interface Thoroughness {
   readonly pipelineRuns: number
 }
 
-/** Written to `path`, or kept where the kernel is. Null: stopped before the end, and nothing is. */
+/** Written to `path`, or kept where the kernel is. Null: stopped before the end, and nothing is written. */
 export async function calibrateHost(context: Context, path: string | null, how: Thoroughness): Promise<HostCalibration | null> {
   const { host, stop, terminal } = context
   const kernel = hostKernelOf(host)
@@ -60,9 +64,8 @@ export async function calibrateHost(context: Context, path: string | null, how: 
   if (program === null) return null
   const cpu = { ...preset, program }
   const text = asciiJson(calibrationFile(calibration, cpu))
-  if (path === null) await kernel.keepCalibration(text)
-  else await host.write(path, [text])
-  return { calibration, cpu }
+  const unwritten = await troubleOf(path === null ? kernel.keepCalibration(text) : host.write(path, [text]))
+  return { calibration, cpu, unwritten }
 }
 
 async function migrateToMeasure({ terminal, stop }: Context, kernel: HostKernel, runs: number): Promise<PipelineRuns[] | null> {
@@ -98,7 +101,10 @@ export async function hostCalibration(context: Context): Promise<HostCalibration
   const kept = await keptCalibration(kernel, path)
   if (kept !== null && isOf(kept.calibration, await kernel.identity())) return kept
   context.terminal.err(`This host was not measured yet; that is done now, once, and kept in ${path}.\n`)
-  return calibrateHost(context, null, SHORT)
+  const measured = await calibrateHost(context, null, SHORT)
+  if (measured !== null && measured.unwritten !== null)
+    context.terminal.err(sentence(`It will be measured again next time: ${measured.unwritten.message}`))
+  return measured
 }
 
 /** One that an earlier version wrote, or that somebody has changed, counts as none. */
@@ -107,7 +113,7 @@ async function keptCalibration(kernel: HostKernel, path: string): Promise<HostCa
   if (text === null) return null
   try {
     const { cpu, calibration } = parseCpuFile(text, path)
-    return calibration === null || cpu.program === undefined ? null : { calibration, cpu }
+    return calibration === null || cpu.program === undefined ? null : { calibration, cpu, unwritten: null }
   } catch {
     return null
   }

@@ -55,8 +55,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 for (const stream of [stdout, stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(BROKEN_PIPE_EXIT)
-    if (stream === stdout)
-      stderr.write(`pageferry: standard output cannot be written (${error.code ?? error.message}); send it elsewhere.\n`)
+    const why = error.code === 'ENOSPC' ? ', because the disk is full; make room or' : ` (${error.code ?? error.message});`
+    if (stream === stdout) stderr.write(`pageferry: standard output cannot be written${why} send it elsewhere.\n`)
     process.exit(ExitCode.failed)
   })
 }

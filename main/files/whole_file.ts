@@ -23,7 +23,7 @@ export function removeTemporaryFiles(): void {
 }
 
 export async function checkWritable(path: string): Promise<void> {
-  if (await isDevice(path)) return access(path, constants.W_OK).catch((error) => Promise.reject(writeError(error, path)))
+  if (await isDevice(path)) return access(path, constants.W_OK).catch(saying(path))
   // What is asked is whether a file can be made there, and only making one answers that.
   const target = await resolveTarget(path)
   const probe = temporaryName(target)
@@ -45,14 +45,15 @@ export async function writeWhole(path: string, chunks: Chunks, mode = 0o666): Pr
   const name = isDirect ? path : temporaryName(target)
   if (!isDirect) temporary.add(name)
   try {
-    const file = await open(name, isDirect ? 'w' : 'wx', mode).catch((error) => Promise.reject(writeError(error, path)))
+    const file = await open(name, isDirect ? 'w' : 'wx', mode).catch(saying(path))
     try {
       await writeChunks(file, chunks, path)
-      if (!isDirect) await file.sync().catch((error) => Promise.reject(writeError(error, path)))
+      if (!isDirect) await file.sync().catch(saying(path))
     } finally {
-      await file.close()
+      // A network's file system may find out only here that there was no room.
+      await file.close().catch(saying(path))
     }
-    if (!isDirect) await rename(name, target).catch((error) => Promise.reject(writeError(error, path)))
+    if (!isDirect) await rename(name, target).catch(saying(path))
   } catch (error) {
     if (!isDirect) await unlink(name).catch(() => undefined)
     throw error
@@ -65,12 +66,12 @@ export async function writeWhole(path: string, chunks: Chunks, mode = 0o666): Pr
 async function writeChunks(file: Awaited<ReturnType<typeof open>>, chunks: Chunks, path: string): Promise<void> {
   let text = ''
   const flush = async () => {
-    if (text !== '') await file.writeFile(text).catch((error) => Promise.reject(writeError(error, path)))
+    if (text !== '') await file.writeFile(text).catch(saying(path))
     text = ''
   }
   for await (const chunk of chunks) {
     if (typeof chunk === 'string') text += chunk
-    else await file.writeFile(chunk).catch((error) => Promise.reject(writeError(error, path)))
+    else await file.writeFile(chunk).catch(saying(path))
     if (text.length >= BLOCK_BYTES) await flush()
   }
   await flush()
@@ -87,12 +88,17 @@ async function resolveTarget(path: string): Promise<string> {
   if (found === null) return path
   if (found.isDirectory()) throw new HostError(`${path} is a folder; name a file in it`)
   // A file that its owner protected stays, though its folder would allow to replace it.
-  await access(path, constants.W_OK).catch((error) => Promise.reject(writeError(error, path)))
+  await access(path, constants.W_OK).catch(saying(path))
   return realpath(path)
 }
 
 function temporaryName(target: string): string {
   return join(dirname(target), `.${basename(target)}.${process.pid}.tmp`)
+}
+
+/** For what fails while this path is written. */
+function saying(path: string): (error: unknown) => Promise<never> {
+  return (error) => Promise.reject(writeError(error, path))
 }
 
 function writeError(error: unknown, path: string): unknown {

@@ -2,7 +2,7 @@
  * `kernel calibrate`: measures this host, and keeps it as a CPU preset that `--cpu FILE` takes.
  *
  * 1. to 3. Measure, find what the programs take, write the file (host_calibration.ts).
- * 4. Print a table, or all as JSON: each figure once more by its name, `faultNs`.
+ * 4. Print a table, or all as JSON: each figure once more by its name, `faultNs`. Only then is told that the file could not be written.
  */
 import { formatRate, formatTime } from '../../base/units.ts'
 import type { Measured } from '../../hw/calibration.ts'
@@ -60,15 +60,16 @@ async function calibrate(context: CommandContext): Promise<number> {
   }
   // 4.
   terminal.out(given.has('json') ? `${JSON.stringify(json(found, path))}\n` : text(found, path, terminal.columns))
+  if (found.unwritten !== null) throw found.unwritten
   return ExitCode.good
 }
 
-function json({ calibration, cpu }: HostCalibration, path: string) {
+function json({ calibration, cpu, unwritten }: HostCalibration, path: string) {
   const numbers = calibration.measured.map(({ name, unit, value }) => [`${name}${unit === 'ns' ? 'Ns' : 'BytesPerSec'}`, value])
-  return { ...calibration, file: path, ...Object.fromEntries(numbers), preset: cpu }
+  return { ...calibration, file: unwritten === null ? path : null, ...Object.fromEntries(numbers), preset: cpu }
 }
 
-function text({ calibration, cpu: { program } }: HostCalibration, path: string, columns: number): string {
+function text({ calibration, cpu: { program }, unwritten }: HostCalibration, path: string, columns: number): string {
   const { cpu, release, measured, reach, pipeline } = calibration
   const spell = ({ unit }: Measured, value: number) => (unit === 'ns' ? formatTime(value) : formatRate(value * 8))
   const rows = measured.map((one) => ({
@@ -93,6 +94,6 @@ function text({ calibration, cpu: { program } }: HostCalibration, path: string, 
       '',
     ) +
     columnsOf([{ term: 'TLB reach', meaning: `pages in a chain and ns of a load: ${chains}` }], columns, '') +
-    sentence(`written to ${path}; use it with migrate --cpu ${path}`)
+    (unwritten === null ? sentence(`written to ${path}; use it with migrate --cpu ${path}`) : '')
   )
 }

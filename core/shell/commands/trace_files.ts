@@ -10,8 +10,8 @@ import { writePerfetto } from '../../trace/perfetto.ts'
 import type { Recorder } from '../../trace/recorder.ts'
 import { writeText } from '../../trace/text.ts'
 import { ArgumentError, type Arguments } from '../arguments.ts'
-import { CommandError, type StopSignal, type Terminal } from '../command.ts'
-import { complain } from '../complain.ts'
+import type { StopSignal, Terminal } from '../command.ts'
+import { complain, troubleOf } from '../complain.ts'
 import { ExitCode, type Host, HostError } from '../host.ts'
 
 export class TraceFiles {
@@ -47,14 +47,12 @@ export class TraceFiles {
 
   /** 2. When `stop` ends it nothing half-written is left; whoever called looks at it. */
   async write(recorder: Recorder, stop: StopSignal, real: RealRun | null = null): Promise<void> {
-    try {
-      if (this.#trace !== null) await this.#host.write(this.#trace, untilStopped(writeText(recorder, real), stop))
-      if (this.#perfetto !== null) await this.#host.write(this.#perfetto, untilStopped(writePerfetto(recorder, real), stop))
-    } catch (error) {
-      if (stop.aborted) return
-      if (!(error instanceof HostError)) throw error
-      this.#trouble = error
-    }
+    this.#trouble = await troubleOf(this.#write(recorder, stop, real))
+  }
+
+  async #write(recorder: Recorder, stop: StopSignal, real: RealRun | null): Promise<void> {
+    if (this.#trace !== null) await this.#host.write(this.#trace, untilStopped(writeText(recorder, real), stop))
+    if (this.#perfetto !== null) await this.#host.write(this.#perfetto, untilStopped(writePerfetto(recorder, real), stop))
   }
 
   /** 3. The exit code of a run that ended with `code`. */
@@ -68,7 +66,7 @@ export class TraceFiles {
 /** Ends a file's chunks when the user interrupts; the host then leaves nothing behind. */
 function* untilStopped(chunks: Iterable<string>, stop: StopSignal): Generator<string> {
   for (const chunk of chunks) {
-    if (stop.aborted) throw new CommandError('interrupted', ExitCode.interrupted)
+    if (stop.aborted) throw new HostError('interrupted', ExitCode.interrupted)
     yield chunk
   }
 }
