@@ -2,15 +2,17 @@
  * Makes node_modules agree with package-lock.json, by `npm ci` with install scripts switched off.
  *
  * What is installed is read from npm's own record (node_modules/.package-lock.json): a quick look at the times first, and
- * where those leave a doubt the versions themselves. So a checkout that only touches the lock file installs nothing.
+ * where those leave a doubt the versions themselves. So a checkout that only touches the lock file installs nothing. Nothing is installed
+ * through a link: npm ci would empty what it leads to, which is another checkout's.
  */
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, lstatSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { withLock } from './lock.mjs'
 import { ROOT, run, SetupError, say } from './project.mjs'
 
 const LOCK = join(ROOT, 'package-lock.json')
-const RECORD = join(ROOT, 'node_modules', '.package-lock.json')
+const MODULES = join(ROOT, 'node_modules')
+const RECORD = join(MODULES, '.package-lock.json')
 
 /**
  * One entry of a lock file's `packages`, as far as it matters here.
@@ -20,6 +22,11 @@ const RECORD = join(ROOT, 'node_modules', '.package-lock.json')
 /** Installs if need be; throws SetupError when npm cannot. */
 export async function ensureInstalled() {
   if (isInstalled()) return
+  if (lstatSync(MODULES, { throwIfNoEntry: false })?.isSymbolicLink()) {
+    throw new SetupError(
+      `${MODULES} is a link to packages that do not agree with package-lock.json; install where it leads to, or remove the link and start again.`,
+    )
+  }
   await withLock('install', async () => {
     if (isInstalled()) return
     say('Installing the packages (npm ci, without install scripts) ...')

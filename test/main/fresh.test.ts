@@ -2,7 +2,7 @@
  * A start from a checkout builds what is out of date, once, and then is the program: arguments, exit code, streams, signals.
  *
  * Runs the real start scripts and the real bundler over a small program in a folder of its own, which borrows this project's
- * packages. Covers main/start/{pageferry,fresh,bundle,lock}.mjs.
+ * packages by a link, and has an npm that installs nothing. Covers main/start/{pageferry,fresh,bundle,install,lock}.mjs.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -32,6 +32,7 @@ beforeAll(() => {
   for (const file of ['package.json', 'package-lock.json', 'main/start'])
     cpSync(join(ROOT, file), join(folder, file), { recursive: true })
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
+  writeFileSync(join(folder, 'npm-cli.js'), "process.stdout.write('npm was called')\n")
   mkdirSync(join(folder, 'core'))
   mkdirSync(join(folder, 'main', 'cli'))
   mkdirSync(join(folder, 'main', 'kernel', 'calibrate'), { recursive: true })
@@ -51,7 +52,7 @@ interface Ended {
 }
 
 function start(words: readonly string[]): { child: ChildProcess; ended: Promise<Ended> } {
-  const env = { ...process.env, NODE_ENV: undefined }
+  const env = { ...process.env, NODE_ENV: undefined, npm_execpath: join(folder, 'npm-cli.js') }
   const child = spawn(process.execPath, [join(folder, 'main', 'start', 'pageferry.mjs'), ...words], { cwd: folder, env })
   const ended = new Promise<Ended>((resolve) => {
     const all = { out: '', err: '' }
@@ -104,6 +105,20 @@ describe('pageferry from a checkout', () => {
     writeFileSync(join(folder, 'dist', '.locks', 'build-cli'), String(deadProcess()))
     writeFileSync(join(folder, 'core', 'word.ts'), "export const WORD: string = 'fourth'\n")
     expect((await run()).out).toBe('["fourth","unset"]\n')
+  })
+
+  it('installs nothing through a link, which may lead to the packages of another checkout', async () => {
+    const path = join(folder, 'package-lock.json')
+    const lock = readFileSync(path, 'utf8')
+    const wanted = JSON.parse(lock) as { packages: Record<string, { version: string }> }
+    wanted.packages['node_modules/typescript'] = { version: '0.0.1' }
+    writeFileSync(path, JSON.stringify(wanted))
+    const { code, out, err } = await run()
+    writeFileSync(path, lock)
+    expect([code, out]).toEqual([1, ''])
+    expect(err).toContain(
+      'node_modules is a link to packages that do not agree with package-lock.json; install where it leads to',
+    )
   })
 
   it('leaves signals to the program', async () => {
