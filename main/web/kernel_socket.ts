@@ -38,6 +38,8 @@ export function listenForKernel(server: Server, options: KernelSocketOptions): (
     handleProtocols: () => SOCKET_PROTOCOL,
   })
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    // From here on nobody but us listens for its end: whoever hangs up in the middle would end the server.
+    socket.on('error', () => socket.destroy())
     const refusal = whyNot(request, options)
     if (refusal !== null) return refuse(socket, refusal)
     sockets.handleUpgrade(request, socket, head, (open) => answer(open, options.kernel))

@@ -3,6 +3,7 @@
  * nothing else of comlink; and what was asked for stops when the asker is gone.
  */
 import { once } from 'node:events'
+import { connect as connectTo } from 'node:net'
 import * as Comlink from 'comlink'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
@@ -124,6 +125,22 @@ describe('the line to the kernel', () => {
     ['another path', { path: '/kernel/' }, 404],
     ['the token in the path', { path: '/kernel?kernel=x', protocols: ['pageferry-kernel'] }, 404],
   ])('stays closed to %s', async (_, asker, status) => expect(await connect(asker)).toBe(status))
+
+  it.each(['', 'Sec-WebSocket-Protocol: pageferry-kernel\r\n'])(
+    'outlives who hangs up in the middle of asking, %j',
+    async (more) => {
+      const asked = `GET /kernel HTTP/1.1\r\nHost: ${host}\r\nOrigin: http://${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${more}\r\n`
+      for (let n = 0; n < 50; n++) {
+        const line = connectTo({ host: '127.0.0.1', port: Number(host.split(':')[1]) })
+        await once(line, 'connect')
+        line.write(asked)
+        line.resetAndDestroy()
+      }
+      const socket = await opened()
+      expect(socket.readyState).toBe(socket.OPEN)
+      socket.terminate()
+    },
+  )
 
   it('has a token of 256 bits, another for each server', async () => {
     const other = await serve({ port: 0, root: folder.root, kernel: fake })
