@@ -128,7 +128,7 @@ export interface KernelInfo {
   readonly permitted: boolean
   /** Why not, and the remedy; null where it is permitted. */
   readonly why: string | null
-  /** By the kernel's names without UFFD_FEATURE_. */
+  /** By the kernel's names without UFFD_FEATURE_; also where it is not permitted. Empty where the kernel may not even be asked. */
   readonly features: readonly string[]
   readonly move: boolean
   readonly pagemapScan: boolean

@@ -7,9 +7,10 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { arch, availableParallelism, platform, release, totalmem } from 'node:os'
 import type { KernelInfo } from '../../core/shell/host_kernel.ts'
 import { NotPermitted } from './sys/errors.ts'
+import { libc } from './sys/libc.ts'
 import { hasPagemapScan } from './sys/pagemap_scan.ts'
 import type { UffdFeature } from './sys/uapi.ts'
-import { featuresOfHost } from './sys/userfaultfd.ts'
+import { featuresOfHost, Userfaultfd } from './sys/userfaultfd.ts'
 
 const THP = '/sys/kernel/mm/transparent_hugepage/enabled'
 const HUGETLB = '/sys/kernel/mm/hugepages'
@@ -17,14 +18,8 @@ const PAGE_BYTES = 4096
 
 export function kernelInfo(): KernelInfo {
   const isLinux = platform() === 'linux'
-  let features: readonly UffdFeature[] = []
-  let why: string | null = null
-  try {
-    features = featuresOfHost()
-  } catch (error) {
-    if (!(error instanceof NotPermitted)) throw error
-    why = error.message
-  }
+  const why = whyNotPermitted()
+  const features = knownFeatures()
   return {
     release: isLinux ? release() : platform(),
     machine: arch(),
@@ -33,13 +28,34 @@ export function kernelInfo(): KernelInfo {
     why,
     features,
     move: features.includes('MOVE'),
-    pagemapScan: isLinux && why === null && hasPagemapScan(),
+    pagemapScan: isLinux && hasPagemapScan(),
     wpAsync: features.includes('WP_ASYNC'),
     pageSize: PAGE_BYTES,
     hugePageSizes: hugePageSizes(),
     thp: chosenWord(THP),
     cpus: availableParallelism(),
     memoryBytes: totalmem(),
+  }
+}
+
+/** One sentence with the remedy; null where a userfaultfd for all faults can be had. */
+function whyNotPermitted(): string | null {
+  try {
+    libc().close(Userfaultfd.openDescriptor())
+    return null
+  } catch (error) {
+    if (error instanceof NotPermitted) return error.message
+    throw error
+  }
+}
+
+/** None where the kernel cannot be asked at all. */
+function knownFeatures(): readonly UffdFeature[] {
+  try {
+    return featuresOfHost()
+  } catch (error) {
+    if (error instanceof NotPermitted) return []
+    throw error
   }
 }
 

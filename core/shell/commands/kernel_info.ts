@@ -34,6 +34,8 @@ export const kernelInfoCommand: Command = {
 
 function text(info: KernelInfo, columns: number): string {
   const yesNo = (yes: boolean) => (yes ? 'yes' : 'no')
+  /** Of a kernel that may not even be asked nothing is known. */
+  const has = (yes: boolean) => (info.userfaultfd && info.features.length === 0 ? 'unknown' : yesNo(yes))
   return columnsOf(
     [
       {
@@ -44,10 +46,10 @@ function text(info: KernelInfo, columns: number): string {
         term: 'userfaultfd',
         meaning: info.userfaultfd ? `yes, ${info.permitted ? 'permitted' : 'not permitted'}` : 'no',
       },
-      { term: 'features', meaning: info.features.join(' ') || 'unknown' },
-      { term: 'UFFDIO_MOVE', meaning: yesNo(info.move) },
+      { term: 'features', meaning: info.features.join(' ') || (info.userfaultfd ? 'unknown' : 'none') },
+      { term: 'UFFDIO_MOVE', meaning: has(info.move) },
       { term: 'PAGEMAP_SCAN', meaning: yesNo(info.pagemapScan) },
-      { term: 'WP_ASYNC', meaning: yesNo(info.wpAsync) },
+      { term: 'WP_ASYNC', meaning: has(info.wpAsync) },
       { term: 'page size', meaning: spellSize(info.pageSize) },
       { term: 'hugetlb', meaning: info.hugePageSizes.map(spellSize).join(' ') || 'none' },
       { term: 'THP', meaning: info.thp ?? 'none' },

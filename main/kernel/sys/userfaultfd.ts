@@ -7,7 +7,6 @@
  *
  * Source: man 2 userfaultfd, ioctl_userfaultfd; Documentation/admin-guide/mm/userfaultfd.rst
  */
-import { readFileSync } from 'node:fs'
 import { UFFD_FEATURES } from '../../../core/conform/vocabulary.ts'
 import { Arena } from './arena.ts'
 import { KernelError, NotPermitted } from './errors.ts'
@@ -31,7 +30,6 @@ import {
 
 const MESSAGES_A_READ = 16
 const HIGH = 2 ** 32
-const UNPRIVILEGED = '/proc/sys/vm/unprivileged_userfaultfd'
 
 export interface OpenOptions {
   readonly blocking?: boolean
@@ -210,9 +208,9 @@ export function maskOf(features: readonly UffdFeature[]): bigint {
   return mask
 }
 
-/** What this kernel's userfaultfd can do. Throws NotPermitted. */
+/** What this kernel's userfaultfd can do, also where only faults of user code may be handled. Throws NotPermitted. */
 export function featuresOfHost(): readonly UffdFeature[] {
-  const fd = Userfaultfd.openDescriptor()
+  const fd = anyDescriptor()
   const arena = new Arena(4096)
   try {
     const api = arena.place(UffdioApi)
@@ -226,28 +224,21 @@ export function featuresOfHost(): readonly UffdFeature[] {
   }
 }
 
+function anyDescriptor(): number {
+  try {
+    return Userfaultfd.openDescriptor()
+  } catch {
+    return Userfaultfd.openDescriptor({ userModeOnly: true })
+  }
+}
+
+/** The kernel lets everybody handle the faults of their own user code: where that is refused, too, somebody refuses it before the kernel is asked. */
 function permissionRemedy(): string {
-  const inContainer = isContainer()
-  const sysctl = readSysctl()
-  if (inContainer)
-    return 'in a container, add the capability SYS_PTRACE and a seccomp profile that lets userfaultfd through (docker run --cap-add SYS_PTRACE --security-opt seccomp=unconfined)'
-  return sysctl === '1'
-    ? 'a security policy forbids it: run as root, or ask whoever runs this host'
+  const fd = libc().userfaultfd(O.cloExec | UFFD_USER_MODE_ONLY)
+  if (fd >= 0) libc().close(fd)
+  else if (errnoName(libc().errno()) === 'EPERM')
+    return 'a seccomp profile or another security policy forbids the call itself; in a container, let it through (docker run --cap-add SYS_PTRACE --security-opt seccomp=unconfined)'
+  return process.getuid?.() === 0
+    ? 'root has no capability SYS_PTRACE here; in a container, add it (docker run --cap-add SYS_PTRACE)'
     : 'run as root, or allow it with: sysctl -w vm.unprivileged_userfaultfd=1'
-}
-
-function readSysctl(): string | null {
-  try {
-    return readFileSync(UNPRIVILEGED, 'utf8').trim()
-  } catch {
-    return null
-  }
-}
-
-function isContainer(): boolean {
-  try {
-    return /docker|lxc|kubepods|containerd/.test(readFileSync('/proc/1/cgroup', 'utf8'))
-  } catch {
-    return false
-  }
 }
