@@ -113,8 +113,8 @@ export interface CaptureReport {
   /** Of the file. */
   readonly bytes: number
   readonly withContents: boolean
-  /** Why it ended: the time was over, the process was, somebody asked, or the file holds no more samples. */
-  readonly ended: 'duration' | 'exit' | 'interrupted' | 'full'
+  /** Why it ended: the time was over, the process was, it began to run another program, somebody asked, or the file holds no more samples. */
+  readonly ended: 'duration' | 'exit' | 'exec' | 'interrupted' | 'full'
 }
 
 /** `kernel info --json`. */

@@ -56,9 +56,17 @@ const DEFAULTS: Omit<CaptureRequest, 'output'> = {
   stdoutIsTaken: true,
 }
 
-function take(request: Partial<CaptureRequest>, stop = { aborted: false }) {
+function take(request: Partial<CaptureRequest>, stop = { aborted: false }, onProgress = () => {}) {
   const output = join(folder, 'x.pfguest')
-  return capture({ ...DEFAULTS, output, ...request }, { stop, onProgress: () => {} })
+  return capture({ ...DEFAULTS, output, ...request }, { stop, onProgress })
+}
+
+/** Somebody asks to stop when the second look is over. */
+function takeALittle(request: Partial<CaptureRequest>) {
+  const stop = { aborted: false }
+  return take(request, stop, () => {
+    stop.aborted = true
+  })
 }
 
 function readBack(name = 'x.pfguest'): Promise<Capture> {
@@ -126,6 +134,14 @@ describe.skipIf(noKernel !== null)(named('a process that runs'), () => {
     expect(captured.bytes).toBeNull()
   })
 
+  it('is stored for its owner alone, and without a word of what it holds', async () => {
+    const secretIn = (name: string) => gunzipSync(readFileSync(join(folder, name))).includes('the password is swordfish')
+    await take({ pid, durationNs: 50e6, output: join(folder, 'plain.pfguest') })
+    await take({ pid, durationNs: 50e6, output: join(folder, 'whole.pfguest'), withContents: true })
+    expect(statSync(join(folder, 'plain.pfguest')).mode & 0o777).toBe(0o600)
+    expect([secretIn('plain.pfguest'), secretIn('whole.pfguest')]).toEqual([false, true])
+  })
+
   it('is stored with what its pages hold where that is asked for, for its owner alone', async () => {
     await take({ pid, withContents: true, durationNs: 50e6, output: join(folder, 'bytes.pfguest') })
     const { bytes, kindOf } = await readBack('bytes.pfguest')
@@ -151,13 +167,8 @@ describe.skipIf(noKernel !== null)(named('a process that runs'), () => {
   })
 
   it('is kept as far as it got when somebody asks to stop', async () => {
-    const stop = { aborted: false }
-    setTimeout(() => {
-      stop.aborted = true
-    }, 200)
-    const report = await take({ pid, durationNs: 60e9 }, stop)
+    const report = await takeALittle({ pid, durationNs: 600e9 })
     expect(report.ended).toBe('interrupted')
-    expect(report.duration).toBeLessThan(30_000)
     expect((await readBack()).samples.length).toBe(report.samples)
   })
 
@@ -172,10 +183,30 @@ describe.skipIf(noKernel !== null)(named('a process that runs'), () => {
 })
 
 describe.skipIf(noKernel !== null)(named('a process that ends'), () => {
+  it('before anybody looked is told', async () => {
+    // Its parent, which is another program by now, never asks how it ended.
+    const parent = spawn('/bin/sh', ['-c', 'sleep 0.5 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'inherit'] })
+    running.push(parent)
+    const [line] = await once(parent.stdout, 'data')
+    const pid = Number(line)
+    await expect.poll(() => readFileSync(`/proc/${pid}/status`, 'utf8'), { timeout: 10_000 }).toMatch(/^State:\sZ/m)
+    const sentence = `process ${pid} ended before its memory was looked at; name one that runs longer`
+    expect(await refusal({ pid })).toEqual([sentence, 1])
+  })
+
   it('is kept as far as it got', async () => {
     const { pid = 0 } = await start(400)
     const report = await take({ pid, durationNs: 60e9 })
     expect(report.ended).toBe('exit')
+    expect((await readBack()).contentOf.length).toBe(report.pages)
+  })
+})
+
+describe.skipIf(noKernel !== null)(named('a process that begins to run another program'), () => {
+  it('is kept as far as it got, which is told', async () => {
+    const shell = `x=$(head -c 200000 /dev/zero | tr '\\0' x); sleep 0.3; exec sleep 0.3`
+    const report = await take({ command: ['/bin/sh', '-c', shell], durationNs: null })
+    expect(report.ended).toBe('exec')
     expect((await readBack()).contentOf.length).toBe(report.pages)
   })
 })
@@ -190,11 +221,7 @@ describe.skipIf(noKernel !== null)(named('a command'), () => {
   })
 
   it('ends when its capture is stopped', async () => {
-    const stop = { aborted: false }
-    setTimeout(() => {
-      stop.aborted = true
-    }, 300)
-    const report = await take({ command: [process.execPath, SUBJECT, '1', '1'], durationNs: null }, stop)
+    const report = await takeALittle({ command: [process.execPath, SUBJECT, '1', '1'], durationNs: null })
     expect(report.ended).toBe('interrupted')
     expect(() => process.kill(report.pid, 0)).toThrow('ESRCH')
   })

@@ -95,6 +95,7 @@ describe('capture', () => {
   it.each([
     [{ ended: 'interrupted' }, 130, 'interrupted after 1.0 s; what was captured by then is in'],
     [{ ended: 'exit' }, 0, 'process 7 ended before the time was over; what was captured'],
+    [{ ended: 'exec' }, 0, 'process 7 began to run another program, whose memory is not captured; what was captured'],
     [{ ended: 'full' }, 0, 'a guest file holds no more samples'],
   ] as const)('that ends early, %j, exits %d and says so', async (report, exit, says) => {
     const { code, err } = await pageferry(['capture', '--pid', '7'], new KernelHost(new FakeKernel(report)))

@@ -114,6 +114,8 @@ function earlyEnd({ ended, pid, duration, output }: CaptureReport, { durationNs 
   const kept = `what was captured by then is in ${output}`
   if (ended === 'interrupted') return `interrupted after ${(duration / 1000).toFixed(1)} s; ${kept}`
   if (ended === 'full') return `a guest file holds no more samples; ${kept}; a longer --interval lasts longer`
+  if (ended === 'exec')
+    return `process ${pid} began to run another program, whose memory is not captured; ${kept}; name that program itself`
   return ended === 'exit' && durationNs !== null ? `process ${pid} ended before the time was over; ${kept}` : ''
 }
 

@@ -22,7 +22,7 @@ import { ExitCode, HostError } from '../../../core/shell/host.ts'
 import type { CaptureReport, CaptureRequest, CaptureWatch } from '../../../core/shell/host_kernel.ts'
 import { checkWritable, writeWhole } from '../../files/whole_file.ts'
 import { Recording, TooLarge } from './recording.ts'
-import { openProcess, StartedCommand, type Subject } from './subject.ts'
+import { endedTooSoon, openProcess, StartedCommand, type Subject } from './subject.ts'
 
 /** Of one CPU, at most. */
 const CPU_SHARE = 0.5
@@ -30,7 +30,7 @@ const CPU_SHARE = 0.5
 const NAP_MS = 20
 const SEED_BOUND = 2 ** 32
 const BLOCK_BYTES = 2 ** 20
-/** What a process had in its memory is for nobody else. */
+/** Where a process has its memory, and what it had in there, is for nobody else. */
 const OWNER_ONLY = 0o600
 
 /** Throws HostError and NotPermitted. */
@@ -76,7 +76,8 @@ async function record(
   const first = await recording.look(0, breathe)
   if (first === 'stopped')
     throw new HostError('interrupted before the first look at the memory was over; nothing was written', ExitCode.interrupted)
-  if (first === 'gone') throw new HostError(`process ${pid} ended before its memory was looked at; name one that runs longer`)
+  if (first === 'gone') throw endedTooSoon(pid)
+  if (first === 'replaced') throw new HostError(`process ${pid} began to run another program just then; capture it once more`)
   // 3.
   const startedAt = performance.now()
   const ended = await sample(recording, request, watch, command, startedAt, breathe)
@@ -87,7 +88,7 @@ async function record(
     kernel: release(),
     intervalUs: Math.round(request.intervalNs / 1000),
   })
-  await writeWhole(request.output, packed(captured), request.withContents ? OWNER_ONLY : undefined)
+  await writeWhole(request.output, packed(captured), OWNER_ONLY)
   return report(captured, request, pid, ended, duration, (await stat(request.output)).size)
 }
 
@@ -112,6 +113,7 @@ async function sample(
     const before = process.cpuUsage()
     const end = await recording.look(Math.round((at - startedAt) * 1000), breathe)
     if (end === 'gone') return 'exit'
+    if (end === 'replaced') return 'exec'
     if (end === 'stopped') return 'interrupted'
     watch.onProgress({ seconds: (at - startedAt) / 1000, pages: recording.pages, samples: recording.samples.length })
     if (at >= endAt) return 'duration'

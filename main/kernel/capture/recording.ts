@@ -18,8 +18,8 @@ import { processAreas } from './process_maps.ts'
 const PAGE_BYTES = 4096
 const PAGES_A_READ = 256
 
-/** How a look ended: whole, or because the process did, or because somebody asked. */
-export type LookEnd = 'whole' | 'gone' | 'stopped'
+/** How a look ended: whole, or because the process did or runs another program now, or because somebody asked. */
+export type LookEnd = 'whole' | 'gone' | 'replaced' | 'stopped'
 
 /** More memory than a guest file holds; one sentence. */
 export class TooLarge extends Error {
@@ -89,8 +89,9 @@ export class Recording {
         }
       }
     }
-    // A process that has ended has no areas; one that runs another program now has none of its pages.
-    if (got === 0 || this.#readAreas().length === 0) return 'gone'
+    // A process that has ended has no areas; one that runs another program now has none of the pages that this reads.
+    if (this.#readAreas().length === 0) return 'gone'
+    if (got === 0) return 'replaced'
     // 3.
     this.#whole = { pages: this.#low.length, contents: this.#kindOf.length }
     if (isFirst) this.firstPages = this.#low.length

@@ -13,6 +13,7 @@ import { NotPermitted } from '../sys/errors.ts'
 import { type PopulatedPages, populatedPages } from './populated_pages.ts'
 
 const KILL_AFTER_MS = 2000
+const YAMA = '/proc/sys/kernel/yama/ptrace_scope'
 
 export interface Subject {
   readonly pid: number
@@ -30,8 +31,7 @@ export function openProcess(pid: number): Subject {
   if (pid === process.pid) throw new HostError(`process ${pid} is this very program, which changes as it looks; name another`)
   const status = statusOf(pid)
   const field = (name: string) => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? null
-  if (field('State')?.startsWith('Z') === true)
-    throw new HostError(`process ${pid} has ended and has no memory; name one that runs`)
+  if (field('State')?.startsWith('Z') === true) throw endedTooSoon(pid)
   if (field('VmSize') === null)
     throw new HostError(`process ${pid} is a thread of the kernel, which has no memory of its own; name a process`)
   let memory = -1
@@ -42,28 +42,55 @@ export function openProcess(pid: number): Subject {
       populated.close()
       closeSync(memory)
     }
-    return { pid, name: field('Name') ?? '', memory, populated, close }
+    return { pid, name: nameOf(field('Name') ?? ''), memory, populated, close }
   } catch (error) {
     if (memory >= 0) closeSync(memory)
     const code = codeOf(error)
     if (code === null) throw error
-    if (code === 'EACCES' || code === 'EPERM') throw notPermitted(pid)
-    throw new HostError(`process ${pid} ended before its memory was looked at; name one that runs longer`)
+    if (code === 'EACCES' || code === 'EPERM') throw notPermitted(pid, field('Uid'))
+    throw endedTooSoon(pid)
   }
+}
+
+export function endedTooSoon(pid: number): HostError {
+  return new HostError(`process ${pid} ended before its memory was looked at; name one that runs longer`)
 }
 
 function statusOf(pid: number): string {
   try {
-    return readFileSync(`/proc/${pid}/status`, 'latin1')
+    return readFileSync(`/proc/${pid}/status`, 'utf8')
   } catch {
     throw new HostError(`there is no process ${pid}; ps -e lists those that run`)
   }
 }
 
-function notPermitted(pid: number): NotPermitted {
-  return new NotPermitted(
-    `the memory of process ${pid} may not be read by this user; run as root, or as its owner with sysctl -w kernel.yama.ptrace_scope=0`,
-  )
+/** A process chooses its name, and a terminal does what some characters say. */
+function nameOf(field: string): string {
+  return field.replace(/\p{C}/gu, '?')
+}
+
+/** `uids`: the real one, then the others. */
+function notPermitted(pid: number, uids: string | null): NotPermitted {
+  const owner = Number(uids?.split(/\s/, 1)[0] ?? 0)
+  return new NotPermitted(`the memory of process ${pid} may not be read by this user; ${remedy(owner)}`)
+}
+
+function remedy(owner: number): string {
+  const own = process.getuid?.()
+  if (own === 0) return 'root has no capability SYS_PTRACE here; in a container, add it (docker run --cap-add SYS_PTRACE)'
+  if (own !== owner) return `it is of user ${owner}; run as that user, or as root`
+  return mayTraceOwn()
+    ? 'it has more rights than its user, or hides its memory; run as root'
+    : 'run as root, or allow it with: sysctl -w kernel.yama.ptrace_scope=0'
+}
+
+/** Whether this host lets a user look into any process of its own. */
+function mayTraceOwn(): boolean {
+  try {
+    return readFileSync(YAMA, 'utf8').trim() === '0'
+  } catch {
+    return true
+  }
 }
 
 /** A command that was started. */
