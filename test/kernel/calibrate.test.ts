@@ -3,7 +3,8 @@
  *
  * Nothing is said of how fast this host is. Needs Linux with userfaultfd permitted; skipped by name elsewhere.
  */
-import { execFile } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,6 +24,24 @@ const NAMES =
   'faultNs readFaultNs copyOnWriteNs uffdFaultNs uffdFaultSameCpuNs copyNs copyBatchNs moveNs moveBatchNs zeropageNs writeprotectNs ' +
   'writeprotectBatchNs madviseNs madviseSharedNs mprotectNs mprotectSharedNs munmapNs munmapSharedNs contextSwitchNs pipeRoundTripNs ' +
   'unixRoundTripNs tcpRoundTripNs unixThroughputBytesPerSec tcpThroughputBytesPerSec memoryBytesPerSec syscallNs'
+
+/** A calibration in a group of its own, and the process that measures for it. */
+async function running(output: string): Promise<{ group: ChildProcess; measuring: number }> {
+  const words = ['dist/cli/pageferry.mjs', 'kernel', 'calibrate', '--passes', '50', '--output', output]
+  const group = spawn(process.execPath, words, { detached: true, stdio: 'ignore' })
+  const children = () => readFileSync(`/proc/${group.pid}/task/${group.pid}/children`, 'utf8').trim()
+  await expect.poll(children, { timeout: 30_000 }).not.toBe('')
+  return { group, measuring: Number(children()) }
+}
+
+/** And no zombie, which only waits to be counted. */
+function isThere(pid: number): boolean {
+  try {
+    return !/^State:\s*[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  } catch {
+    return false
+  }
+}
 
 describe.skipIf(noKernel !== null)(named('kernel calibrate'), () => {
   let folder = ''
@@ -73,5 +92,22 @@ describe.skipIf(noKernel !== null)(named('kernel calibrate'), () => {
       stop.aborted = true
     }
     expect(await calibrate({ passes: 50, onProgress, stop })).toBeNull()
+  })
+
+  it('ends by a Ctrl-C, which goes to all of its processes, and leaves what was kept before', async () => {
+    const before = readFileSync(path, 'utf8')
+    const { group, measuring } = await running(path)
+    process.kill(-(group.pid ?? 0), 'SIGINT')
+    const [code] = await once(group, 'exit')
+    expect(code).toBe(130)
+    expect(isThere(measuring)).toBe(false)
+    expect(readFileSync(path, 'utf8')).toBe(before)
+  })
+
+  it('leaves no process behind where it is killed', async () => {
+    const { group, measuring } = await running(path)
+    group.kill('SIGKILL')
+    await once(group, 'exit')
+    await expect.poll(() => isThere(measuring), { timeout: 10_000 }).toBe(false)
   })
 })

@@ -13,8 +13,8 @@ import { NotPermitted } from '../sys/errors.ts'
 import { libc } from '../sys/libc.ts'
 import type { CalibrateMessage } from './calibrate_process.ts'
 
-/** A pass takes a few seconds; so long for all of them. */
-const LIMIT_MS = 120_000
+/** A pass takes a few seconds; so long for each of them. */
+const PASS_LIMIT_MS = 120_000
 const LOOK_MS = 50
 /** Beside the program that is bundled; or in the bundle, beside the sources. */
 const PROGRAMS = ['calibrate_process.mjs', '../../../dist/cli/calibrate_process.mjs']
@@ -28,6 +28,7 @@ export async function calibrate({ passes, onProgress, stop }: CalibrateOptions):
   child.stderr?.on('data', (text) => {
     complaint = `${complaint}${text}`.slice(-2000)
   })
+  const limitMs = passes * PASS_LIMIT_MS
   const startedAt = performance.now()
   let look: NodeJS.Timeout | null = null
   try {
@@ -39,15 +40,16 @@ export async function calibrate({ passes, onProgress, stop }: CalibrateOptions):
           reject(message.notPermitted ? new NotPermitted(message.why) : new HostError(`the calibration failed: ${message.why}`))
       })
       child.on('error', (error) => reject(new HostError(`the calibration cannot be started: ${error.message}`)))
-      child.on('exit', (code, signal) =>
-        reject(
-          new HostError(`the calibration ended with ${signal ?? `exit code ${code}`}: ${complaint.trim() || 'it said nothing'}`),
-        ),
-      )
+      child.on('exit', (code, signal) => {
+        // Ctrl-C goes to the whole group.
+        if (stop.aborted) return resolve(null)
+        const how = signal ?? `exit code ${code}`
+        reject(new HostError(`the calibration ended with ${how}: ${complaint.trim() || 'it said nothing'}`))
+      })
       look = setInterval(() => {
         if (stop.aborted) resolve(null)
-        else if (performance.now() - startedAt > LIMIT_MS)
-          reject(new HostError(`the calibration took more than ${LIMIT_MS / 1000} s; try again when the machine is less busy`))
+        else if (performance.now() - startedAt > limitMs)
+          reject(new HostError(`the calibration took more than ${limitMs / 1000} s; try again when the machine is less busy`))
       }, LOOK_MS)
     })
   } finally {

@@ -9,6 +9,7 @@ import { release } from 'node:os'
 import { isMainThread, Worker, workerData } from 'node:worker_threads'
 import type { Calibration, Reach } from '../../../core/hw/calibration.ts'
 import { NotPermitted } from '../sys/errors.ts'
+import { endWithParent } from '../sys/parent.ts'
 import { makeCalls } from './calls.ts'
 import { EXCHANGE_COSTS } from './exchange_costs.ts'
 import { hostCpu } from './host_cpu.ts'
@@ -29,12 +30,13 @@ interface PartnerData {
 
 if (isMainThread) {
   try {
+    endWithParent()
     tell({ kind: 'found', calibration: calibrate(Number(process.argv[2])) })
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     tell({ kind: 'refused', why, notPermitted: error instanceof NotPermitted })
   }
-  process.disconnect?.()
+  // The parent ends it when it has heard.
 } else {
   const { shared, cpus } = workerData as PartnerData
   bePartner(shared, makeCalls(), cpus)

@@ -11,11 +11,14 @@ import { writeWhole } from '../../files/whole_file.ts'
 import { hostCpu } from './host_cpu.ts'
 
 const LARGEST_BYTES = 2 ** 20
+/** As the rule for such folders is. */
+const OWN_FOLDER = 0o700
+const OWN_FILE = 0o600
 
 export async function calibrationPath(): Promise<string> {
   const folder = stateFolder(process.env)
   try {
-    await mkdir(folder, { recursive: true })
+    await mkdir(folder, { recursive: true, mode: OWN_FOLDER })
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? String(error)
     throw new HostError(
@@ -33,7 +36,7 @@ export async function keptCalibration(): Promise<string | null> {
 }
 
 export async function keepCalibration(text: string): Promise<void> {
-  await writeWhole(await calibrationPath(), [text])
+  await writeWhole(await calibrationPath(), [text], OWN_FILE)
 }
 
 export function identity() {

@@ -220,6 +220,8 @@ class Coordinator {
     const untilNs = nowNs() + STARTED_WITHIN_MS * 1e6
     for (let said = machine.news(kind); ; said = machine.news(kind)) {
       if (said !== null) return said
+      // Before anything else: who stops a whole group of processes ends the machines, too.
+      if (this.#watcher.stop.aborted) return null
       const refused = machine.news('refused')
       if (refused !== null) throw new NotPermitted(refused.why)
       const why = machine.failed ?? machine.ended ?? (nowNs() > untilNs ? `it was not ${kind} in time` : null)
@@ -227,7 +229,6 @@ class Coordinator {
         throw new HostError(
           `the ${machine.side} could not begin: ${why}${firstLine(machine.errors)}; try it with less --mem, or when this host has less to do`,
         )
-      if (this.#watcher.stop.aborted) return null
       await machine.wait(20)
     }
   }
@@ -254,6 +255,7 @@ class Coordinator {
       this.#tell()
       const { status } = board
       if (OVER.includes(status)) return { how: 'over' }
+      if (this.#watcher.stop.aborted) return { how: 'stopped' }
       for (const machine of this.#all) {
         const why = machine.ended ?? machine.failed
         if (why === null) continue
@@ -261,7 +263,6 @@ class Coordinator {
         if (OVER.includes(board.status)) return { how: 'over' }
         return { how: 'ended', side: machine.side, why }
       }
-      if (this.#watcher.stop.aborted) return { how: 'stopped' }
       if (nowNs() > limitNs) return { how: 'time limit' }
       if (status === 'postcopy-paused') {
         pausedNs ||= nowNs()

@@ -8,8 +8,8 @@
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { NotPermitted } from '../sys/errors.ts'
-import { libc } from '../sys/libc.ts'
 import { Mapping } from '../sys/mapping.ts'
+import { endWithParent } from '../sys/parent.ts'
 import { listenAt, portOf } from '../sys/socket.ts'
 import { Userfaultfd } from '../sys/userfaultfd.ts'
 import { Area } from './area.ts'
@@ -20,15 +20,10 @@ import { Control, newControl, type SharedControl } from './control.ts'
 import type { MachineSetup, News, Order, ThreadRole, ThreadSetup, Usage } from './setup.ts'
 
 const BOARD_FD = 4
-const PR_SET_PDEATHSIG = 1
-const SIGKILL = 9
 
 /** The process's life. */
 export function runMachine(): void {
-  libc().prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
-  // Its parent may have ended before that.
-  if (!process.connected) die()
-  process.on('disconnect', die)
+  endWithParent()
   // Ctrl-C goes to the whole group; what it means is the coordinator's to say.
   process.on('SIGINT', () => undefined)
   let machine: Machine | null = null
@@ -40,10 +35,6 @@ export function runMachine(): void {
       say(error instanceof NotPermitted ? { news: 'refused', why: error.message } : { news: 'failed', why: sentenceOf(error) })
     }
   })
-}
-
-function die(): void {
-  process.kill(process.pid, 'SIGKILL')
 }
 
 function say(news: News): void {
