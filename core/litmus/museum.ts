@@ -11,6 +11,7 @@ import { HANDOVER } from './tests/handover.ts'
 import { HUGE } from './tests/huge.ts'
 import { MFILL } from './tests/mfill.ts'
 import { MOVE } from './tests/move.ts'
+import { MULTIFD } from './tests/multifd.ts'
 import { PLAIN_COUNTER } from './tests/plain_counter.ts'
 import { POSTCOPY } from './tests/postcopy.ts'
 import { PRECOPY } from './tests/precopy.ts'
@@ -40,6 +41,7 @@ export const MUSEUM: readonly Litmus[] = [
   ...MFILL,
   ...COLLAPSE,
   ...PRECOPY,
+  ...MULTIFD,
   ...POSTCOPY,
   ...URGENT_CHANNEL,
   ...HANDOVER,

@@ -142,6 +142,19 @@ export class World {
     }
   }
 
+  /** Set-up: runs threads of a process on CPU `n` by turns, each until it waits, until all have ended. */
+  callAll(bodies: readonly ((k: Thread) => Proc<void>)[], n: number, process: Process): void {
+    const cpu = this.cpu(n)
+    let procs = bodies.map((body) => {
+      const k = new Thread(-1, 'set-up', cpu, false, 0)
+      process.adopt(k)
+      return body(k)
+    })
+    cpu.sliceEndNs = Number.POSITIVE_INFINITY
+    while (procs.length > 0) procs = procs.filter((proc) => proc.next().done !== true)
+    cpu.nowNs = 0
+  }
+
   /** Set-up: `pages` anonymous pages of the process at a multiple of `align`; the first page's number. */
   map(pages: number, flags = RW, process = this.process, align = 1): number {
     const address = this.call((k) => mmapAnonymous(k, process.mm, pages * P, flags, align), 0, process)

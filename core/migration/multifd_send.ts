@@ -14,7 +14,8 @@
  * Source: QEMU, migration/multifd.c, multifd-nocomp.c, multifd-zero-page.c.
  * @qemu multifd_queue_page, multifd_send, multifd_send_thread, multifd_send_sync_main, multifd_send_zero_page_detect
  */
-import { BLOCK, type Proc, QUANTUM } from '../engine/op.ts'
+import { touch } from '../engine/footprint.ts'
+import { AccessMode, BLOCK, type Proc, QUANTUM, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Link } from '../hw/link.ts'
 import { type MemoryContent, PAGE_BYTES, pageBytes } from '../hw/page_bytes.ts'
@@ -29,6 +30,8 @@ import { StreamMessage } from './ram_stream.ts'
 
 /** @qemu MULTIFD_PACKET_SIZE */
 const PACKET_PAGES = 128
+/** What the migration thread and the thread of a channel know of one another. */
+const SENDER = 'multifd.sender'
 
 export interface MultifdSendOptions {
   readonly process: Process
@@ -47,6 +50,8 @@ export interface MultifdSendOptions {
 }
 
 interface Sender {
+  /** Its number. */
+  readonly n: number
   readonly link: Link
   readonly compressor: Compressor | null
   /** Its packet: page numbers, then what was read. */
@@ -70,11 +75,13 @@ export class MultifdSend implements PageChannels {
   #isOver = false
   #waiter: Thread | null = null
   /** Before compression, of one packet. */
-  readonly #plain = new Uint32Array((PACKET_PAGES * PAGE_BYTES) / 4)
+  readonly #plain: Uint32Array
 
   constructor(options: MultifdSendOptions) {
     this.#o = options
-    this.#senders = options.channels.map((link) => ({
+    this.#plain = new Uint32Array(options.compressor === null ? 0 : (PACKET_PAGES * PAGE_BYTES) / 4)
+    this.#senders = options.channels.map((link, n) => ({
+      n,
       link,
       compressor: options.compressor?.() ?? null,
       pages: new Int32Array(PACKET_PAGES),
@@ -113,6 +120,7 @@ export class MultifdSend implements PageChannels {
       if (sender === null) yield BLOCK
     }
     k.unpark()
+    if (k.stepping) yield write(sender.n, SENDER)
     ;[sender.pages, this.#queue] = [this.#queue, sender.pages]
     sender.count = this.#queued
     sender.left = this.#queued
@@ -124,6 +132,7 @@ export class MultifdSend implements PageChannels {
     const senders = this.#senders
     for (let n = 0; n < senders.length; n++) {
       const sender = senders[(this.#next + n) % senders.length]
+      touch(sender.n, SENDER, AccessMode.read)
       if (sender.count > 0) continue
       this.#next = (this.#next + n + 1) % senders.length
       return sender
@@ -140,21 +149,30 @@ export class MultifdSend implements PageChannels {
   *sync(k: Thread): Proc<void> {
     yield* this.flush(k)
     for (const sender of this.#senders) {
+      if (k.stepping) yield write(sender.n, SENDER)
       sender.owesSync = true
       sender.thread?.wake(k.nowNs)
     }
-    while (this.#senders.some((sender) => sender.owesSync)) {
+    while (this.#oweSyncs) {
       this.#waiter = k
       k.park('the channels of multifd to be synced')
-      if (this.#senders.some((sender) => sender.owesSync)) yield BLOCK
+      if (this.#oweSyncs) yield BLOCK
     }
     k.unpark()
+  }
+
+  get #oweSyncs(): boolean {
+    for (const { n } of this.#senders) touch(n, SENDER, AccessMode.read)
+    return this.#senders.some((sender) => sender.owesSync)
   }
 
   /** Nothing follows by the channels. */
   end(k: Thread): void {
     this.#isOver = true
-    for (const sender of this.#senders) sender.thread?.wake(k.nowNs)
+    for (const sender of this.#senders) {
+      touch(sender.n, SENDER, AccessMode.write)
+      sender.thread?.wake(k.nowNs)
+    }
   }
 
   /** The thread of channel `n`. */
@@ -163,12 +181,15 @@ export class MultifdSend implements PageChannels {
     const sender = this.#senders[n]
     sender.thread = k
     for (;;) {
+      if (k.stepping) yield write(n, SENDER)
       if (sender.count > 0) {
         yield* this.#sendPacket(k, sender)
+        touch(n, SENDER, AccessMode.write)
         sender.count = 0
       } else if (sender.owesSync) {
         // 7.
         yield* sender.link.send(k, StreamMessage.MultifdSync, -1, MULTIFD_PACKET_HEADER_BYTES)
+        touch(n, SENDER, AccessMode.write)
         sender.owesSync = false
       } else if (this.#isOver) break
       else {

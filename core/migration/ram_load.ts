@@ -119,7 +119,7 @@ export class MultifdReceiver {
         touch(0, 'multifd.synced', AccessMode.write)
         this.#synced[n]++
         this.#waiter?.wake(k.nowNs)
-        if (this.holds) yield* this.#hold(k, this.#synced[n])
+        if (this.holds && o.process.machine.kernel.has('multifd-hold')) yield* this.#hold(k, this.#synced[n])
       } else if (m.type === StreamMessage.Page || m.type === StreamMessage.Zero) {
         if (m.type === StreamMessage.Page) k.cpu.nowNs += this.unpackNs
         if (o.process.isCalm(k)) atOnce(loadPage(k, o, m))
@@ -130,6 +130,7 @@ export class MultifdReceiver {
   }
 
   *#hold(k: Thread, synced: number): Proc<void> {
+    if (k.stepping) yield read(0, 'multifd.flushed')
     while (this.#flushed < synced) {
       this.#held.push(k)
       k.park('the stream to be read up to the FLUSH')
@@ -148,6 +149,7 @@ export class MultifdReceiver {
       yield BLOCK
     }
     k.unpark()
+    touch(0, 'multifd.flushed', AccessMode.write)
     this.#flushed = flush
     for (const held of this.#held.splice(0)) held.wake(k.nowNs)
   }

@@ -36,6 +36,11 @@ export const MIGRATION_PROTECTIONS = [
     prevents: 'a page of pre-copy arrives after the page of post-copy, and takes its place (R82)',
   },
   {
+    name: 'multifd-hold',
+    meaning: 'at the end of a pass each channel waits until all of them and the stream were read as far',
+    prevents: 'a channel that is behind brings a page of the last pass after another has brought it anew (R82)',
+  },
+  {
     name: 'ack-received',
     meaning: 'the fault thread acknowledges a fault on a page that it finds received',
     prevents: 'a fault that was not read when its page came sleeps for ever (R51)',
