@@ -63,7 +63,7 @@ export class ModelWorld implements World {
   readonly #actors = new Map<string, Actor>()
 
   /** Round 0 of a case is run by time, each later one in another random interleaving; or all in an engine of somebody's own. */
-  constructor(one: ConformCase, round = 0, { faultPath = 'classic', without = [], engine }: ModelOptions = {}) {
+  constructor(one: ConformCase, round = 0, { faultPath = 'vma-lock', without = [], engine }: ModelOptions = {}) {
     this.#engine = engine ?? (round === 0 ? new Timeline(QUANTUM_NS) : new Execution(random(new Prng(round))))
     const options = {
       name: 'destination',

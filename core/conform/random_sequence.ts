@@ -16,8 +16,6 @@ const PROLOGUE_CALLS = 7
 const MOST_CHILDREN = 2
 /** How often a pair is run on a kernel: each time the two meet a little differently. */
 const PAIR_ROUNDS = 4
-/** Accesses of user code. */
-const TOUCHES: readonly string[] = ['load', 'inspect', 'fill']
 
 /** A sequence as the list of calls that it was drawn from, so that calls can be left out of it. */
 export interface Sequence {
@@ -65,13 +63,7 @@ export function drawCase(seed: number, n: number, options: ModelOptions = {}): D
   const threads = telling.awake.filter((actor) => actor.startsWith('t'))
   const pairOf = (): [Call, Call] => {
     const first = drawUntil(() => draw(['t0']), isForPairs)
-    return [
-      first,
-      drawUntil(
-        () => draw(['t1']),
-        (call) => isForPairs(call) && !mayMissWake(first, call),
-      ),
-    ]
+    return [first, drawUntil(() => draw(['t1']), isForPairs)]
   }
   const sequence = { id, setting, calls, pair: isPair && threads.length === 3 ? pairOf() : null }
   return { sequence, one: concluded(telling, sequence) }
@@ -80,15 +72,6 @@ export function drawCase(seed: number, n: number, options: ModelOptions = {}): D
 /** Observers see a state between two others that no thread need ever see, and a fork copies while others write. */
 function isForPairs({ call }: Call): boolean {
   return !['vmas', 'pagemap', 'fork', 'exit', 'poll', 'mincore'].includes(call)
-}
-
-/**
- * Since accesses of user code fault under the lock of the area alone (6.7), one that comes behind the wake of UNREGISTER, and before it
- * has locked the area, sleeps until somebody sends a WAKE. Threads of a case fault with mmap_lock on the model, where none can come between.
- */
-function mayMissWake(...pair: readonly Call[]): boolean {
-  const calls = pair.map(({ call }) => call)
-  return calls.includes('uffdio_unregister') && calls.some((call) => TOUCHES.includes(call))
 }
 
 function drawUntil(draw: () => Call, isGood: (call: Call) => boolean): Call {

@@ -9,7 +9,7 @@
  *  huge, being split: wait for the end of that, and look again.   Else: 'fallback', a small page.
  *
  * do_huge_pmd_anonymous_page:
- *  1. anon_vma_prepare.   2. allocate and clear 512 frames (none: a small page), and the table to deposit.
+ *  1. vmf_anon_prepare.   2. allocate and clear 512 frames (none: a small page), and the table to deposit.
  *  3. PMD lock; the PMD must still be none.   4. userfault area: give all back, unlock, handle_userfault.
  *  5. rmap, rss, deposit the table, store the PMD: dirty, writable if the area is.   6. unlock.
  *
@@ -33,13 +33,12 @@ import {
   pteWithFlags,
   pteWritable,
 } from '../hw/pte.ts'
-import { anonVmaPrepare } from './anon_vma.ts'
 import { clearHugePage, hugeFirst, makeHugePmd } from './huge_page.ts'
 import { splitHugePmd, waitSplitHugePage } from './huge_split.ts'
 import { hugetlbCow, hugetlbNoPage } from './hugetlb.ts'
 import { pageAddNewAnonRmap } from './rmap.ts'
 import { handleUserfault, userfaultfdMissing } from './uffd_fault.ts'
-import type { Attempt, Vmf } from './vm_fault.ts'
+import { type Attempt, type Vmf, vmfAnonPrepare } from './vm_fault.ts'
 import { VM_HUGEPAGE, VM_HUGETLB, VM_NOHUGEPAGE, VM_SHARED, VM_UFFD_MISSING, type Vma } from './vma.ts'
 
 /** The area has room for the 2 MiB around `page`. @kernel transhuge_vma_suitable */
@@ -81,7 +80,7 @@ function* doHugePmdAnonymousPage(k: Thread, vmf: Vmf): Proc<Attempt | 'fallback'
   const { kernel } = mm
   const { tables, pages } = kernel
   // 1.
-  yield* anonVmaPrepare(k, mm, vma)
+  if (!(yield* vmfAnonPrepare(k, vmf))) return 'changed'
   // 2.
   if (k.stepping) yield write(0, 'pages.blocks')
   const head = pages.allocateHuge()

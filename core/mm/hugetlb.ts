@@ -15,14 +15,13 @@
 import { type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { HUGE_PAGES, PTE_NONE, type Pte, ptePfn } from '../hw/pte.ts'
-import { anonVmaPrepare } from './anon_vma.ts'
 import { clearHugePage, copyHugePage, hugeFirst, makeHugePmd } from './huge_page.ts'
 import type { Kernel } from './kernel.ts'
 import { PG_HUGETLB } from './page.ts'
 import { pageAddNewAnonRmap, pageRemoveRmap } from './rmap.ts'
 import { flushTlbHuge } from './tlb_flush.ts'
 import { handleUserfault, userfaultfdMissing } from './uffd_fault.ts'
-import { type Attempt, releaseFaultLock, type Vmf } from './vm_fault.ts'
+import { type Attempt, releaseFaultLock, type Vmf, vmfAnonPrepare } from './vm_fault.ts'
 import { VM_UFFD_MISSING } from './vma.ts'
 
 /** A huge page of the pool with refcount 1, or -1. @kernel alloc_hugetlb_folio */
@@ -39,7 +38,7 @@ export function* hugetlbNoPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   // 1.
   if (userfaultfdMissing(vma)) return yield* handleUserfault(k, vmf, VM_UFFD_MISSING)
   // 2.
-  yield* anonVmaPrepare(k, mm, vma)
+  if (!(yield* vmfAnonPrepare(k, vmf))) return 'changed'
   if (k.stepping) yield write(0, 'pages.blocks')
   const head = allocateFromPool(k, kernel)
   if (head < 0) {

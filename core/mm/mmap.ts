@@ -14,7 +14,7 @@
  * Source: mm/mmap.c; mm/vma.c.
  */
 import { touch } from '../engine/footprint.ts'
-import { AccessMode, type Proc, QUANTUM } from '../engine/op.ts'
+import { AccessMode, NOTHING, type Proc, QUANTUM } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { HUGE_PAGES } from '../hw/pte.ts'
 import { seenBy, storing } from '../sync/barriers.ts'
@@ -177,7 +177,8 @@ function* cutOut(k: Thread, mm: Mm, vma: Vma, start: number, end: number): Proc<
 
 /**
  * Changes the areas of [start, end) one by one: splits off each part that `needs` it, lets `change` work on the part, and
- * merges it with its neighbours. Goes by address, because a merge may swallow the area that would have come next.
+ * merges it with its neighbours. Goes by address, because a merge may swallow the area that would have come next. What
+ * `before` does to the part comes first: until then faults under the lock of the area go on.
  * The caller holds mmap_lock for writing.
  */
 export function* changeAreas(
@@ -188,6 +189,7 @@ export function* changeAreas(
   needs: (vma: Vma) => boolean,
   change: (part: Vma) => Proc<void>,
   counts = true,
+  before: (vma: Vma, start: number, end: number) => Proc<void> = () => NOTHING,
 ): Proc<void> {
   let at = start
   while (at < end) {
@@ -195,6 +197,7 @@ export function* changeAreas(
     if (vma === null || vma.start >= end) return
     at = Math.min(end, vma.end)
     if (!needs(vma)) continue
+    yield* before(vma, Math.max(start, vma.start), at)
     const part = yield* splitAt(k, mm, vma, start, end)
     if (counts) yield* vmaWriteBegin(k, mm, part)
     if (k.stepping) yield storing(k, part.id, 'vma.vm_flags')

@@ -5,7 +5,7 @@
  *  spurious: hardware retries.
  *
  * do_anonymous_page:
- *  a. anon_vma_prepare; allocate and clear a page (a read maps the zero page instead).
+ *  a. vmf_anon_prepare; allocate and clear a page (a read maps the zero page instead).
  *  b. PTE lock; the PTE must still be none, else somebody was faster.
  *  c. userfault area: give the page back, unlock, handle_userfault (tested here, under the lock, after b).
  *  d. rmap, rss, store the PTE. e. unlock both.
@@ -14,7 +14,7 @@
  * @kernel handle_pte_fault, do_anonymous_page, do_wp_page
  */
 import { touch } from '../engine/footprint.ts'
-import { AccessMode, NOTHING, type Proc, QUANTUM, read, write } from '../engine/op.ts'
+import { AccessMode, type Proc, QUANTUM, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { type Pfn, ZERO_PFN } from '../hw/phys_mem.ts'
 import {
@@ -31,7 +31,6 @@ import {
   pteWritable,
 } from '../hw/pte.ts'
 
-import { anonVmaPrepare } from './anon_vma.ts'
 import type { Mm } from './mm.ts'
 import { pageAddNewAnonRmap, pageMoveAnonRmap, pageRemoveRmap } from './rmap.ts'
 import { shmemFault } from './shmem.ts'
@@ -40,7 +39,7 @@ import { MARKER_POISON, swapKind, swapValue } from './swapops.ts'
 import { flushTlbPage } from './tlb_flush.ts'
 import { UFFD_FEATURE } from './uffd_abi.ts'
 import { handleUserfault, type UserfaultReason, userfaultfdMissing, userfaultfdWp } from './uffd_fault.ts'
-import { type Attempt, over, pteMapLock, releaseFaultLock, type Vmf } from './vm_fault.ts'
+import { type Attempt, over, pteMapLock, releaseFaultLock, type Vmf, vmfAnonPrepare } from './vm_fault.ts'
 import { VM_SHARED, VM_UFFD_MISSING, VM_UFFD_WP } from './vma.ts'
 import { allocateUnderPressure } from './vmscan.ts'
 
@@ -84,11 +83,6 @@ function newPageProt(vmf: Vmf): number {
   return vmf.pte === PTE_NONE ? vmf.prot : (vmf.prot | PTE_UFFD_WP) & ~PTE_W
 }
 
-/** An area's first page needs an anon_vma, and making one needs the tree to stand still; false: it has none and may not. */
-function prepareAnonVma(k: Thread, vmf: Vmf): Proc<void> {
-  return vmf.guard === null ? anonVmaPrepare(k, vmf.mm, vmf.vma) : NOTHING
-}
-
 function isUserfault({ vma, guard }: Vmf): boolean {
   touch(vma.id, 'vma.vm_flags', AccessMode.read)
   return userfaultfdMissing(vma) && guard?.settlesUserfault !== true
@@ -126,7 +120,7 @@ function* doAnonymousPage(k: Thread, vmf: Vmf): Proc<Attempt> {
     return 'done'
   }
   // a.
-  yield* prepareAnonVma(k, vmf)
+  if (!(yield* vmfAnonPrepare(k, vmf))) return 'changed'
   if (k.stepping) yield write(k.cpu.id, 'pages.pcp')
   let pfn = pages.allocate(k.cpu.id)
   if (pfn < 0) pfn = yield* allocateForFault(k, vmf)
@@ -240,7 +234,10 @@ function* doWpPage(k: Thread, vmf: Vmf): Proc<Attempt> {
   if (old !== ZERO_PFN) pages.get(old)
   lock.unlock(k)
   // 2.
-  yield* prepareAnonVma(k, vmf)
+  if (!(yield* vmfAnonPrepare(k, vmf))) {
+    pages.put(old)
+    return 'changed'
+  }
   if (k.stepping) yield write(k.cpu.id, 'pages.pcp')
   let pfn = pages.allocate(k.cpu.id)
   if (pfn < 0) pfn = yield* allocateForFault(k, vmf)

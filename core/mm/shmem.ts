@@ -19,11 +19,10 @@ import { AccessMode, type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Pfn } from '../hw/phys_mem.ts'
 import { makePte, PTE_D, PTE_NONE, PTE_UFFD_WP, PTE_W } from '../hw/pte.ts'
-import { anonVmaPrepare } from './anon_vma.ts'
 import type { Kernel } from './kernel.ts'
 import { pageAddNewAnonRmap } from './rmap.ts'
 import { handleUserfault, userfaultfdMinor, userfaultfdMissing, userfaultfdWp } from './uffd_fault.ts'
-import { type Attempt, pteMapLock, releaseFaultLock, type Vmf } from './vm_fault.ts'
+import { type Attempt, pteMapLock, releaseFaultLock, type Vmf, vmfAnonPrepare } from './vm_fault.ts'
 import { VM_SHARED, VM_UFFD_MINOR, VM_UFFD_MISSING, type Vma } from './vma.ts'
 import { allocateUnderPressure } from './vmscan.ts'
 
@@ -134,7 +133,7 @@ function* mapCached(k: Thread, vmf: Vmf, cached: Pfn): Proc<Attempt> {
   let pfn = cached
   // 5.
   if (copies) {
-    yield* anonVmaPrepare(k, mm, vma)
+    if (!(yield* vmfAnonPrepare(k, vmf))) return 'changed'
     pfn = kernel.pages.allocate(k.cpu.id)
     if (pfn < 0) pfn = yield* allocateUnderPressure(k, kernel)
     if (pfn < 0) return 'oom'

@@ -7,7 +7,10 @@
  *     without VM_MAYWRITE -> EPERM; another descriptor's -> EBUSY.   7. split, set, merge.   8. report the ioctls.
  *
  * Holes are fine, and so is registering again. Pages that are present stay so and never fault.
- * UNREGISTER wakes waiters only in areas registered for missing pages, and lifts write protection.
+ *
+ * UNREGISTER, each area: a. wakes waiters, only where missing pages were watched.   b. lifts write protection.   c. locks the
+ * area, splits, clears, merges. Whoever was woken comes back with mmap_lock, and so behind c. But an access that begins between
+ * a and c under the lock of the area still finds it registered, and sleeps until somebody sends a WAKE (6.7 and later).
  *
  * Source: fs/userfaultfd.c; mm/userfaultfd.c.
  * @kernel userfaultfd_register, userfaultfd_unregister, userfaultfd_release
@@ -134,24 +137,32 @@ export function* userfaultfdUnregister(k: Thread, uffd: Userfaultfd, address: nu
     start,
     end,
     (vma) => vma.uffd !== null,
-    (part) => unregisterPart(k, mm, uffd, part),
+    clearPart,
+    true,
+    (vma, first, last) => releasePart(k, mm, uffd, vma, first, last),
   )
   mm.mmapLock.upWrite(k)
   return 0
 }
 
-function* unregisterPart(k: Thread, mm: Mm, uffd: Userfaultfd, part: Vma): Proc<void> {
+/** a. and b., for [start, end) of one area. */
+function* releasePart(k: Thread, mm: Mm, uffd: Userfaultfd, vma: Vma, start: number, end: number): Proc<void> {
   // Whoever waits on a write-protected page only is left asleep: UFFDIO_WAKE is the user's duty there.
-  if (userfaultfdMissing(part) && mm.kernel.has('uffd-unregister-wake')) yield* wakeUserfault(k, uffd, part.start, part.end)
-  yield* clearPart(k, mm, part)
+  if (userfaultfdMissing(vma) && mm.kernel.has('uffd-unregister-wake')) yield* wakeUserfault(k, uffd, start, end)
+  yield* liftProtection(k, mm, vma, start, end)
 }
 
-/** @kernel userfaultfd_clear_vma, userfaultfd_reset_ctx */
-function* clearPart(k: Thread, mm: Mm, part: Vma): Proc<void> {
-  const lifts = userfaultfdWp(part) && mm.kernel.has('uffd-unregister-lifts-wp')
-  if (lifts) yield* uffdWpRange(k, mm, part, part.start, part.end, false)
+/** b. @kernel userfaultfd_clear_vma */
+function liftProtection(k: Thread, mm: Mm, vma: Vma, start: number, end: number): Proc<void> {
+  const lifts = userfaultfdWp(vma) && mm.kernel.has('uffd-unregister-lifts-wp')
+  return lifts ? uffdWpRange(k, mm, vma, start, end, false) : NOTHING
+}
+
+/** c. @kernel userfaultfd_reset_ctx */
+function clearPart(part: Vma): Proc<void> {
   part.uffd = null
   part.flags &= ~VM_UFFD_FLAGS
+  return NOTHING
 }
 
 /** close(2): nobody waits any longer, every area is free again. @kernel userfaultfd_release */
@@ -182,7 +193,9 @@ export function* releaseAll(k: Thread, mm: Mm, uffd: Userfaultfd): Proc<void> {
     0,
     mm.windowPages,
     (vma) => vma.uffd === uffd,
-    (part) => clearPart(k, mm, part),
+    clearPart,
+    true,
+    (vma, first, last) => liftProtection(k, mm, vma, first, last),
   )
   mm.mmapLock.upWrite(k)
 }

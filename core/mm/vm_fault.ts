@@ -8,10 +8,11 @@
  * Source: Peter Zijlstra, RFC 2/6 "Prepare for FAULT_FLAG_SPECULATIVE", October 2014; v12, 16 April 2019.
  * @kernel vm_fault, pte_map_lock
  */
-import { NOTHING, type Proc } from '../engine/op.ts'
+import { AccessMode, NOTHING, type Proc, read } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Slot } from '../hw/page_table.ts'
 import type { Pte } from '../hw/pte.ts'
+import { anonVmaPrepare } from './anon_vma.ts'
 import type { Mm } from './mm.ts'
 import type { Vma } from './vma.ts'
 
@@ -96,6 +97,28 @@ export function pteLock(k: Thread, vmf: Vmf): Proc<boolean> {
 
 function* thenLocked(taken: Proc<void>): Proc<boolean> {
   yield* taken
+  return true
+}
+
+/**
+ * Before an area's first page: its anon_vma. Making one needs the neighbours to stand still, hence mmap_lock, for reading. Under the lock
+ * of the area alone that is only tried, since waiting would be the wrong way round; false: a writer has it, and the fault must come back
+ * with mmap_lock. A speculation has asked before. @kernel vmf_anon_prepare
+ */
+export function vmfAnonPrepare(k: Thread, vmf: Vmf): Proc<boolean> {
+  if (vmf.vma.anonVma !== null && !k.stepping) return LOCKED
+  if (vmf.guard === null) return thenLocked(anonVmaPrepare(k, vmf.mm, vmf.vma))
+  return vmf.guard.speculative ? LOCKED : prepareUnderVmaLock(k, vmf)
+}
+
+function* prepareUnderVmaLock(k: Thread, { mm, vma }: Vmf): Proc<boolean> {
+  if (k.stepping) yield read(vma.id, 'vma.anon_vma')
+  if (vma.anonVma !== null) return true
+  const lock = mm.mmapLock
+  if (k.stepping) yield { kind: 'access', mode: AccessMode.acquireShared, object: lock.id, label: lock.label }
+  if (!lock.tryRead(k)) return false
+  yield* anonVmaPrepare(k, mm, vma)
+  lock.upRead(k)
   return true
 }
 

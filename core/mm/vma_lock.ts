@@ -4,13 +4,15 @@
  * lock_vma_under_rcu, which never blocks; any doubt is "no", and the classic path answers:
  *  1. RCU section. 2. look the area up (the tree's contract: a walk under RCU sees some whole state of the tree).
  *  3. vma_start_read: not write-locked, try the read lock, still not write-locked.
- *  4. no anon_vma yet: preparing one needs the neighbours, hence mmap_lock.
- *  5. the area still covers the address and is not detached. 6. leave RCU.
+ *  4. the area still covers the address and is not detached. 5. leave RCU.
  *
  * Readers keep writers out while they work, so nothing is checked again: rights are exact, tables may be allocated, a
- * userfault may sleep once the area's lock is released. Pairs with mmap_lock.ts, and with vma_sequence.ts for writers.
+ * userfault may sleep once the area's lock is released. Only an area's first page of its own needs more: its anon_vma is the
+ * neighbours' business, hence mmap_lock is tried for it (vmfAnonPrepare; until 6.9 an area without one was a doubt in step 4).
+ * Pairs with mmap_lock.ts, and with vma_sequence.ts for writers.
  *
- * Source: mm/memory.c; "per-VMA locks", 2023. @kernel lock_vma_under_rcu, vma_start_read, vma_end_read
+ * Source: mm/memory.c; "per-VMA locks", 2023; a373baed5a9d ("mm: delay the check for a NULL anon_vma"), 737019cf6ac5, 2024.
+ * @kernel lock_vma_under_rcu, vma_start_read, vma_end_read
  */
 import { touch } from '../engine/footprint.ts'
 import { AccessMode, type Proc, read } from '../engine/op.ts'
@@ -60,14 +62,14 @@ export function* lockVmaUnderRcu(k: Thread, mm: Mm, page: number): Proc<Vma | st
     kernel.rcu.readUnlock(k)
     return 'locked'
   }
-  // 4. and 5.
-  if (k.stepping) yield read(vma.id, 'vma.anon_vma')
+  // 4.
+  if (k.stepping) yield read(vma.id, 'vma.vm_end')
   vma.use('lock_vma_under_rcu')
-  const doubt = vma.anonVma === null ? 'no-anon-vma' : isGone(mm, vma, page) ? 'detached' : ''
-  if (doubt !== '') lock.endRead(k)
-  // 6.
+  const gone = isGone(mm, vma, page)
+  if (gone) lock.endRead(k)
+  // 5.
   kernel.rcu.readUnlock(k)
-  return doubt === '' ? vma : doubt
+  return gone ? 'detached' : vma
 }
 
 function isGone(mm: Mm, vma: Vma, page: number): boolean {

@@ -68,14 +68,13 @@ describe.each(GEARS)('lock_vma_under_rcu in the %s gear', (gear) => {
     expect(seen).toEqual([vma, true, false])
   })
 
-  it('says no-vma above the last area, detached in a hole below an area, no-anon-vma before the first fault', () => {
+  it('says no-vma above the last area, detached in a hole below an area; a first fault is no doubt', () => {
     const rig = rigOf({ gear })
     const low = warm(rig, 2)
     const high = rig.place(low + 10, 2)
     expect(ask(rig, low + 12)).toBe('no-vma')
-    expect(ask(rig, low + 10)).toBe('no-anon-vma')
-    rig.store(low + 10, 1)
     expect(ask(rig, low + 5)).toBe('detached')
+    expect(high.anonVma).toBeNull()
     expect(ask(rig, low + 10)).toBe(high)
   })
 
@@ -106,28 +105,39 @@ describe('a fault under the lock of the area', () => {
     expect(vmaLock(rig.mm, vma)).toBe(vmaLock(rig.mm, vma))
   })
 
-  it.each(GEARS)('the first fault of an area goes the classic way, the next ones not, in the %s gear', (gear) => {
-    const rig = rigOf({ gear })
-    const a = rig.map(3)
-    const counts = [0, 1, 2].map((i) => {
-      expect(fault(rig, a + i)).toBe('ok')
-      return [rig.kernel.faults.classic, rig.kernel.faults.vmaLock]
+  it.each(GEARS)(
+    'no fault goes the classic way, not even the first of an area, which gives it its anon_vma (%s gear)',
+    (gear) => {
+      const rig = rigOf({ gear })
+      const a = rig.map(3)
+      for (const i of [0, 1, 2]) expect(fault(rig, a + i)).toBe('ok')
+      expect(rig.vma(a).anonVma).not.toBeNull()
+      expect([rig.kernel.faults.classic, rig.kernel.faults.vmaLock]).toEqual([0, 3])
+      expect(rig.audit()).toBeNull()
+    },
+  )
+
+  it('the first store of an area waits for whoever writes mmap_lock, a load does not: it needs no anon_vma', () => {
+    const outcomes = [true, false].map((store) => {
+      const rig = rigOf({ gear: 'step' })
+      const a = rig.map(2)
+      expect(rig.mm.mmapLock.tryWrite(rig.machine.makeThread('holder', rig.cpu(1)))).toBe(true)
+      const faulter = rig.spawn('fault', 2, (k) => handlePageFault(k, rig.mm, a, store))
+      return [rig.run(), faulter.value, rig.vma(a).anonVma]
     })
-    expect(counts).toEqual([
-      [1, 0],
-      [1, 1],
-      [1, 2],
+    expect(outcomes).toEqual([
+      ['deadlock', undefined, null],
+      ['done', 'ok', null],
     ])
-    expect(rig.kernel.faults.aborted).toEqual({ 'no-anon-vma': 1 })
-    expect(rig.audit()).toBeNull()
   })
 
   it('allocates the page table that is missing, which a speculation may not', () => {
     const rig = rigOf({ windowPages: 2048 })
     const a = warm(rig, 600)
     expect(rig.mm.table.walk(a + 560)).toBeLessThan(0)
+    const before = rig.kernel.faults.vmaLock
     expect(fault(rig, a + 560)).toBe('ok')
-    expect(rig.kernel.faults.vmaLock).toBe(1)
+    expect(rig.kernel.faults.vmaLock).toBe(before + 1)
     expect(rig.audit()).toBeNull()
   })
 
