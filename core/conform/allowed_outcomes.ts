@@ -11,11 +11,11 @@ import { Execution } from '../engine/execution.ts'
 import { searchDpor } from '../explore/dpor.ts'
 import type { Program } from '../explore/program.ts'
 import { roundRobin } from '../explore/schedulers.ts'
-import { finish } from '../explore/search.ts'
 import { type CallStep, type ConformCase, isTogether } from './case.ts'
 import { spellAnswer } from './compare.ts'
 import { type ModelOptions, ModelWorld } from './model_world.ts'
 import { BLOCKED } from './outcome.ts'
+import { toEnd } from './runner.ts'
 
 const INTERLEAVINGS = 32
 const SCHEDULES = 20_000
@@ -51,11 +51,22 @@ export class AllowedOutcomes {
   }
 
   answer(outcome: string): Answer {
+    return toEnd(this.answering(outcome))
+  }
+
+  /** Yields after each run. */
+  *answering(outcome: string): Generator<void, Answer> {
     // 1. and 2.
-    while (!this.seen.has(outcome) && this.#next < INTERLEAVINGS) this.seen.add(this.#sample(this.#next++))
+    while (!this.seen.has(outcome) && this.#next < INTERLEAVINGS) {
+      this.seen.add(this.#sample(this.#next++))
+      yield
+    }
     if (this.seen.has(outcome)) return 'allowed'
     // 3.
-    const { verdict } = finish(searchDpor(this.#programFor(outcome), { schedules: SCHEDULES, steps: STEPS }))
+    const search = searchDpor(this.#programFor(outcome), { schedules: SCHEDULES, steps: STEPS })
+    let next = search.next()
+    for (; next.done !== true; next = search.next()) yield
+    const { verdict } = next.value
     if (verdict === 'violation') return 'allowed'
     return verdict === 'verified' ? 'never' : 'unknown'
   }

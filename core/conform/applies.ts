@@ -4,6 +4,7 @@
  * The answer is a reason to skip it, in words, or null. The model is one kernel of them: of MODEL_RELEASE, with all features.
  */
 import { type CallStep, type ConformCase, isTogether } from './case.ts'
+import { callSpec, MADV_2014 } from './vocabulary.ts'
 
 /** The release whose behaviour core/mm models. */
 export const MODEL_RELEASE = '6.18'
@@ -18,11 +19,22 @@ export interface KernelTraits {
 }
 
 export function whyNotOnKernel(one: ConformCase, { release, features, tellsFrames }: KernelTraits): string | null {
-  if (one.only === 'model') return 'for the model only: no kernel has its calls, or nobody may send them there'
+  if (one.only === 'model') return whyModelOnly(one)
   const missing = one.needs.filter((feature) => !features.includes(feature))
   if (missing.length > 0) return `this kernel's userfaultfd has no ${missing.join(', ')}`
   if (!tellsFrames && callsOf(one).some(asksForFrames)) return 'the numbers of frames are hidden without CAP_SYS_ADMIN'
   return whyNotIn(one, release)
+}
+
+/** What it asks for that no kernel offers. */
+function whyModelOnly(one: ConformCase): string {
+  const calls = callsOf(one)
+  const unknown = calls.find(({ call }) => callSpec(call).only === 'model')
+  if (unknown !== undefined) return `for the model only: no kernel offers ${unknown.call}`
+  const advice = calls.find(({ args }) => typeof args.advice === 'string' && Object.hasOwn(MADV_2014, args.advice))?.args.advice
+  if (advice !== undefined)
+    return `for the model only: the number of MADV_${advice} of 2014 means something else to today's kernels`
+  return 'for the model only, as it says itself'
 }
 
 export function whyNotOnModel(one: ConformCase): string | null {

@@ -8,8 +8,14 @@ import { AllowedOutcomes } from './allowed_outcomes.ts'
 import { type ConformCase, isTogether } from './case.ts'
 import type { ModelOptions } from './model_world.ts'
 import type { CaseVerdict, KernelRun } from './report.ts'
+import { toEnd } from './runner.ts'
 
 export function judge(one: ConformCase, run: KernelRun, options: ModelOptions = {}): CaseVerdict {
+  return toEnd(judging(one, run, options))
+}
+
+/** Yields now and then: to run all interleavings of two calls takes a while. */
+export function* judging(one: ConformCase, run: KernelRun, options: ModelOptions = {}): Generator<void, CaseVerdict> {
   if (run.skipped !== null) return { kind: 'skipped', skipped: { case: one.id, why: run.skipped } }
   const { disagreement } = run
   if (disagreement !== null) {
@@ -20,7 +26,7 @@ export function judge(one: ConformCase, run: KernelRun, options: ModelOptions = 
   if (pairAt < 0) return { kind: 'agreed' }
   const allowed = new AllowedOutcomes(one, options)
   for (const outcome of new Set(run.told.map((round) => allowed.outcomeOf(round)))) {
-    const answer = allowed.answer(outcome)
+    const answer = yield* allowed.answering(outcome)
     if (answer === 'allowed') continue
     if (answer === 'unknown')
       return { kind: 'skipped', skipped: { case: one.id, why: `not all interleavings could be run in search of: ${outcome}` } }

@@ -6,7 +6,7 @@
  */
 import { whyNotOnModel } from './applies.ts'
 import type { ConformCase } from './case.ts'
-import { type CaseResult, type MakeWorld, runningCase, toEnd } from './runner.ts'
+import { type CaseResult, type MakeWorld, runningCase } from './runner.ts'
 
 export type Side = 'model' | 'kernel' | 'both'
 
@@ -49,8 +49,8 @@ export type CaseVerdict =
   | { readonly kind: 'skipped'; readonly skipped: Skipped }
 
 /** Null: it does not apply to the model. */
-export function runOnModel(one: ConformCase, makeWorld: MakeWorld): CaseResult | null {
-  return whyNotOnModel(one) === null ? toEnd(runningCase(one, makeWorld)) : null
+export function* runningOnModel(one: ConformCase, makeWorld: MakeWorld): Generator<void, CaseResult | null> {
+  return whyNotOnModel(one) === null ? yield* runningCase(one, makeWorld) : null
 }
 
 /** Of a case that ran on one side or both. */

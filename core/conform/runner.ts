@@ -52,15 +52,15 @@ export function runCase(one: ConformCase, makeWorld: MakeWorld): Disagreement | 
   return toEnd(runningCase(one, makeWorld)).disagreement
 }
 
-/** Runs a case in a world that settles whenever it is asked. */
-export function toEnd(running: Generator<void, CaseResult>): CaseResult {
+/** Runs at once what yields to let others run, as a case does in a world that settles whenever it is asked. */
+export function toEnd<T>(running: Generator<void, T>): T {
   for (;;) {
     const { done, value } = running.next()
     if (done === true) return value
   }
 }
 
-/** Yields where the world needs time. */
+/** Yields where the world needs time, and between rounds. */
 export function* runningCase(one: ConformCase, makeWorld: MakeWorld): Generator<void, CaseResult, void> {
   const told: string[][] = []
   for (let round = 0; round < one.rounds; round++) {
@@ -68,6 +68,7 @@ export function* runningCase(one: ConformCase, makeWorld: MakeWorld): Generator<
     told.push(inRound)
     const disagreement = yield* runningRound(one, makeWorld, round, inRound)
     if (disagreement !== null) return { disagreement, told }
+    yield
   }
   return { disagreement: null, told }
 }

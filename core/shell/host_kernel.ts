@@ -15,8 +15,8 @@ import { ExitCode, type Host, HostError } from './host.ts'
 export interface HostKernel {
   /** Never throws for what the host lacks: it tells. */
   info(): Promise<KernelInfo>
-  /** Runs conformance cases one after the other, each in a process of its own, and tells of each what came of it. */
-  conform(cases: readonly ConformCase[]): Promise<readonly KernelRun[]>
+  /** Runs conformance cases, each in a process of its own, and tells of each what came of it; of none if it was stopped. */
+  conform(cases: readonly ConformCase[], stop: StopSignal): Promise<readonly KernelRun[]>
   /** Measures this host; null if it was stopped before the end. */
   calibrate(options: CalibrateOptions): Promise<Calibration | null>
   /** Where a calibration of this host is kept; its folder is made. */

@@ -63,7 +63,7 @@ const MOST_NS = 86_400e9
 const ns = z.number().min(0).max(MOST_NS)
 
 /** What a case may do is held by the process that runs it; here it need only be one. */
-const conformCases = z.array(z.looseObject({ name: z.string(), steps: z.array(z.unknown()) })).max(100_000)
+const conformCases = z.array(z.looseObject({ id: z.string(), steps: z.array(z.unknown()) })).max(100_000)
 
 const captureRequest = z.strictObject({
   pid: z.number().int().min(1),
@@ -90,7 +90,7 @@ function call<T>(argument: z.ZodType<T>, run: (kernel: HostKernel, argument: T, 
 
 const CALLS: Readonly<Record<keyof HostKernel, Call>> = {
   info: call(z.null(), (kernel) => kernel.info()),
-  conform: call(conformCases, (kernel, cases) => kernel.conform(cases as unknown as readonly ConformCase[])),
+  conform: call(conformCases, (kernel, cases, { stop }) => kernel.conform(cases as unknown as readonly ConformCase[], stop)),
   calibrate: call(z.strictObject({ passes: z.number().int().min(1).max(MOST_PASSES) }), (kernel, { passes }, { stop, tell }) =>
     kernel.calibrate({ passes, stop, onProgress: tell }),
   ),
@@ -197,7 +197,7 @@ export class DeskKernel implements HostKernel {
   ) {}
 
   info: HostKernel['info'] = () => this.#ask('info', null)
-  conform: HostKernel['conform'] = (cases) => this.#ask('conform', cases)
+  conform: HostKernel['conform'] = (cases, stop) => this.#ask('conform', cases, { stop, onNews: () => undefined })
   calibrate: HostKernel['calibrate'] = ({ passes, onProgress, stop }) =>
     this.#ask('calibrate', { passes }, { stop, onNews: (news) => onProgress(...(news as Parameters<typeof onProgress>)) })
   calibrationPath: HostKernel['calibrationPath'] = () => this.#ask('calibrationPath', null)

@@ -9,7 +9,7 @@ import { NotPermitted } from './sys/errors.ts'
 
 export const hostKernel: HostKernel = {
   info: () => asked(async () => (await import('./info.ts')).kernelInfo()),
-  conform: (cases) => asked(async () => (await import('./conform/run_cases.ts')).runCasesOnKernel(cases)),
+  conform: (cases, stop) => asked(async () => (await import('./conform/run_cases.ts')).runCasesOnKernel(cases, { stop })),
   calibrate: (options) => asked(async () => (await import('./calibrate/calibrate.ts')).calibrate(options)),
   calibrationPath: async () => (await import('./calibrate/kept.ts')).calibrationPath(),
   keptCalibration: async () => (await import('./calibrate/kept.ts')).keptCalibration(),

@@ -7,8 +7,8 @@ import type { ConformCase } from '../../core/conform/case.ts'
 import { caseGroups, casesNamed } from '../../core/conform/catalog.ts'
 import { ModelWorld } from '../../core/conform/model_world.ts'
 import { readGroup } from '../../core/conform/reader.ts'
-import { type KernelRun, reportOf, runOnModel, verdictOf } from '../../core/conform/report.ts'
-import { type Disagreement, runCase } from '../../core/conform/runner.ts'
+import { type KernelRun, reportOf, runningOnModel, verdictOf } from '../../core/conform/report.ts'
+import { type Disagreement, runCase, toEnd } from '../../core/conform/runner.ts'
 import type { FaultPath } from '../../core/mm/kernel.ts'
 
 const PATHS: readonly FaultPath[] = ['classic', 'speculative', 'speculative-2014', 'vma-lock']
@@ -140,7 +140,7 @@ describe('a planted error is reported with its case and step', () => {
   })
 })
 
-const onModel = (one: ConformCase) => runOnModel(one, (each, round) => new ModelWorld(each, round))
+const onModel = (one: ConformCase) => toEnd(runningOnModel(one, (each, round) => new ModelWorld(each, round)))
 const skippedOnKernel = (one: ConformCase): KernelRun => ({ case: one.id, skipped: 'why', disagreement: null, told: [] })
 
 describe('the report', () => {
@@ -210,6 +210,14 @@ describe('a case applies to a kernel', () => {
   it('and the model is one of them', () => {
     expect(onModel(caseOf([COPY], { until: '5.0' }))).toBeNull()
   })
+})
+
+it('every case for the model only names what no kernel offers', () => {
+  const only = caseGroups().flatMap(({ cases }) => cases.filter((one) => one.only === 'model'))
+  const traits = { release: '6.18.1', features: [], tellsFrames: true }
+  const reasons = only.map((one) => whyNotOnKernel(one, traits) ?? '')
+  expect(only.length).toBeGreaterThan(30)
+  expect(reasons.filter((why) => !/ (no kernel offers \w+|the number of MADV_\w+ of 2014)/.test(why))).toEqual([])
 })
 
 describe.each(caseGroups())('every case of $group', ({ cases }) => {

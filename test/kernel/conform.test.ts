@@ -8,9 +8,11 @@ import { describe, expect, it, vi } from 'vitest'
 import type { ConformCase } from '../../core/conform/case.ts'
 import { caseGroups } from '../../core/conform/catalog.ts'
 import { readGroup } from '../../core/conform/reader.ts'
+import { CASE_LIMIT_MS } from '../../main/kernel/conform/kernel_world.ts'
+import { Patience } from '../../main/kernel/conform/patience.ts'
 import { processors } from '../../main/kernel/conform/processors.ts'
 import { runCasesOnKernel } from '../../main/kernel/conform/run_cases.ts'
-import { named, noKernel } from './host.ts'
+import { named, noPuppets } from './host.ts'
 
 type Json = Record<string, unknown>
 
@@ -26,16 +28,24 @@ function caseOf(steps: readonly Json[], more: Json = {}): ConformCase {
   return found
 }
 
-async function run(steps: readonly Json[], more: Json = {}, limitMs?: number) {
-  return (await runCasesOnKernel([caseOf(steps, more)], limitMs))[0]?.disagreement
+async function run(steps: readonly Json[], more: Json = {}, limitMs = CASE_LIMIT_MS) {
+  return (await runCasesOnKernel([caseOf(steps, more)], { limitMs }))[0]?.disagreement
 }
 
 /** Sessions of processes that this one started: each nursery has its own. */
 const nurseries = new Set<string>()
 
 /** Processes of these sessions that are still there. */
-function children(): number {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isPuppet(name)).length
+function puppets(): readonly number[] {
+  const names = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isPuppet(name))
+  return names.map(Number)
+}
+
+const children = () => puppets().length
+
+/** A case has a process of its own, which was not there before. */
+function begun(before: readonly number[]): Promise<void> {
+  return vi.waitFor(() => expect(puppets().every((pid) => before.includes(pid))).toBe(false), { interval: 1 })
 }
 
 function isPuppet(pid: string): boolean {
@@ -53,7 +63,22 @@ it('a puppet keeps to one of the processors that this program may use', () => {
   expect(processors('Cpus_allowed:\t13\nCpus_allowed_list:\t0-1,4\n')).toEqual([0, 1, 4])
 })
 
-describe.skipIf(noKernel !== null || process.arch !== 'x64')(named("the host's kernel"), () => {
+it('time in which this program was stopped does not count as time that a case has taken', () => {
+  let now = 0
+  const patience = new Patience(1000, () => now)
+  const after = (milliseconds: number) => {
+    now += milliseconds
+    return patience.isOver()
+  }
+  expect(after(60_000)).toBe(false)
+  const looks = Array.from({ length: 100 }, () => after(10))
+  expect(looks.indexOf(true)).toBe(95)
+  expect(patience.wasStopped).toBe(true)
+  patience.startOver()
+  expect(after(10)).toBe(false)
+})
+
+describe.skipIf(noPuppets !== null)(named("the host's kernel", noPuppets), () => {
   it('agrees with every case that applies to it, and skips none for any other reason than that', {
     timeout: 60_000,
   }, async () => {
@@ -121,6 +146,32 @@ describe.skipIf(noKernel !== null || process.arch !== 'x64')(named("the host's k
     expect(await run([fork, sleeps, { ...sleeps, actor: 't2', args: { at: 'D+1p' } }])).toBeNull()
     // The first of them is reaped when the event loop comes round to it.
     await vi.waitFor(() => expect(children()).toBeLessThanOrEqual(before), { timeout: 5000 })
+  })
+
+  it('runs a case again in which somebody was stopped: that wakes whoever sleeps on a userfault', {
+    timeout: 20_000,
+  }, async () => {
+    const spin = { actor: 't2', call: 'spin', args: { at: 'S', times: 1_000_000 } }
+    const unmap = { actor: 't0', call: 'munmap', args: { at: 'D', length: '1p' } }
+    const steps = [{ ...LOAD, expect: { blocked: true } }, unmap, spin, { actor: 't1', call: 'await', expect: { blocked: true } }]
+    const before = puppets()
+    const running = run(steps)
+    await begun(before)
+    for (const pid of puppets()) process.kill(pid, 'SIGSTOP')
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    for (const pid of puppets()) process.kill(pid, 'SIGCONT')
+    expect(await running).toBeNull()
+  })
+
+  it('is let go at once when it is told to stop, in the middle of a case, and leaves no process', async () => {
+    const spin = { actor: 't1', call: 'spin', args: { at: 'S', times: 1e12 } }
+    const stop = { aborted: false }
+    const before = puppets()
+    const running = runCasesOnKernel([caseOf([spin])], { stop })
+    await begun(before)
+    stop.aborted = true
+    expect(await running).toEqual([])
+    await vi.waitFor(() => expect(puppets()).toEqual([]), { timeout: 5000 })
   })
 
   it('lets two threads meet: in each round one of them wins and the other is told', async () => {

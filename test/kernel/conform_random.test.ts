@@ -15,7 +15,7 @@ import { Shell } from '../../core/shell/shell.ts'
 import { runCasesOnKernel } from '../../main/kernel/conform/run_cases.ts'
 import { hostKernel } from '../../main/kernel/host_kernel.ts'
 import { MemoryHost, MemoryTerminal } from '../shell/memory_host.ts'
-import { named, noKernel } from './host.ts'
+import { named, noPuppets } from './host.ts'
 
 const SEQUENCES = Number(process.env.PAGEFERRY_SEQUENCES ?? 40)
 
@@ -29,7 +29,7 @@ async function verdicts(sequences: readonly Sequence[], options: ModelOptions = 
   })
 }
 
-describe.skipIf(noKernel !== null || process.arch !== 'x64')(named("the host's kernel and the model"), () => {
+describe.skipIf(noPuppets !== null)(named("the host's kernel and the model", noPuppets), () => {
   it(`agree on ${SEQUENCES} random sequences`, { timeout: 600_000 }, async () => {
     const sequences = Array.from({ length: SEQUENCES }, (_, n) => drawSequence(5, n))
     expect((await verdicts(sequences)).filter(({ kind }) => kind !== 'agreed')).toEqual([])

@@ -2,23 +2,24 @@
  * `conform`: runs the conformance cases and says where the model, or the host's own kernel, disagrees with them.
  *
  * 1. Choose the cases: all, or those that the words name (an id, an assertion's number, a group).
- * 2. Run them one by one; the host breathes in between.
+ * 2. Run them; the host breathes in between, and Ctrl-C stops at once, wherever it is.
  * 3. Print one line a disagreement and a summary, or the report as JSON. Something disagrees: exit 1.
  */
 import type { ConformCase } from '../../conform/case.ts'
 import { caseGroups, casesNamed } from '../../conform/catalog.ts'
 import { ModelWorld } from '../../conform/model_world.ts'
-import { type CaseVerdict, reportOf, runOnModel, type Side, verdictOf } from '../../conform/report.ts'
+import { type CaseVerdict, reportOf, runningOnModel, type Side, verdictOf } from '../../conform/report.ts'
 import { ArgumentError } from '../arguments.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { ExitCode } from '../host.ts'
 import { hostKernelOf } from '../host_kernel.ts'
 import { columnsOf, sentence, shown } from '../layout.ts'
+import { inSlices } from '../slices.ts'
 import { didYouMean } from '../suggestion.ts'
 import { conformRandom } from './conform_random.ts'
 import { reportText } from './conform_text.ts'
 
-/** Cases that a kernel is given in one go: what is told of it comes after so many, and Ctrl-C is heard. */
+/** Cases that a kernel is given in one go: what is told of it comes after so many. */
 const CASES_AT_ONCE = 20
 
 export const conformCommand: Command = {
@@ -94,11 +95,13 @@ async function conform(context: CommandContext): Promise<number> {
   const verdicts: CaseVerdict[] = []
   for (let first = 0; first < cases.length; first += CASES_AT_ONCE) {
     const some = cases.slice(first, first + CASES_AT_ONCE)
-    const runs = (await kernel?.conform(some)) ?? []
+    const runs = (await kernel?.conform(some, context.stop)) ?? []
     for (const [i, one] of some.entries()) {
-      const model = on === 'kernel' ? null : runOnModel(one, (each, round) => new ModelWorld(each, round))
-      verdicts.push(verdictOf(one, model, runs[i] ?? null))
+      const running = runningOnModel(one, (each, round) => new ModelWorld(each, round))
+      const model = on === 'kernel' ? null : await inSlices(running, context)
       await context.host.breathe()
+      if (context.stop.aborted) break
+      verdicts.push(verdictOf(one, model, runs[i] ?? null))
     }
     terminal.status?.(`${verdicts.length} of ${cases.length} cases`)
     if (context.stop.aborted) return interrupted(context, `${verdicts.length} of ${cases.length} cases`)

@@ -1,12 +1,12 @@
 /**
  * `conform --random N`: random call sequences on the model and on the host's kernel, which must agree.
  *
- * 1. Sequences are drawn on the model, a few at a time, and run on the kernel; the host breathes in between.
+ * 1. Sequences are drawn on the model, a few at a time, and run on the kernel; Ctrl-C stops at once, wherever it is.
  * 2. One that disagrees is shrunk to the shortest that still does, and told as a case file with the command that replays it.
  * 3. A summary, or the report as JSON. Something disagrees: exit 1.
  */
 import type { CaseGroup, ConformCase } from '../../conform/case.ts'
-import { judge } from '../../conform/judge.ts'
+import { judging } from '../../conform/judge.ts'
 import { caseOfSequence, drawCase, type Sequence } from '../../conform/random_sequence.ts'
 import { type CaseVerdict, type ReportedDisagreement, reportOf } from '../../conform/report.ts'
 import { shrink } from '../../conform/shrink.ts'
@@ -14,6 +14,7 @@ import type { CommandContext } from '../command.ts'
 import { ExitCode } from '../host.ts'
 import { type HostKernel, hostKernelOf } from '../host_kernel.ts'
 import { sentence } from '../layout.ts'
+import { inSlices } from '../slices.ts'
 import { reportText } from './conform_text.ts'
 
 const SEQUENCES_AT_ONCE = 25
@@ -44,16 +45,16 @@ export async function conformRandom(context: CommandContext, { count, seed, firs
       cases.push(one)
       await context.host.breathe()
     }
-    const runs = await kernel.conform(cases)
+    const runs = await kernel.conform(cases, stop)
     for (const [i, one] of cases.entries()) {
       const run = runs[i]
-      if (run === undefined || stop.aborted) break
-      const verdict = judge(one, run)
+      const verdict = run === undefined ? null : await inSlices(judging(one, run), context)
+      await context.host.breathe()
+      if (verdict === null || stop.aborted) break
       verdicts.push(verdict)
       // 2.
       if (verdict.kind === 'disagreed' && shrunk.length < MOST_SHRUNK)
-        shrunk.push(await shorten(kernel, sequences[i], { seed, n: n + i, found: verdict.disagreement }))
-      await context.host.breathe()
+        shrunk.push(await shorten(context, kernel, sequences[i], { seed, n: n + i, found: verdict.disagreement }))
     }
     terminal.status?.(`${verdicts.length} of ${count} sequences`)
   }
@@ -83,17 +84,21 @@ interface Shrunk {
 }
 
 async function shorten(
+  context: CommandContext,
   kernel: HostKernel,
   sequence: Sequence | undefined,
   { seed, n, found }: { seed: number; n: number; found: ReportedDisagreement },
 ): Promise<Shrunk> {
   const disagrees = async (candidates: readonly Sequence[]) => {
     const cases = candidates.map((candidate) => caseOfSequence(candidate))
-    const runs = await kernel.conform(cases)
-    return cases.map((one, i) => {
+    const runs = await kernel.conform(cases, context.stop)
+    const found: boolean[] = []
+    for (const [i, one] of cases.entries()) {
       const run = runs[i]
-      return run !== undefined && judge(one, run).kind === 'disagreed'
-    })
+      const verdict = run === undefined ? null : await inSlices(judging(one, run), context)
+      found.push(verdict?.kind === 'disagreed')
+    }
+    return found
   }
   const shortest = sequence === undefined ? [] : [caseOfSequence(await shrink(sequence, disagrees))]
   const title = 'a random sequence on which model and kernel disagree'

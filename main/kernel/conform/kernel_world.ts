@@ -18,6 +18,7 @@ import type { World } from '../../../core/conform/runner.ts'
 import { errnoName } from '../sys/libc.ts'
 import { type CallWorld, callOnKernel, type Orders } from './kernel_calls.ts'
 import { setUpOnKernel } from './kernel_setup.ts'
+import { Patience } from './patience.ts'
 import { bindToProcessor } from './processors.ts'
 import { type Puppet, type Puppets, threadState } from './puppets.ts'
 import type { Answer, Order } from './slot.ts'
@@ -64,7 +65,7 @@ export class KernelWorld implements World, CallWorld {
   #asked: Puppet | null = null
   #gate = 0
   #isAtRest = false
-  readonly #endsAt: number
+  readonly #patience: Patience
 
   constructor(
     readonly puppets: Puppets,
@@ -73,7 +74,7 @@ export class KernelWorld implements World, CallWorld {
     readonly limitMs = CASE_LIMIT_MS,
   ) {
     this.#prng = new Prng(round)
-    this.#endsAt = performance.now() + limitMs
+    this.#patience = new Patience(limitMs)
     this.#setUp = this.#settingUp(one)
   }
 
@@ -104,7 +105,7 @@ export class KernelWorld implements World, CallWorld {
     while (this.#setUp !== null) {
       const isReady = this.#asked === null ? puppets.areGone() : this.#asked.slot.isDone
       if (!isReady) {
-        if (performance.now() > this.#endsAt) throw new Error(`setting up takes more than ${this.limitMs / 1000} s`)
+        if (this.#patience.isOver()) throw new Error(`setting up takes more than ${this.limitMs / 1000} s`)
         puppets.wait(seen, WAIT_MS)
         return
       }
@@ -183,7 +184,7 @@ export class KernelWorld implements World, CallWorld {
       // Everybody is looked at, also behind one who runs: the time that a sleep lasts begins with its first look.
       const sleep = busy.map((actor) => this.#isAsleep(actor, now))
       if (sleep.every((isAsleep) => isAsleep) && seen === this.puppets.header.notify) return true
-      if (now > this.#endsAt) throw new Error(`not at rest after ${this.limitMs / 1000} s: ${busy.map(spell).join('; ')}`)
+      if (this.#patience.isOver()) throw new Error(`not at rest after ${this.limitMs / 1000} s: ${busy.map(spell).join('; ')}`)
     }
   }
 
@@ -244,6 +245,8 @@ export class KernelWorld implements World, CallWorld {
       this.#hasEnded(actor)
       return true
     }
+    // Somebody has stopped it with a signal.
+    if (found.state === 'T') this.#patience.startOver()
     const sleeps = 'SD'.includes(found.state) && actor.puppet.slot.hasBegun
     if (!sleeps || actor.looks === 0 || found.switches !== actor.switches) {
       actor.looks = sleeps ? 1 : 0
@@ -265,6 +268,11 @@ export class KernelWorld implements World, CallWorld {
   outcomes(name: string): readonly Outcome[] {
     const { outcomes, orders } = this.#actor(name)
     return orders !== null ? [...outcomes, BLOCKED] : outcomes
+  }
+
+  /** Somebody was stopped (SIGSTOP, a host that sleeps): that wakes whoever sleeps on a userfault, and what was told is worth nothing. */
+  get wasStopped(): boolean {
+    return this.#patience.wasStopped
   }
 
   audit(): null {

@@ -17,6 +17,7 @@ import { NotPermitted } from '../sys/errors.ts'
 import { checked, libc } from '../sys/libc.ts'
 import { Mapping } from '../sys/mapping.ts'
 import { struct } from '../sys/struct.ts'
+import { Patience } from './patience.ts'
 import { puppetExecutable } from './puppet_code.ts'
 import { type Answer, CONTROL_BYTES, Header, type Order, SLOTS, Slot } from './slot.ts'
 
@@ -37,6 +38,13 @@ const START_MS = 5000
 const BIRTH_MS = 20
 
 const Timespec = struct('timespec', 16, { seconds: 'u64', nanoseconds: 'u64' })
+
+/** Null: this host's processors understand them. Else what is missing. */
+export function whyNoPuppets(arch: string = process.arch): string | null {
+  return arch === 'x64'
+    ? null
+    : `on a kernel cases are run by x86-64 machine code, and this is ${arch}; use such a machine, or --on model`
+}
 
 /** A thread of a puppet process. */
 export interface Puppet {
@@ -62,10 +70,8 @@ export class Puppets {
   hasEnded = false
   readonly #end: () => void
 
-  /** Throws NotPermitted where there can be none. */
+  /** Throws NotPermitted where there can be none. Only where whyNoPuppets says nothing. */
   constructor() {
-    if (process.arch !== 'x64')
-      throw new NotPermitted(`the threads that run cases are written in x86-64 machine code, and this is ${process.arch}`)
     const control = memfd('pageferry-puppets')
     const code = memfd('pageferry-puppet')
     ftruncateSync(control, CONTROL_BYTES)
@@ -157,11 +163,11 @@ export class Puppets {
   }
 
   #until(isSo: () => boolean, milliseconds: number): boolean {
-    const end = performance.now() + milliseconds
+    const patience = new Patience(milliseconds)
     for (;;) {
       const seen = this.header.notify
       if (isSo()) return true
-      if (performance.now() > end) return false
+      if (patience.isOver()) return false
       this.wait(seen, 1)
     }
   }

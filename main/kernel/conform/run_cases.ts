@@ -8,13 +8,13 @@ import { setImmediate } from 'node:timers/promises'
 import { type KernelTraits, whyNotOnKernel } from '../../../core/conform/applies.ts'
 import type { ConformCase } from '../../../core/conform/case.ts'
 import type { KernelRun } from '../../../core/conform/report.ts'
-import { runningCase } from '../../../core/conform/runner.ts'
+import { type CaseResult, runningCase } from '../../../core/conform/runner.ts'
 import { kernelInfo } from '../info.ts'
 import { NotPermitted } from '../sys/errors.ts'
 import { framesOf } from './kernel_observers.ts'
 import { CASE_LIMIT_MS, KernelWorld } from './kernel_world.ts'
 import { CODE_ADDRESS } from './puppet_code.ts'
-import { Puppets } from './puppets.ts'
+import { Puppets, whyNoPuppets } from './puppets.ts'
 
 /** Cases under way at the same time, each with puppets of its own: most of a case is waiting for a thread to run, or to sleep for sure. */
 const AT_ONCE = 4
@@ -22,10 +22,28 @@ const AT_ONCE = 4
 const IDLE_MS = 1000
 /** How long the program's other affairs wait at most. */
 const BREATH_MS = 10
+/** Of a case in which somebody is stopped each time. */
+const MOST_TRIES = 5
+const NEVER: Stop = { aborted: false }
 
-export async function runCasesOnKernel(cases: readonly ConformCase[], limitMs = CASE_LIMIT_MS): Promise<readonly KernelRun[]> {
+interface Stop {
+  readonly aborted: boolean
+}
+
+interface Limits {
+  /** Of each case. */
+  readonly limitMs?: number
+  readonly stop?: Stop
+}
+
+/** Empty if it was stopped. */
+export async function runCasesOnKernel(
+  cases: readonly ConformCase[],
+  { limitMs = CASE_LIMIT_MS, stop = NEVER }: Limits = {},
+): Promise<readonly KernelRun[]> {
   const info = kernelInfo()
-  if (info.why !== null) throw new NotPermitted(info.why)
+  const why = whyNoPuppets() ?? info.why
+  if (why !== null) throw new NotPermitted(why)
   const troupes = takeTroupes(Math.min(AT_ONCE, cases.length))
   let areSound = false
   try {
@@ -41,6 +59,7 @@ export async function runCasesOnKernel(cases: readonly ConformCase[], limitMs = 
     while (lanes.filter((one) => one.next().done !== true).length > 0) {
       if (performance.now() - breathedAt < BREATH_MS) continue
       await setImmediate()
+      if (stop.aborted) return []
       breathedAt = performance.now()
     }
     areSound = true
@@ -92,12 +111,21 @@ function* lane(
     const why = whyNotOnKernel(one, traits)
     runs[at] =
       why === null
-        ? {
-            case: one.id,
-            skipped: null,
-            ...(yield* runningCase(one, (each, round) => new KernelWorld(puppets, each, round, limitMs))),
-          }
+        ? { case: one.id, skipped: null, ...(yield* undisturbed(one, puppets, limitMs)) }
         : { case: one.id, skipped: why, disagreement: null, told: [] }
     yield
+  }
+}
+
+/** Runs a case; again, if somebody was stopped meanwhile. */
+function* undisturbed(one: ConformCase, puppets: Puppets, limitMs: number): Generator<void, CaseResult> {
+  for (let tries = 1; ; tries++) {
+    const worlds: KernelWorld[] = []
+    const result = yield* runningCase(one, (each, round) => {
+      const world = new KernelWorld(puppets, each, round, limitMs)
+      worlds.push(world)
+      return world
+    })
+    if (tries === MOST_TRIES || !worlds.some(({ wasStopped }) => wasStopped)) return result
   }
 }
