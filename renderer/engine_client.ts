@@ -32,6 +32,7 @@ export function connectEngine(onProblem: (sentence: string) => void): Engine {
     findRow: (row, dir, kind, page) => remote.findRow(row, dir, kind, page),
     report: () => remote.report(),
     kernelRun: () => remote.kernelRun(),
+    prediction: (bins) => remote.prediction(bins),
     races: () => remote.races(),
     raceGeneration: () => remote.raceGeneration(),
     race: () => remote.race(),

@@ -4,7 +4,8 @@
  *  1. `run(line)` sends a command to the engine and looks at its status every 100 ms until it is answered, and, where it went on
  *     in the background (`migrate -d`), until the run is over.
  *  2. When the engine has a new run, the playhead follows the engine's end until the migration has started, then plays
- *     from shortly before that start at a speed that lets the crossing take about twenty seconds.
+ *     from shortly before that start at a speed that lets the crossing take about twenty seconds. A run on the real kernel is
+ *     followed until it is over: ten pictures a second, which take little of the CPUs that are measured.
  *  3. Every animation frame while playing: advance the playhead, ask for its picture. One request is under way at a
  *     time; a newer wish replaces an older one. While paused nothing is scheduled at all.
  *
@@ -13,18 +14,20 @@
 import type { CommandOutput, EngineApi, Frame, RunInfo, RunStatus } from '../core/api/protocol.ts'
 import type { Crossing } from './playback.ts'
 import { advance, clampSpeed, fittingSpeed, leadIn } from './playback.ts'
+import { bothCrossings } from './prediction.ts'
 import {
   focusedPage,
   hoveredPage,
   playheadNs,
   shownFrame,
   shownMilestones,
+  shownPrediction,
   shownSeries,
   shownSleeps,
   timelineView,
   useScreen,
 } from './state.ts'
-import { crossingView, follow, tickStep, wholeRun } from './timeline/scale.ts'
+import { follow, tickStep } from './timeline/scale.ts'
 import { SleepCollector } from './timeline/sleeps.ts'
 
 /** Real time, so that tests can bring their own. */
@@ -39,6 +42,9 @@ type Wish = { readonly row: number } | { readonly timeNs: number }
 const POLL_MS = 100
 const SERIES_EVERY_MS = 500
 const SERIES_BINS = 400
+const PREDICTION_BINS = 200
+/** A real run that took longer was seen while it went on; a shorter one is played again, slowly. */
+const WATCHABLE_NS = 3e9
 /** The newest fault draws the inspector's attention, but not more often than one can read. */
 const FOCUS_EVERY_MS = 1500
 
@@ -105,6 +111,7 @@ export class Player {
       const info = await this.engine.info()
       if (!info) return
       this.#begin(generation)
+      if (info.machine === 'kernel') shownPrediction.set(await this.engine.prediction(PREDICTION_BINS))
       useScreen.setState({ info, status: null, report: null, speedNsPerSec: fittingSpeed(this.#crossing(info, null)) })
     }
     const status = await this.engine.status()
@@ -124,6 +131,7 @@ export class Player {
     this.#sleeps = new SleepCollector()
     this.#nextSeriesMs = 0
     shownSeries.set(null)
+    shownPrediction.set(null)
     shownMilestones.set(null)
     shownSleeps.set([])
     shownFrame.set(null)
@@ -139,19 +147,13 @@ export class Player {
     if (!info) return
     const crossing = this.#crossing(info, status)
     if (this.#atEngineEnd) {
-      if (status.startedNs >= 0) {
-        this.#atEngineEnd = false
-        playheadNs.set(leadIn(crossing))
-      } else {
-        playheadNs.set(status.endNs)
-        if (status.state !== 'running') this.#atEngineEnd = false
-      }
+      const isLive = info.machine === 'kernel' && status.state === 'running'
+      this.#atEngineEnd = status.state === 'running' && (isLive || status.startedNs < 0)
+      playheadNs.set(isLive || status.startedNs < 0 || isSeen(info, status) ? status.endNs : leadIn(crossing))
       this.#ask({ timeNs: playheadNs.value })
     }
     if (!this.#crossingKnown) {
-      timelineView.set(
-        status.startedNs >= 0 ? crossingView(status.startedNs, status.completedNs, status.endNs) : wholeRun(status.endNs),
-      )
+      timelineView.set(bothCrossings(status, shownPrediction.value))
       // One that ends otherwise has its length, too.
       const overNs = status.completedNs >= 0 || status.state === 'running' ? status.completedNs : status.endNs
       if (overNs >= 0) {
@@ -346,6 +348,11 @@ function newestFaultPage(timeNs: number): number {
     else high = middle
   }
   return low > 0 ? (series.faultPage[low - 1] ?? -1) : -1
+}
+
+/** It was followed, and took long enough for one to see it. */
+function isSeen(info: RunInfo, { startedNs, endNs }: RunStatus): boolean {
+  return info.machine === 'kernel' && endNs - startedNs >= WATCHABLE_NS
 }
 
 function unchanged(a: RunStatus, b: RunStatus | null): boolean {

@@ -4,9 +4,10 @@
  */
 import type { Binding, Chord } from './keys.ts'
 import type { Player } from './player.ts'
+import { axisEndNs, bothCrossings } from './prediction.ts'
 import { lookAtStep, useRaces } from './races/race_state.ts'
-import { focusedPage, playheadNs, timelineView, useScreen } from './state.ts'
-import { crossingView, pan, wholeRun, zoom } from './timeline/scale.ts'
+import { focusedPage, playheadNs, shownPrediction, timelineView, useScreen } from './state.ts'
+import { pan, wholeRun, zoom } from './timeline/scale.ts'
 
 /** In the order in which F6 visits them. */
 export const REGIONS = [
@@ -27,7 +28,7 @@ const held = (cap: string, code: string, key: string, modifiers: Partial<Chord>)
 
 export function makeBindings(player: Player): readonly Binding[] {
   const change = (factor: number) => player.setSpeed(useScreen.getState().speedNsPerSec * factor)
-  const endNs = () => useScreen.getState().status?.endNs ?? 1
+  const endNs = () => axisEndNs(useScreen.getState().status, shownPrediction.value)
   const look = (share: number) => timelineView.set(pan(timelineView.value, share, endNs()))
   const closer = (factor: number) => timelineView.set(zoom(timelineView.value, playheadNs.value, factor, endNs()))
   return [
@@ -160,9 +161,11 @@ function step(player: Player, direction: 1 | -1): void {
 function fit(): void {
   const { status } = useScreen.getState()
   if (!status) return
-  const crossing = crossingView(status.startedNs, status.completedNs, status.endNs)
+  const crossing = bothCrossings(status, shownPrediction.value)
   const { fromNs, toNs } = timelineView.value
-  timelineView.set(crossing.fromNs === fromNs && crossing.toNs === toNs ? wholeRun(status.endNs) : crossing)
+  timelineView.set(
+    crossing.fromNs === fromNs && crossing.toNs === toNs ? wholeRun(axisEndNs(status, shownPrediction.value)) : crossing,
+  )
 }
 
 function letGo(player: Player): void {

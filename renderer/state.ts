@@ -5,7 +5,7 @@
  * Written by player.ts and by the panels; read by everybody.
  */
 import { create } from 'zustand'
-import type { EngineApi, Frame, KernelRunView, Milestones, RunInfo, RunStatus, Series } from '../core/api/protocol.ts'
+import type { EngineApi, Frame, KernelRunView, Milestones, Prediction, RunInfo, RunStatus, Series } from '../core/api/protocol.ts'
 import { Signal } from './signal.ts'
 import type { TimelineView } from './timeline/scale.ts'
 import type { Sleep } from './timeline/sleeps.ts'
@@ -56,5 +56,7 @@ export const hoveredPage = new Signal(-1)
 export const focusedPage = new Signal(-1)
 export const shownSeries = new Signal<Series | null>(null)
 export const shownMilestones = new Signal<Milestones | null>(null)
+/** What the model had said of a real run. */
+export const shownPrediction = new Signal<Prediction | null>(null)
 export const shownSleeps = new Signal<readonly Sleep[]>([])
 export const timelineView = new Signal<TimelineView>({ fromNs: 0, toNs: 1e6 })

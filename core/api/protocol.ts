@@ -5,8 +5,9 @@
  * of all events up to one row, so scrubbing and stepping back are look-ups (key frames), never new runs.
  */
 import type { History, Litmus } from '../litmus/litmus.ts'
+import type { KernelReport } from '../run/kernel_report.ts'
 import type { RunReport } from '../run/report.ts'
-import type { KernelRunNews, RaceNews } from '../shell/shell_state.ts'
+import type { RaceNews } from '../shell/shell_state.ts'
 import type { IncidentName, Lane, MigrationStatus } from '../trace/event.ts'
 
 export type { IncidentName, MigrationStatus }
@@ -78,8 +79,6 @@ export interface RunInfo {
   /** Channels beside the stream: `urgent`, `multifd`. */
   readonly urgentChannel: boolean
   readonly multifdChannels: number
-  /** What the model had said of a real run's total time; null: nothing. */
-  readonly predictedNs: number | null
 }
 
 /** How far the engine has come. */
@@ -165,7 +164,20 @@ export interface CommandOutput {
   err(text: string): void
 }
 
-export type KernelRunView = KernelRunNews
+/** What was measured on the real kernel, with what the model had said in it. */
+export interface KernelRunView {
+  readonly command: string
+  readonly report: KernelReport
+}
+
+/** What the model had said of a real run before it began, on a time axis of its own. */
+export interface Prediction {
+  /** When its migration starts and is completed; -1: never. */
+  readonly startedNs: number
+  readonly completedNs: number
+  readonly milestones: Milestones
+  readonly series: Series
+}
 
 /** The calls a screen may make. Served by core/api/session.ts; carried by comlink. */
 export interface EngineApi {
@@ -191,8 +203,10 @@ export interface EngineApi {
   /** The next (dir 1) or previous (dir -1) row of that kind after or before `row`, `row` itself excluded; -1 if none. */
   findRow(row: number, dir: 1 | -1, kind: string, page: number): Promise<number>
   report(): Promise<RunReport | null>
-  /** The newest migration on the real kernel, if it is newer than the newest simulated one. */
+  /** The migration on the real kernel that is shown, when it is over and has a report. */
   kernelRun(): Promise<KernelRunView | null>
+  /** What had been said of the run that is shown, if that is a real one, in so many bins. */
+  prediction(bins: number): Promise<Prediction | null>
   /** The museum of races. */
   races(): Promise<readonly RaceListing[]>
   /** Grows whenever `race` has something new to say. */

@@ -4,13 +4,12 @@
  *
  * A command line goes to the shell (core/shell), the same that the command line program uses. When it is a `migrate`, the
  * shell's observer hands over the run and its recorder; from then on every question about the picture is answered from
- * the recorded events (fold.ts), also while the run goes on. A `kernel migrate` hands over its events when it is over.
+ * the recorded events (fold.ts), also while the run goes on. A `kernel migrate` does the same with what it measures.
  */
 
 import { drawnLines } from '../litmus/litmus.ts'
 import { MUSEUM } from '../litmus/museum.ts'
 import { PROTECTIONS } from '../mm/kconfig.ts'
-import { recordedEvents } from '../run/kernel_events.ts'
 import type { RunReport } from '../run/report.ts'
 import type { StopSignal } from '../shell/command.ts'
 import { CORE_COMMANDS } from '../shell/core_commands.ts'
@@ -31,6 +30,7 @@ import type {
   Frame,
   KernelRunView,
   Milestones,
+  Prediction,
   RaceListing,
   RaceView,
   RunInfo,
@@ -53,7 +53,7 @@ export class Session implements EngineApi {
   #generation = 0
   #race: RaceView | null = null
   #raceGeneration = 0
-  #kernelRun: KernelRunView | null = null
+  #real: RealRun | null = null
   #stop: { aborted: boolean } = { aborted: false }
   #busy = false
 
@@ -66,7 +66,7 @@ export class Session implements EngineApi {
       keepEvents: true,
       observer: {
         onRun: (run, recorder, command) => {
-          this.#kernelRun = null
+          this.#real = null
           this.#simulated = new SimulatedRun(run, command)
           this.#show(this.#simulated, recorder, new MilestoneCollector(recorder))
         },
@@ -74,12 +74,15 @@ export class Session implements EngineApi {
         onEnd: (outcome) => {
           if (this.#simulated !== null) this.#simulated.outcome = outcome
         },
-        onKernelRun: (news, run, events) => {
-          this.#kernelRun = news
-          if (events === null) return
-          const recorder = recordedEvents(events)
-          const milestones = new MilestoneCollector(recorder)
-          this.#show(new RealRun(news, run, milestones), recorder, milestones)
+        onKernelRun: (run) => {
+          const milestones = new MilestoneCollector(run.recorder)
+          this.#real = new RealRun(run, milestones)
+          this.#show(this.#real, run.recorder, milestones)
+        },
+        onKernelEnd: (outcome, report) => {
+          if (this.#real === null) return
+          this.#real.outcome = outcome
+          this.#real.kernelReport = report
         },
         onRace: (news) => {
           this.#raceGeneration++
@@ -181,7 +184,12 @@ export class Session implements EngineApi {
   }
 
   async kernelRun(): Promise<KernelRunView | null> {
-    return this.#kernelRun
+    const report = this.#real?.kernelReport ?? null
+    return this.#real === null || report === null ? null : { command: this.#real.run.command, report }
+  }
+
+  async prediction(bins: number): Promise<Prediction | null> {
+    return this.#real?.prediction(bins) ?? null
   }
 
   async races(): Promise<readonly RaceListing[]> {

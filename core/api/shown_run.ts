@@ -1,15 +1,19 @@
 /**
  * The run on the screen, simulated or real: what a screen must know of it, how far it has come, and what it reported.
  *
- * A simulated one is asked while it goes on. A real one is over when the screen hears of it: its times are those of its events, its end
- * is that of its report. What a real kernel has not (a round trip, a rate that nobody set) is null.
+ * A simulated one is asked itself. Of a real one there are the events that have come, and its report when it is over. What a real
+ * kernel has not (a round trip, a rate that nobody set) is null; what the model had said of it is a run of its own beside it.
  */
-import type { KernelMigrateOptions } from '../run/kernel_report.ts'
+import type { KernelReport } from '../run/kernel_report.ts'
 import type { MigrationRun } from '../run/migration_run.ts'
 import type { RunReport } from '../run/report.ts'
-import type { KernelRunNews, RunOutcome } from '../shell/shell_state.ts'
-import type { MilestoneCollector } from './milestones.ts'
-import type { RunInfo, RunStatus } from './protocol.ts'
+import type { KernelRun, RunOutcome } from '../shell/shell_state.ts'
+import type { MigrationStatus } from '../trace/event.ts'
+import { chartSeries } from './chart_series.ts'
+import { MilestoneCollector } from './milestones.ts'
+import type { Prediction, RunInfo, RunStatus } from './protocol.ts'
+
+const PAGE_BYTES = 4096
 
 export interface ShownRun {
   readonly pages: number
@@ -44,19 +48,14 @@ export class SimulatedRun implements ShownRun {
       rttNs: options.rttNs,
       urgentChannel: channels.urgent !== null,
       multifdChannels: channels.multifd.length,
-      predictedNs: null,
     }
   }
 
   status(): Omit<RunStatus, 'rows' | 'endNs'> {
     const { state } = this.run
-    const { outcome } = this
     const orNone = (ns: number) => (ns > 0 ? ns : -1)
-    const failed = outcome === 'failed' || state.status === 'failed'
-    const over = outcome === 'done' || outcome === 'time-limit'
     return {
-      state: failed ? 'failed' : outcome === 'interrupted' ? 'interrupted' : over ? 'done' : 'running',
-      migration: state.status,
+      ...standing(this.outcome, state.status),
       startedNs: orNone(state.startNs),
       switchedNs: orNone(state.downtimeEndNs),
       completedNs: state.status === 'completed' ? state.endNs : -1,
@@ -72,19 +71,21 @@ export class SimulatedRun implements ShownRun {
 }
 
 export class RealRun implements ShownRun {
+  outcome: RunOutcome = 'running'
+  /** Of one that came to its end. */
+  kernelReport: KernelReport | null = null
   readonly pages: number
 
   constructor(
-    readonly news: KernelRunNews,
-    readonly asked: KernelMigrateOptions,
+    readonly run: KernelRun,
     readonly milestones: MilestoneCollector,
   ) {
-    this.pages = news.report.guest.pages
+    this.pages = run.asked.options.memBytes / PAGE_BYTES
   }
 
   info(): Omit<RunInfo, 'lanes'> {
-    const { options, isPaced } = this.asked
-    const { command, report } = this.news
+    const { command, asked } = this.run
+    const { options, isPaced } = asked
     return {
       machine: 'kernel',
       command,
@@ -95,25 +96,45 @@ export class RealRun implements ShownRun {
       rttNs: null,
       urgentChannel: options.capabilities['postcopy-preempt'],
       multifdChannels: 0,
-      predictedNs: report.predicted?.migration.status === 'completed' ? report.predicted.migration['total-time'] * 1e6 : null,
     }
   }
 
   status(): Omit<RunStatus, 'rows' | 'endNs'> {
-    const { migration } = this.news.report
+    const migration = this.kernelReport?.migration ?? null
     const { states, running } = this.milestones.read()
-    const at = (timeNs: number | undefined) => timeNs ?? -1
+    const status = migration?.status ?? states.at(-1)?.status ?? 'none'
     return {
-      state: migration.status === 'failed' ? 'failed' : 'done',
-      migration: migration.status,
-      startedNs: at(states.find(({ status }) => status === 'setup')?.timeNs),
-      switchedNs: at(running.find(({ machine }) => machine === 'destination')?.fromNs),
-      completedNs: at(states.find(({ status }) => status === 'completed')?.timeNs),
-      error: migration['error-desc'] ?? '',
+      ...standing(this.outcome, status),
+      startedNs: states.find((state) => state.status === 'setup')?.timeNs ?? -1,
+      switchedNs: running.find(({ machine }) => machine === 'destination')?.fromNs ?? -1,
+      completedNs: states.find((state) => state.status === 'completed')?.timeNs ?? -1,
+      error: migration?.['error-desc'] ?? '',
     }
   }
 
   report(): null {
     return null
   }
+
+  /** What the model had said, in so many bins of its own time. */
+  prediction(bins: number): Prediction | null {
+    const { predicted } = this.run
+    if (predicted === null) return null
+    const { recorder } = predicted
+    const milestones = new MilestoneCollector(recorder).read()
+    const at = (status: MigrationStatus) => milestones.states.find((state) => state.status === status)?.timeNs ?? -1
+    return {
+      startedNs: at('setup'),
+      completedNs: at('completed'),
+      milestones,
+      series: chartSeries(recorder, recorder.endNs / bins),
+    }
+  }
+}
+
+/** `status`: of the migration. */
+function standing(outcome: RunOutcome, status: MigrationStatus): Pick<RunStatus, 'state' | 'migration'> {
+  const isOver = outcome === 'done' || outcome === 'time-limit'
+  const hasFailed = outcome === 'failed' || (status === 'failed' && outcome !== 'interrupted')
+  return { state: hasFailed ? 'failed' : isOver ? 'done' : outcome, migration: status }
 }

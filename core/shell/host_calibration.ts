@@ -15,9 +15,8 @@ import { optionsOnHost, PIPELINE_WAYS, pipelineOptions, programCosts } from '../
 import { driveRun } from '../run/drive.ts'
 import type { KernelMigrateOptions } from '../run/kernel_report.ts'
 import { MigrationRun } from '../run/migration_run.ts'
-import type { Report } from '../run/report.ts'
 import { summary } from '../run/statistics.ts'
-import { Recorder } from '../trace/recorder.ts'
+import type { Recorder } from '../trace/recorder.ts'
 import { calibrationFile, isOf, presetOf } from './calibration_file.ts'
 import type { CommandContext } from './command.ts'
 import { troubleOf } from './complain.ts'
@@ -25,6 +24,7 @@ import { parseCpuFile } from './cpu_file.ts'
 import { HostError } from './host.ts'
 import { type HostKernel, hostKernelOf } from './host_kernel.ts'
 import { sentence } from './layout.ts'
+import type { PredictedRun } from './shell_state.ts'
 import { Stopwatch } from './stopwatch.ts'
 
 const WATCHDOG_NS = 10e9
@@ -119,15 +119,16 @@ async function keptCalibration(kernel: HostKernel, path: string): Promise<HostCa
   }
 }
 
-/** The model's report of the same run on this host. Null: stopped. */
+/** The model's run of the same options on this host, with its events in `recorder` if that keeps them. Null: stopped. */
 export async function predict(
   { host, stop, terminal }: Context,
   { options, isPaced, wire }: KernelMigrateOptions,
   { calibration, cpu }: HostCalibration,
-): Promise<Report | null> {
+  recorder: Recorder,
+): Promise<PredictedRun | null> {
   const watch = new Stopwatch(host)
   const told = optionsOnHost(options, calibration, isPaced, wire)
-  const run = new MigrationRun(told, new Recorder({ keep: false }), { lockdep: false }, null, cpu)
+  const run = new MigrationRun(told, recorder, { lockdep: false }, null, cpu)
   const end = await driveRun(run, [], host, stop, (progress) => {
     watch.slice(progress)
     terminal.status?.(`predicting, ${formatTime(progress.nowNs)} of the model's time`)
@@ -135,5 +136,5 @@ export async function predict(
   if (end === 'interrupted') return null
   const core = run.report()
   const { ram } = core.migration
-  return { ...core, host: watch.report(ram.normal + ram.duplicate, core.mmu.accesses) }
+  return { report: { ...core, host: watch.report(ram.normal + ram.duplicate, core.mmu.accesses) }, recorder }
 }

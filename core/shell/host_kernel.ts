@@ -39,7 +39,10 @@ export interface HostKernel {
 export interface KernelWatcher {
   /** A few times a second. */
   readonly onProgress: (progress: KernelProgress) => void
-  /** When it is over, all that happened; who does not ask is not told, and nothing is written down. */
+  /**
+   * What happened since the last time, ten times a second: the first is empty and says that the guest begins to boot, the last has
+   * the rest. Who does not ask is not told, and nothing is written down.
+   */
   readonly onEvents?: (events: KernelEvents) => void
   readonly stop: StopSignal
 }

@@ -5,16 +5,15 @@
  *
  * 1. `ask` names a call and hands over its argument; every word of it is checked here, whoever sent it. It is answered when the call
  *    is over, with its value or with the sentence and the exit code of what went wrong.
- * 2. `watch` is asked again and again meanwhile: it takes along whether somebody wants to stop, and brings back the news. So no function
- *    crosses, which a socket could not carry.
+ * 2. `watch` is asked again and again meanwhile: it takes along whether somebody wants to stop, and brings back the news, each with the
+ *    name of the listener that it is for. What nobody fetched comes with the answer. So no function crosses, which a socket could not carry.
  * 3. When the other end is gone, all that it asked for is stopped.
  *
  * What starts a program of the user's choice (capture -- COMMAND) is not to be had here: a page is no terminal.
  */
 import { z } from 'zod'
 import type { ConformCase } from '../conform/case.ts'
-import type { KernelEvents } from '../run/kernel_events.ts'
-import type { KernelMigrateOptions, KernelReport } from '../run/kernel_report.ts'
+import type { KernelMigrateOptions } from '../run/kernel_report.ts'
 import { parseArguments } from './arguments.ts'
 import { CommandError } from './command.ts'
 import { kernelCommandOf, kernelMigrateCommand, kernelOptions } from './commands/kernel_migrate.ts'
@@ -26,11 +25,13 @@ import { parseLine } from './line.ts'
 /** What crosses: two calls, whose arguments and answers are plain data. */
 export interface KernelDeskApi {
   ask(id: number, call: string, argument: unknown): Promise<DeskAnswer>
-  watch(id: number, wantsStop: boolean): Promise<readonly (readonly unknown[])[]>
+  watch(id: number, wantsStop: boolean): Promise<readonly DeskNews[]>
 }
 
+export type DeskNews = readonly [listener: string, ...news: readonly unknown[]]
+
 export type DeskAnswer =
-  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: true; readonly value: unknown; readonly news: readonly DeskNews[] }
   | { readonly ok: false; readonly message: string; readonly exitCode: number }
 
 /** A message to the desk, as comlink makes it for a call of KernelDeskApi: nothing else of comlink is answered. */
@@ -44,12 +45,12 @@ export const deskMessage = z.strictObject({
 /** One call under way. */
 class Errand {
   readonly stop = { aborted: false }
-  #news: (readonly unknown[])[] = []
-  readonly tell = (...news: readonly unknown[]): void => {
-    this.#news.push(news)
-  }
+  #news: DeskNews[] = []
+  /** Listeners that a call is given. */
+  readonly onProgress = (...news: readonly unknown[]) => void this.#news.push(['onProgress', ...news])
+  readonly onEvents = (...news: readonly unknown[]) => void this.#news.push(['onEvents', ...news])
 
-  takeNews(): readonly (readonly unknown[])[] {
+  takeNews(): readonly DeskNews[] {
     const news = this.#news
     this.#news = []
     return news
@@ -75,11 +76,6 @@ const captureRequest = z.strictObject({
   stdoutIsTaken: z.boolean(),
 })
 
-interface MigrateAnswer {
-  readonly report: KernelReport | null
-  readonly events: KernelEvents | null
-}
-
 interface Call {
   run(kernel: HostKernel, argument: unknown, errand: Errand): Promise<unknown>
 }
@@ -91,8 +87,9 @@ function call<T>(argument: z.ZodType<T>, run: (kernel: HostKernel, argument: T, 
 const CALLS: Readonly<Record<keyof HostKernel, Call>> = {
   info: call(z.null(), (kernel) => kernel.info()),
   conform: call(conformCases, (kernel, cases, { stop }) => kernel.conform(cases as unknown as readonly ConformCase[], stop)),
-  calibrate: call(z.strictObject({ passes: z.number().int().min(1).max(MOST_PASSES) }), (kernel, { passes }, { stop, tell }) =>
-    kernel.calibrate({ passes, stop, onProgress: tell }),
+  calibrate: call(
+    z.strictObject({ passes: z.number().int().min(1).max(MOST_PASSES) }),
+    (kernel, { passes }, { stop, onProgress }) => kernel.calibrate({ passes, stop, onProgress }),
   ),
   calibrationPath: call(z.null(), (kernel) => kernel.calibrationPath()),
   keptCalibration: call(z.null(), (kernel) => kernel.keptCalibration()),
@@ -100,16 +97,10 @@ const CALLS: Readonly<Record<keyof HostKernel, Call>> = {
   identity: call(z.null(), (kernel) => kernel.identity()),
   migrate: call(
     z.strictObject({ command: z.string().max(MOST_WORDS), keepsEvents: z.boolean() }),
-    async (kernel, { command, keepsEvents }, { stop, tell }): Promise<MigrateAnswer> => {
-      let events: KernelEvents | null = null
-      const onEvents = (all: KernelEvents) => {
-        events = all
-      }
-      const report = await kernel.migrate(kernelRunOf(command), { stop, onProgress: tell, ...(keepsEvents ? { onEvents } : {}) })
-      return { report, events }
-    },
+    (kernel, { command, keepsEvents }, { stop, onProgress, onEvents }) =>
+      kernel.migrate(kernelRunOf(command), { stop, onProgress, ...(keepsEvents ? { onEvents } : {}) }),
   ),
-  capture: call(captureRequest, (kernel, request, { stop, tell }) => kernel.capture(request, { stop, onProgress: tell })),
+  capture: call(captureRequest, (kernel, request, { stop, onProgress }) => kernel.capture(request, { stop, onProgress })),
 }
 
 /** Nothing but such a file is kept. Throws CommandError. */
@@ -137,7 +128,8 @@ export class KernelDesk implements KernelDeskApi {
     const errand = new Errand()
     this.#errands.set(id, errand)
     try {
-      return { ok: true, value: await CALLS[name as keyof HostKernel].run(this.kernel, argument, errand) }
+      const value = await CALLS[name as keyof HostKernel].run(this.kernel, argument, errand)
+      return { ok: true, value, news: errand.takeNews() }
     } catch (error) {
       if (error instanceof HostError || error instanceof CommandError)
         return { ok: false, message: error.message, exitCode: error.exitCode }
@@ -149,7 +141,7 @@ export class KernelDesk implements KernelDeskApi {
   }
 
   // 2.
-  async watch(id: number, wantsStop: boolean): Promise<readonly (readonly unknown[])[]> {
+  async watch(id: number, wantsStop: boolean): Promise<readonly DeskNews[]> {
     const errand = this.#errands.get(id)
     if (errand === undefined) return []
     if (wantsStop === true) errand.stop.aborted = true
@@ -180,9 +172,10 @@ export interface DeskLine {
   readonly broken: Promise<never>
 }
 
-export interface Watch {
+interface Watch {
   readonly stop: { readonly aborted: boolean }
-  onNews(news: readonly unknown[]): void
+  /** By the names that news come with. */
+  readonly listeners: Readonly<Record<string, ((...news: never[]) => void) | undefined>>
 }
 
 /** The kernel as commands know it, at the other end of a line to its desk. */
@@ -197,23 +190,22 @@ export class DeskKernel implements HostKernel {
   ) {}
 
   info: HostKernel['info'] = () => this.#ask('info', null)
-  conform: HostKernel['conform'] = (cases, stop) => this.#ask('conform', cases, { stop, onNews: () => undefined })
+  conform: HostKernel['conform'] = (cases, stop) => this.#ask('conform', cases, { stop, listeners: {} })
   calibrate: HostKernel['calibrate'] = ({ passes, onProgress, stop }) =>
-    this.#ask('calibrate', { passes }, { stop, onNews: (news) => onProgress(...(news as Parameters<typeof onProgress>)) })
+    this.#ask('calibrate', { passes }, { stop, listeners: { onProgress } })
   calibrationPath: HostKernel['calibrationPath'] = () => this.#ask('calibrationPath', null)
   keptCalibration: HostKernel['keptCalibration'] = () => this.#ask('keptCalibration', null)
   keepCalibration: HostKernel['keepCalibration'] = (text) => this.#ask('keepCalibration', text)
   identity: HostKernel['identity'] = () => this.#ask('identity', null)
   capture: HostKernel['capture'] = (request, { stop, onProgress }) =>
-    this.#ask('capture', request, { stop, onNews: (news) => onProgress(...(news as Parameters<typeof onProgress>)) })
+    this.#ask('capture', request, { stop, listeners: { onProgress } })
 
-  migrate: HostKernel['migrate'] = async (run, { stop, onProgress, onEvents }) => {
-    const onNews = (news: readonly unknown[]) => onProgress(...(news as Parameters<typeof onProgress>))
-    const asked = { command: kernelCommandOf(run), keepsEvents: onEvents !== undefined }
-    const { report, events } = await this.#ask<MigrateAnswer>('migrate', asked, { stop, onNews })
-    if (events !== null) onEvents?.(events)
-    return report
-  }
+  migrate: HostKernel['migrate'] = (run, { stop, onProgress, onEvents }) =>
+    this.#ask(
+      'migrate',
+      { command: kernelCommandOf(run), keepsEvents: onEvents !== undefined },
+      { stop, listeners: { onProgress, onEvents } },
+    )
 
   async #ask<T>(name: keyof HostKernel, argument: unknown, watch: Watch | null = null): Promise<T> {
     const { desk, broken } = await this.line()
@@ -222,17 +214,18 @@ export class DeskKernel implements HostKernel {
     const answering = desk.ask(id, name, argument).finally(() => {
       isOver = true
     })
-    const news = async () => {
-      if (watch !== null) for (const one of await Promise.race([desk.watch(id, watch.stop.aborted), broken])) watch.onNews(one)
+    const hear = (news: readonly DeskNews[]) => {
+      for (const [listener, ...words] of news) watch?.listeners[listener]?.(...(words as never[]))
     }
-    const watching = async () => {
+    const watching = async ({ stop }: Watch) => {
       while (!isOver) {
         await Promise.race([this.pause(), answering])
-        if (!isOver) await news()
+        if (!isOver) hear(await Promise.race([desk.watch(id, stop.aborted), broken]))
       }
     }
-    const answer = await Promise.race([watch === null ? answering : watching().then(() => answering), broken])
-    if (answer.ok) return answer.value as T
-    throw new HostError(answer.message, answer.exitCode)
+    const answer = await Promise.race([watch === null ? answering : watching(watch).then(() => answering), broken])
+    if (!answer.ok) throw new HostError(answer.message, answer.exitCode)
+    hear(answer.news)
+    return answer.value as T
   }
 }

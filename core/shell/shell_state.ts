@@ -7,10 +7,9 @@ import type { SearchProgress } from '../explore/verdict.ts'
 import type { Story } from '../litmus/story.ts'
 import type { Capabilities } from '../migration/capabilities.ts'
 import type { MigrationParameters } from '../migration/migration_parameters.ts'
-import type { KernelEvents } from '../run/kernel_events.ts'
 import type { KernelMigrateOptions, KernelReport } from '../run/kernel_report.ts'
 import type { MigrationRun } from '../run/migration_run.ts'
-import type { Progress } from '../run/report.ts'
+import type { Progress, Report } from '../run/report.ts'
 import type { Recorder } from '../trace/recorder.ts'
 import type { Background } from './commands/background.ts'
 
@@ -57,10 +56,21 @@ export interface RaceNews {
   readonly story: Story | null
 }
 
-/** What was measured on the real kernel, with the model's prediction in it. */
-export interface KernelRunNews {
+/** A migration on the real kernel, from when its guest begins to boot. */
+export interface KernelRun {
+  /** The command line that asks for the same. */
   readonly command: string
-  readonly report: KernelReport
+  readonly asked: KernelMigrateOptions
+  /** Grows while it goes on. */
+  readonly recorder: Recorder
+  /** What the model had said before it began; null: nothing. */
+  readonly predicted: PredictedRun | null
+}
+
+/** The model's run of the same options on the calibrated host. */
+export interface PredictedRun {
+  readonly report: Report
+  readonly recorder: Recorder
 }
 
 /** Told of runs as they happen. Every call is made from inside the run and must be quick. */
@@ -72,6 +82,8 @@ export interface RunObserver {
   onEnd?(outcome: RunOutcome): void
   /** A search began, went on or ended. */
   onRace?(news: RaceNews): void
-  /** A migration on the real kernel is over; `events`: where they are kept, all that happened. */
-  onKernelRun?(news: KernelRunNews, run: KernelMigrateOptions, events: KernelEvents | null): void
+  /** A migration on the real kernel has begun; told where its events are kept. */
+  onKernelRun?(run: KernelRun): void
+  /** It has stopped, for whatever reason; called exactly once for each onKernelRun. `report`: null where there is none, or it was interrupted. */
+  onKernelEnd?(outcome: RunOutcome, report: KernelReport | null): void
 }

@@ -26,14 +26,20 @@ export interface ChartSpec {
 
 /** x in nanoseconds. */
 export type ChartData = readonly [xs: Float64Array, ys: Float64Array]
+/** What was to be expected is drawn under what is: dashed, or as rings. */
+export interface Curves {
+  readonly is: ChartData
+  readonly expected: ChartData | null
+}
 
 const SYNC = 'time'
 
-export function Chart({ spec, data }: { spec: ChartSpec; data: ChartData }) {
+export function Chart({ spec, data }: { spec: ChartSpec; data: Curves }) {
   const { player } = useControls()
   const box = useRef<HTMLDivElement>(null)
   const line = useRef<HTMLDivElement>(null)
   const plot = useRef<uPlot | null>(null)
+  const join = useRef<typeof uPlot.join | null>(null)
   const latest = useRef(data)
   latest.current = data
   const theme = useSignal(scheme)
@@ -59,7 +65,8 @@ export function Chart({ spec, data }: { spec: ChartSpec; data: ChartData }) {
     void import('uplot').then(({ default: UPlot }) => {
       if (gone) return
       const size = () => ({ width: Math.max(40, parent.clientWidth), height: Math.max(30, parent.clientHeight) })
-      const chart = new UPlot({ ...options(spec, theme), ...size() }, toUplot(latest.current), parent)
+      join.current = UPlot.join
+      const chart = new UPlot({ ...options(spec, theme), ...size() }, joined(latest.current, UPlot.join), parent)
       plot.current = chart
       chart.root.querySelector('canvas')?.setAttribute('role', 'img')
       chart.root.querySelector('canvas')?.setAttribute('aria-label', spec.label)
@@ -77,7 +84,7 @@ export function Chart({ spec, data }: { spec: ChartSpec; data: ChartData }) {
   }, [spec, theme, player, place])
 
   useEffect(() => {
-    plot.current?.setData(toUplot(data), false)
+    if (join.current) plot.current?.setData(joined(data, join.current), false)
     plot.current?.root.querySelector('canvas')?.setAttribute('aria-label', spec.label)
     // setData without new scales does not draw; the x scale is the timeline's, the y scale follows the data in it.
     const { fromNs, toNs } = timelineView.value
@@ -95,7 +102,14 @@ export function Chart({ spec, data }: { spec: ChartSpec; data: ChartData }) {
 /** Half of the widest label of the time axis, in pixels. */
 const LABEL_HALF = 28
 
-const toUplot = ([xs, ys]: ChartData): uPlot.AlignedData => [xs as unknown as number[], ys as unknown as number[]]
+const toUplot = ([xs, ys]: ChartData): [number[], number[]] => [xs as unknown as number[], ys as unknown as number[]]
+
+const NOTHING_EXPECTED: ChartData = [new Float64Array(), new Float64Array()]
+
+/** Both on one axis, the expected one first. */
+function joined({ is, expected }: Curves, join: typeof uPlot.join): uPlot.AlignedData {
+  return join([toUplot(expected ?? NOTHING_EXPECTED), toUplot(is)])
+}
 
 function options(spec: ChartSpec, theme: Scheme): Omit<uPlot.Options, 'width' | 'height'> {
   const family = getComputedStyle(document.body).fontFamily
@@ -106,6 +120,7 @@ function options(spec: ChartSpec, theme: Scheme): Omit<uPlot.Options, 'width' | 
     ticks: { show: false },
   }
   const colour = spec.colour[theme]
+  const faint = CHROME.muted[theme]
   return {
     legend: { show: false },
     padding: [6, 8, spec.showTime ? 0 : 6, 0],
@@ -138,6 +153,13 @@ function options(spec: ChartSpec, theme: Scheme): Omit<uPlot.Options, 'width' | 
     ],
     series: [
       {},
+      spec.points
+        ? {
+            stroke: faint,
+            paths: () => null,
+            points: { show: true, size: 5, fill: 'transparent', stroke: faint, width: 1, space: 0 },
+          }
+        : { stroke: faint, width: 1.25, dash: [4, 3], points: { show: false } },
       spec.points
         ? { stroke: colour, paths: () => null, points: { show: true, size: 3.5, fill: colour, width: 0, space: 0 } }
         : { stroke: colour, width: 1.25, fill: `${colour}40`, points: { show: false } },

@@ -1,14 +1,15 @@
 /**
- * Throughput and fault latency over simulated time, or measured where the run is one of the real kernel, one above the other on the timeline's scale, with a table for those
- * who cannot see them.
+ * Throughput and fault latency over simulated time, one above the other on the timeline's scale, with a table for those who cannot see them.
+ * Of a run on the real kernel they are measured, over what the model had predicted.
  */
 import { useMemo } from 'react'
-import type { Series } from '../../core/api/protocol.ts'
+import type { Prediction, Series } from '../../core/api/protocol.ts'
 import { formatCount, formatTick, formatTime, megabytesPerSec } from '../format.ts'
 import { useSignal } from '../hooks.tsx'
-import { shownSeries, useScreen } from '../state.ts'
+import { shiftOf } from '../prediction.ts'
+import { shownPrediction, shownSeries, useScreen } from '../state.ts'
 import { STATE_SHADE } from '../tokens.ts'
-import type { ChartData, ChartSpec } from './chart.tsx'
+import type { ChartData, ChartSpec, Curves } from './chart.tsx'
 import { Chart } from './chart.tsx'
 import { summarise, thin } from './latency.ts'
 import { Panel } from './panel.tsx'
@@ -41,25 +42,28 @@ const throughputSpec = (linkMbPerSec: number): ChartSpec => ({
 
 export function ChartsPanel() {
   const series = useSignal(shownSeries)
+  const prediction = useSignal(shownPrediction)
+  const startedNs = useScreen((state) => state.status?.startedNs ?? -1)
   const hasRun = useScreen((state) => state.info !== null)
   const over = useScreen((state) => state.status !== null && state.status.state !== 'running')
   const isReal = useScreen((state) => state.info?.machine === 'kernel')
   /** Of a socket that nobody paced: Infinity. */
   const link = useScreen((state) => (state.info?.bandwidthBitsPerSec ?? Number.POSITIVE_INFINITY) / 8e6)
-  const throughput = useMemo(() => throughputOf(series), [series])
-  const latency = useMemo(() => latencyOf(series), [series])
+  const throughput = useMemo(() => curves(throughputOf, series, prediction, startedNs), [series, prediction, startedNs])
+  const latency = useMemo(() => curves(latencyOf, series, prediction, startedNs), [series, prediction, startedNs])
   const summary = useMemo(() => summarise(series?.faultLatencyNs ?? new Float64Array()), [series])
+  const said = useMemo(() => (prediction === null ? null : summarise(prediction.series.faultLatencyNs)), [prediction])
   const spec = useMemo(() => throughputSpec(link), [link])
   return (
     <Panel name="Charts" className="charts" facts={isReal ? 'measured on the real kernel' : 'same time axis as the timeline'}>
       {hasRun ? (
         <>
           <h3>
-            throughput <span>MB/s</span> <em>{linkName(link, isReal)}</em>
+            throughput <span>MB/s</span> {said !== null && <Key sign="dashes" />} <em>{linkName(link, isReal)}</em>
           </h3>
           <Chart spec={spec} data={throughput} />
           <h3>
-            fault latency
+            fault latency {said !== null && <Key sign="ring" />}
             <em>
               {summary.count > 0
                 ? `p50 ${formatTime(summary.p50Ns)} · p99 ${formatTime(summary.p99Ns)} · ${formatCount(summary.count)} faults`
@@ -69,7 +73,7 @@ export function ChartsPanel() {
             </em>
           </h3>
           <Chart spec={LATENCY} data={latency} />
-          <Twin throughput={throughput} summary={summary} />
+          <Twin throughput={throughput.is} summary={summary} said={said} />
         </>
       ) : (
         <p className="empty">
@@ -78,6 +82,28 @@ export function ChartsPanel() {
       )}
     </Panel>
   )
+}
+
+/** How what the model had said is drawn. */
+function Key({ sign }: { sign: 'dashes' | 'ring' }) {
+  return (
+    <span className={`predicted-key ${sign}`} title="What the model had said before the run began">
+      predicted
+    </span>
+  )
+}
+
+/** `startedNs`: of the run; before that there is nothing to lay a prediction over. */
+function curves(
+  draw: (series: Series | null) => ChartData,
+  series: Series | null,
+  prediction: Prediction | null,
+  startedNs: number,
+): Curves {
+  const shift = shiftOf(prediction, { startedNs })
+  if (prediction === null || shift === null) return { is: draw(series), expected: null }
+  const [xs, ys] = draw(prediction.series)
+  return { is: draw(series), expected: [xs.map((ns) => ns + shift), ys] }
 }
 
 /** `link` in MB/s. */
@@ -103,13 +129,18 @@ function latencyOf(series: Series | null): ChartData {
   ]
 }
 
-function Twin({ throughput, summary }: { throughput: ChartData; summary: ReturnType<typeof summarise> }) {
+type Summary = ReturnType<typeof summarise>
+
+function Twin({ throughput, summary, said }: { throughput: ChartData; summary: Summary; said: Summary | null }) {
   const [xs, ys] = throughput
   return (
     <table className="hidden-visually">
       <caption>
         Remote faults: {summary.count}; median {formatTime(summary.p50Ns)}, 99th percentile {formatTime(summary.p99Ns)}, longest{' '}
-        {formatTime(summary.maxNs)}. Throughput by time:
+        {formatTime(summary.maxNs)}.{' '}
+        {said !== null &&
+          `The model had said ${said.count}; median ${formatTime(said.p50Ns)}, 99th percentile ${formatTime(said.p99Ns)}. `}
+        Throughput by time:
       </caption>
       <tbody>
         {thin(xs.length, TABLE_ROWS).map((bin) => (

@@ -1,13 +1,13 @@
 /**
  * Draws the timeline: a minimap of the whole run, then, for the part in view, an axis, the migration's states, under those of a real
- * migration how long the model had said that it takes, its passes and
- * what was injected, where there is any, the use of the wire, and one lane a vCPU on each machine with the intervals in which it slept on a missing page.
+ * migration what the model had said of it, hollow, its passes and what was injected, where there is any, the use of the wire, and one lane a vCPU on each machine with the intervals in which it slept on a missing page.
  *
  * Lengths are CSS pixels; the caller has scaled the context. `rowsFor` says what stands where, so that drawing and tests
  * agree. Colours mean what they mean on the maps: resident for running, fault for sleeping, inflight for the wire.
  */
-import type { Milestones, RunInfo, RunStatus, Series } from '../../core/api/protocol.ts'
+import type { Milestones, Prediction, RunInfo, RunStatus, Series } from '../../core/api/protocol.ts'
 import { formatCount, formatMs, formatTick } from '../format.ts'
+import { axisEndNs, predictedNs, shiftOf } from '../prediction.ts'
 import { STATUS_WORD } from '../status_words.ts'
 import type { Scheme, Shade } from '../tokens.ts'
 import { CHROME, STATE_SHADE } from '../tokens.ts'
@@ -21,6 +21,7 @@ export interface TimelineModel {
   readonly status: RunStatus
   readonly series: Series | null
   readonly milestones: Milestones | null
+  readonly prediction: Prediction | null
   readonly sleeps: readonly Sleep[]
   readonly view: TimelineView
   readonly playheadNs: number
@@ -47,14 +48,13 @@ export interface TimelineRow {
   readonly vcpu: number
 }
 
-const SIMULATED = { machine: 'simulated', predictedNs: null } as const
-
 /** What stands where in `height` pixels; `events`: the label of their row, which is left out where it is empty. Both machines get half of what is left; lanes that do not fit are left out. */
 export function rowsFor(
   vcpus: number,
   height: number,
   events = '',
-  run: Pick<RunInfo, 'machine' | 'predictedNs'> = SIMULATED,
+  machine: RunInfo['machine'] = 'simulated',
+  isPredicted = false,
 ): readonly TimelineRow[] {
   const rows: TimelineRow[] = []
   let y = 0
@@ -63,9 +63,9 @@ export function rowsFor(
     y += rowHeight + gap
   }
   add('minimap', 'whole run', MINIMAP_HEIGHT, 2)
-  add('axis', run.machine === 'kernel' ? 'measured time' : 'simulated time', AXIS_HEIGHT, 2)
+  add('axis', machine === 'kernel' ? 'measured time' : 'simulated time', AXIS_HEIGHT, 2)
   add('state', 'migration', STATE_HEIGHT, 2)
-  if (run.predictedNs !== null) add('predicted', 'predicted', STATE_HEIGHT, 2)
+  if (isPredicted) add('predicted', 'predicted', STATE_HEIGHT, 2)
   if (events !== '') add('events', events, EVENTS_HEIGHT, 2)
   add('wire', 'wire', Math.max(12, Math.min(30, (height - y) * 0.24)), 3)
   const room = (height - y) / 2
@@ -91,7 +91,7 @@ export interface Band {
 }
 
 /** The states of the migration as bands over simulated time. */
-export function bandsFor({ endNs }: RunStatus, milestones: Milestones | null): readonly Band[] {
+export function bandsFor({ endNs }: Pick<RunStatus, 'endNs'>, milestones: Milestones | null): readonly Band[] {
   const states = [{ timeNs: 0, status: 'none' as const }, ...(milestones?.states ?? [])]
   return states.flatMap(({ timeNs, status }, index) => {
     const toNs = states[index + 1]?.timeNs ?? endNs
@@ -114,12 +114,13 @@ export function drawTimeline(
   model: TimelineModel,
   font: string,
 ): void {
-  const { scheme, view, status } = model
+  const { scheme, view } = model
   const plot = width - GUTTER
   context.clearRect(0, 0, width, height)
   context.font = font
   context.textBaseline = 'middle'
-  const rows = rowsFor(model.info.vcpus, height, eventsLabel(model.milestones), model.info)
+  const { machine, vcpus } = model.info
+  const rows = rowsFor(vcpus, height, eventsLabel(model.milestones), machine, model.prediction !== null)
   for (const row of rows) {
     context.fillStyle = CHROME.muted[scheme]
     context.fillText(row.label, 12, row.y + Math.max(row.height, LEAST_LABELLED) / 2 + 0.5)
@@ -134,7 +135,7 @@ export function drawTimeline(
   const top = MINIMAP_HEIGHT + 2
   drawHandle(context, timeToX(view, plot, model.playheadNs), top, scheme)
   drawPlayhead(context, timeToX(view, plot, model.playheadNs), top, height, scheme)
-  drawPlayhead(context, timeToX(wholeRun(status.endNs), plot, model.playheadNs), 0, MINIMAP_HEIGHT, scheme)
+  drawPlayhead(context, timeToX(wholeOf(model), plot, model.playheadNs), 0, MINIMAP_HEIGHT, scheme)
   context.restore()
 }
 
@@ -164,9 +165,11 @@ function drawRow(context: CanvasRenderingContext2D, row: TimelineRow, plot: numb
   }
 }
 
+const wholeOf = ({ status, prediction }: TimelineModel) => wholeRun(axisEndNs(status, prediction))
+
 function drawMinimap(context: CanvasRenderingContext2D, row: TimelineRow, plot: number, model: TimelineModel): void {
-  const { view, status, scheme, series } = model
-  const whole = wholeRun(status.endNs)
+  const { view, scheme, series } = model
+  const whole = wholeOf(model)
   drawBands(context, row, plot, model, whole, false)
   context.fillStyle = STATE_SHADE.fault[scheme]
   for (const timeNs of series?.faultTimeNs ?? []) context.fillRect(timeToX(whole, plot, timeNs), row.y + row.height - 6, 1, 6)
@@ -197,23 +200,38 @@ function drawBands(
   }
 }
 
-/** Under what was measured: from its start on, as long as the model had said, hollow. */
+/** Under what was measured, from the same start on: the states that the model went through, hollow, and how long it took. */
 function drawPrediction(
   context: CanvasRenderingContext2D,
   row: TimelineRow,
   plot: number,
-  { view, scheme, info, status }: TimelineModel,
+  { view, scheme, prediction, status }: TimelineModel,
 ): void {
-  if (info.predictedNs === null || status.startedNs < 0) return
-  const from = timeToX(view, plot, status.startedNs)
-  const to = timeToX(view, plot, status.startedNs + info.predictedNs)
-  context.strokeStyle = CHROME.muted[scheme]
+  const shift = shiftOf(prediction, status)
+  if (prediction === null || shift === null) return
+  const { startedNs, completedNs, series, milestones } = prediction
+  const endNs = completedNs >= 0 ? completedNs : series.binNs * series.sentBytes.length
+  const x = (ns: number) => Math.max(-1, Math.min(plot + 1, timeToX(view, plot, ns + shift)))
+  const middle = row.y + row.height / 2 + 0.5
   context.lineWidth = 1
-  context.strokeRect(Math.round(from) + 0.5, row.y + 0.5, Math.max(2, Math.round(to - from) - 1), row.height - 1)
-  const text = `the model: ${formatMs(info.predictedNs / 1e6)}`
+  for (const { name, fromNs, toNs, shade } of bandsFor({ endNs }, milestones)) {
+    if (fromNs < startedNs) continue
+    const [from, to] = [x(fromNs), x(toNs)]
+    if (to <= 0 || from >= plot) continue
+    context.fillStyle = shade[scheme]
+    context.globalAlpha = 0.35
+    context.fillRect(from, row.y, Math.max(1, to - from - 1), row.height)
+    context.globalAlpha = 1
+    context.strokeStyle = CHROME.lineStrong[scheme]
+    context.strokeRect(Math.round(from) + 0.5, row.y + 0.5, Math.max(1, Math.round(to - from) - 2), row.height - 1)
+    context.fillStyle = CHROME.muted[scheme]
+    if (to - from >= context.measureText(name).width + 12) context.fillText(name, from + 6, middle)
+  }
+  const totalNs = predictedNs(prediction)
+  const text = totalNs === null ? 'would not end' : formatMs(totalNs / 1e6)
   const { width } = context.measureText(text)
   context.fillStyle = CHROME.text[scheme]
-  context.fillText(text, Math.max(0, to - from > width + 12 ? from : to) + 6, row.y + row.height / 2 + 0.5)
+  context.fillText(text, Math.min(x(endNs) + 6, plot - width - 6), middle)
 }
 
 function drawAxis(context: CanvasRenderingContext2D, row: TimelineRow, plot: number, { view, scheme }: TimelineModel): void {

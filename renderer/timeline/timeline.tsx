@@ -8,7 +8,17 @@ import { useEffect, useRef } from 'react'
 import { formatTime } from '../format.ts'
 import { Hot, useControls, useCrispCanvas, usePainter } from '../hooks.tsx'
 import { Panel } from '../panels/panel.tsx'
-import { playheadNs, shownFrame, shownMilestones, shownSeries, shownSleeps, timelineView, useScreen } from '../state.ts'
+import { axisEndNs, predictedNs } from '../prediction.ts'
+import {
+  playheadNs,
+  shownFrame,
+  shownMilestones,
+  shownPrediction,
+  shownSeries,
+  shownSleeps,
+  timelineView,
+  useScreen,
+} from '../state.ts'
 import { scheme } from '../theme.ts'
 import { bandsFor, drawTimeline, GUTTER, MINIMAP_HEIGHT } from './draw.ts'
 import { wholeRun, xToTime, zoom } from './scale.ts'
@@ -31,13 +41,14 @@ export function TimelinePanel() {
       status,
       series: shownSeries.value,
       milestones: shownMilestones.value,
+      prediction: shownPrediction.value,
       sleeps: shownSleeps.value,
       view: timelineView.value,
       playheadNs: playheadNs.value,
       scheme: scheme.value,
     }
     drawTimeline(context, element.width / ratio, element.height / ratio, model, `11px ${getComputedStyle(element).fontFamily}`)
-  }, [playheadNs, shownSeries, shownMilestones, shownSleeps, timelineView, scheme])
+  }, [playheadNs, shownSeries, shownMilestones, shownPrediction, shownSleeps, timelineView, scheme])
   useCrispCanvas(canvas, paint)
 
   usePainter(() => {
@@ -53,7 +64,7 @@ export function TimelinePanel() {
       event.preventDefault()
       const { left, width } = element.getBoundingClientRect()
       const around = xToTime(timelineView.value, width, event.clientX - left)
-      timelineView.set(zoom(timelineView.value, around, 1.0015 ** event.deltaY, useScreen.getState().status?.endNs ?? 1))
+      timelineView.set(zoom(timelineView.value, around, 1.0015 ** event.deltaY, wholeAxisNs()))
     }
     element.addEventListener('wheel', wheel, { passive: false })
     return () => element.removeEventListener('wheel', wheel)
@@ -62,7 +73,7 @@ export function TimelinePanel() {
   const overview = useRef(false)
   const scrub = (event: PointerEvent<HTMLDivElement>): void => {
     const { left, width } = event.currentTarget.getBoundingClientRect()
-    const view = overview.current ? wholeRun(status?.endNs ?? 1) : timelineView.value
+    const view = overview.current ? wholeRun(wholeAxisNs()) : timelineView.value
     player.seekTime(xToTime(view, width, event.clientX - left))
   }
   const begin = (event: PointerEvent<HTMLDivElement>): void => {
@@ -115,6 +126,8 @@ export function TimelinePanel() {
   )
 }
 
+const wholeAxisNs = () => axisEndNs(useScreen.getState().status, shownPrediction.value)
+
 /** The text twin of the drawing. */
 function describe(): string {
   const { status } = useScreen.getState()
@@ -126,9 +139,11 @@ function describe(): string {
   const faults = shownSeries.value?.faultTimeNs.length ?? 0
   const passes = Math.max(0, (milestones?.passes.length ?? 0) - 1)
   const left = milestones?.passes.at(-1)?.dirtyPages ?? 0
+  const totalNs = predictedNs(shownPrediction.value)
   const incidents = milestones?.incidents.map(({ name, fromNs }) => `${name} at ${formatTime(fromNs)}`) ?? []
   return [
     `Timeline: ${bands.join(', ')}`,
+    ...(totalNs === null ? [] : [`the model had said ${formatTime(totalNs)}`]),
     ...(passes > 0 ? [`${passes} passes, the last left ${left} pages dirty`] : []),
     ...incidents,
     `${faults} remote faults`,

@@ -1,6 +1,6 @@
 /**
- * The events of a migration on this host's kernel, folded as those of a simulated run are: at the end every page is where it
- * should be, and nothing is on the way; and nothing is written down when nobody asks.
+ * The events of a migration on this host's kernel, folded as those of a simulated run are: they come while it goes on, and at the end
+ * every page is where it should be, and nothing is on the way.
  *
  * Needs Linux with userfaultfd permitted; skipped by name elsewhere. The coordinator is the program's own, from its bundle, since it
  * starts the bundle's machines.
@@ -12,13 +12,13 @@ import { Fold } from '../../core/api/fold.ts'
 import { MilestoneCollector } from '../../core/api/milestones.ts'
 import { PageState } from '../../core/api/protocol.ts'
 import { RealRun } from '../../core/api/shown_run.ts'
-import { type KernelEvents, recordedEvents } from '../../core/run/kernel_events.ts'
+import { type KernelEvents, KernelRecording } from '../../core/run/kernel_events.ts'
 import type { KernelMigrateOptions } from '../../core/run/kernel_report.ts'
 import { parseArguments } from '../../core/shell/arguments.ts'
 import { kernelMigrateCommand, kernelOptions } from '../../core/shell/commands/kernel_migrate.ts'
 import type { HostKernel } from '../../core/shell/host_kernel.ts'
-import { EventKind } from '../../core/trace/event.ts'
-import { EventLog } from '../../main/kernel/migrate/event_log.ts'
+import { EventKind, MIGRATION_STATUS } from '../../core/trace/event.ts'
+import type { Recorder } from '../../core/trace/recorder.ts'
 import { ensureBuilt } from '../../main/start/fresh.mjs'
 import { named, noKernel } from './host.ts'
 
@@ -40,17 +40,34 @@ function options(words: readonly string[]): KernelMigrateOptions {
   return kernelOptions(parseArguments(kernelMigrateCommand, ['--mem', '16M', '--duration', '20ms', ...words]))
 }
 
-async function migrated(words: readonly string[]) {
+interface Told {
+  readonly recorder: Recorder
+  readonly portions: readonly KernelEvents[]
+  /** Of the migration, in the order in which they were told. */
+  readonly states: readonly string[]
+}
+
+/** What the watcher is told, and `react`ed to while the migration goes on. */
+async function migrated(words: readonly string[], react: (told: Told) => 'stop' | undefined = () => undefined) {
   const run = options(words)
-  let events: KernelEvents | null = null
-  const onEvents = (all: KernelEvents) => {
-    events = all
+  const recording = new KernelRecording(run.options.vcpus, true)
+  const { recorder } = recording
+  const portions: KernelEvents[] = []
+  const states: string[] = []
+  const stop = { aborted: false }
+  const onEvents = (given: KernelEvents) => {
+    // As a socket brings them.
+    const portion = JSON.parse(JSON.stringify(given)) as KernelEvents
+    portions.push(portion)
+    portion.kind.forEach((kind, row) => {
+      if (kind === EventKind.State) states.push(MIGRATION_STATUS[portion.arg[row] as number] ?? '')
+    })
+    recording.add(portion)
+    if (react({ recorder, portions, states }) === 'stop') stop.aborted = true
   }
-  const report = await migrateOnKernel(run, { stop: { aborted: false }, onProgress: () => undefined, onEvents })
-  if (report === null || events === null) throw new Error('it was stopped')
-  // As a socket brings them.
-  const crossed = JSON.parse(JSON.stringify(events)) as KernelEvents
-  return { run, report, events: crossed, recorder: recordedEvents(crossed) }
+  const report = await migrateOnKernel(run, { stop, onProgress: () => undefined, onEvents })
+  if (report === null) throw new Error('it was stopped before it began')
+  return { run, report, recorder, portions, states }
 }
 
 describe.skipIf(noKernel !== null)(named('the events of a migration on the real kernel'), () => {
@@ -61,8 +78,8 @@ describe.skipIf(noKernel !== null)(named('the events of a migration on the real 
     ['hybrid', ['--mode', 'hybrid', '--postcopy-after', '1passes', '--bandwidth', '500Mbps']],
     ['post-copy over a broken link', ['--bandwidth', '200Mbps', '--inject', 'link-down@postcopy+30ms:20ms', '--recover']],
   ])('of %s end with all of memory at the destination', async (_name, words) => {
-    const { run, report, events, recorder } = await migrated(words)
-    expect(events.missedFromNs).toBeNull()
+    const { run, report, portions, recorder } = await migrated(words)
+    expect(portions.every(({ missedFromNs }) => missedFromNs === null)).toBe(true)
     const end = new Fold(recorder, PAGES).at(recorder.rows)
     expect(end.status).toBe('completed')
     const there: readonly number[] = [PageState.resident, PageState.zero]
@@ -74,40 +91,45 @@ describe.skipIf(noKernel !== null)(named('the events of a migration on the real 
       expect(end.counters).toMatchObject({ pagesInFlight: 0, bytesInFlight: 0, requests: ram['postcopy-requests'] })
       expect([end.counters.pagesSent, end.counters.zeroPagesSent]).toEqual([ram.normal, ram.duplicate])
     }
-    const status = new RealRun({ command: '', report }, run, new MilestoneCollector(recorder)).status()
+    const shown = { command: '', asked: run, recorder, predicted: null }
+    const status = new RealRun(shown, new MilestoneCollector(recorder)).status()
     expect(status.completedNs - status.startedNs).toBeGreaterThan(0)
     expect(status.switchedNs).toBeGreaterThan(status.startedNs)
   })
-})
 
-describe('the log of a thread', () => {
-  const cells = (rows: number) => new Float64Array(EventLog.cells(rows))
-
-  it('joins pages that follow one another into one event, until the next stamp', () => {
-    const log = new EventLog(cells(8))
-    for (const page of [3, 4, 5, 9]) log.note(EventKind.Send, page, 4104)
-    log.stamp(10)
-    log.note(EventKind.Send, 10, 4104)
-    log.stamp(20)
-    expect(log.read().map(({ atNs, page, count }) => [atNs, page, count])).toEqual([
-      [10, 3, 3],
-      [10, 9, 1],
-      [20, 10, 1],
-    ])
+  it('are told while it goes on, each portion later than the one before, the first when the guest begins to boot', async () => {
+    let sentBeforeItsEnd = 0
+    const { portions } = await migrated(['--bandwidth', '200Mbps'], ({ recorder, states }) => {
+      if (!states.includes('completed')) sentBeforeItsEnd = new Fold(recorder, PAGES).at(recorder.rows).counters.pagesSent
+      return undefined
+    })
+    expect(portions[0]?.timeNs).toEqual([])
+    expect(sentBeforeItsEnd).toBeGreaterThan(0)
+    const times = portions.flatMap(({ timeNs }) => timeNs)
+    expect(times).toEqual(times.toSorted((a, b) => a - b))
   })
 
-  it('shows nothing that was not stamped, and says from when on it had no room', () => {
-    const log = new EventLog(cells(2))
-    for (const page of [1, 3, 5]) log.note(EventKind.Place, page, 0)
-    expect([log.read().length, log.missedNs]).toEqual([0, Number.POSITIVE_INFINITY])
-    log.stamp(7)
-    expect([log.read().map(({ page }) => page), log.missedNs]).toEqual([[1, 3], 7])
+  it('tell of a vCPU that sleeps while it still does', async () => {
+    let asleep = 0
+    // While nothing comes, whoever wants what is missing sleeps.
+    const words = ['--bandwidth', '200Mbps', '--inject', 'link-down@postcopy+30ms:800ms', '--recover']
+    const { recorder } = await migrated(words, (told) => {
+      const { status, counters } = new Fold(told.recorder, PAGES).at(told.recorder.rows)
+      if (status === 'postcopy-paused') asleep = Math.max(asleep, counters.vcpusBlocked)
+      return undefined
+    })
+    expect(asleep).toBeGreaterThan(0)
+    expect(new Fold(recorder, PAGES).at(recorder.rows).counters.vcpusBlocked).toBe(0)
   })
 
-  it('keeps nothing where it has no room at all', () => {
-    const log = new EventLog(cells(0))
-    log.note(EventKind.Place, 1, 0)
-    log.stamp(7)
-    expect([log.isKept, log.read(), log.missedNs]).toEqual([false, [], Number.POSITIVE_INFINITY])
+  it('of one that is stopped on the way are told up to there', async () => {
+    const { report, states, recorder } = await migrated(['--mode', 'precopy', '--bandwidth', '50Mbps'], ({ states }) =>
+      states.includes('active') ? 'stop' : undefined,
+    )
+    expect(report.kernel.outcome).toBe('stopped')
+    expect(states).not.toContain('completed')
+    const { counters } = new Fold(recorder, PAGES).at(recorder.rows)
+    expect(counters.pagesSent).toBeGreaterThan(0)
+    expect(counters.checksPassed).toBe(0)
   })
 })

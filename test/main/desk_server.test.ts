@@ -15,7 +15,7 @@ describe('the desk server', () => {
     const sent: unknown[] = []
     const server = serveDesk({ info: async () => ({ release: '6' }) } as unknown as HostKernel, (message) => sent.push(message))
     expect(server.receive(ask('a', 'info'))).toBe(true)
-    await expect.poll(() => sent).toEqual([{ ...raw({ ok: true, value: { release: '6' } }), id: 'a' }])
+    await expect.poll(() => sent).toEqual([{ ...raw({ ok: true, value: { release: '6' }, news: [] }), id: 'a' }])
   })
 
   it.each([

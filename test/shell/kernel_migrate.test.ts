@@ -15,6 +15,7 @@ import { MemoryHost, MemoryTerminal } from './memory_host.ts'
 async function kernelMigrate(words: readonly string[]) {
   const asked: KernelMigrateOptions[] = []
   const kernel = {
+    info: async () => ({ permitted: false }),
     migrate: (run: KernelMigrateOptions): Promise<KernelReport | null> => {
       asked.push(run)
       throw new HostError('userfaultfd is not permitted here', 126)
@@ -99,7 +100,6 @@ describe('kernel migrate', () => {
 
 describe('the events of a kernel migrate', () => {
   const EVENTS: KernelEvents = {
-    lanes: [{ name: 'migration', machine: 'source' }],
     timeNs: [1e6, 2e6],
     kind: [EventKind.State, EventKind.Send],
     lane: [0, 0],

@@ -2,8 +2,9 @@
  * `kernel migrate`: one migration of one guest between two processes of this host, on its own userfaultfd.
  *
  *  1. The options of migrate, by the same names and checks; what a real kernel cannot be told is refused.
- *  2. The host's kernel does it (main/kernel/migrate). Its events are kept where a screen or a file is to have them.
- *  3. The same report; `predicted` is the model's on the calibrated host (host_calibration.ts). Exit codes as migrate's.
+ *  2. The model says what it would be on the calibrated host (host_calibration.ts): before, as predictions are made.
+ *  3. The host's kernel does it (main/kernel/migrate). Events are recorded meanwhile where a screen or a file is to have them.
+ *  4. The same report, with what was predicted in it. Exit codes as migrate's.
  */
 import { Prng } from '../../base/prng.ts'
 import { formatCount, formatSize, formatTime, spellRate, spellTime } from '../../base/units.ts'
@@ -13,17 +14,18 @@ import { MOST_OWNERS } from '../../guest/own_words.ts'
 import { CAPABILITY_NAMES, type CapabilityName } from '../../migration/capabilities.ts'
 import { DEFAULT_PARAMETERS, PARAMETER_NAMES, type ParameterName } from '../../migration/migration_parameters.ts'
 import { parsePrepaging } from '../../migration/prepaging/registry.ts'
-import { type KernelEvents, recordedEvents } from '../../run/kernel_events.ts'
+import { type KernelEvents, KernelRecording } from '../../run/kernel_events.ts'
 import { type KernelMigrateOptions, type KernelReport, WIRES, type Wire } from '../../run/kernel_report.ts'
 import { type MigrateOptions, RESOLVERS } from '../../run/options.ts'
 import { endlessRefusal } from '../../run/prepaging.ts'
-import type { Report } from '../../run/report.ts'
+import { Recorder } from '../../trace/recorder.ts'
 import { ArgumentError, type Arguments } from '../arguments.ts'
 import type { Command, CommandContext, OptionSpec } from '../command.ts'
 import { ExitCode, HostError } from '../host.ts'
 import { hostCalibration, predict } from '../host_calibration.ts'
 import { hostKernelOf, type KernelProgress } from '../host_kernel.ts'
 import { sentence } from '../layout.ts'
+import type { PredictedRun, RunOutcome } from '../shell_state.ts'
 import { timeLimitRemedy } from './migrate.ts'
 import { commandOf, migrateOptions } from './migrate_options.ts'
 import { MIGRATE_OPTIONS } from './migrate_specs.ts'
@@ -134,23 +136,15 @@ export const kernelMigrateCommand: Command = {
 }
 
 async function kernelMigrate(context: CommandContext): Promise<number> {
-  const { arguments: given, host, terminal, stop, program, observer } = context
+  const { arguments: given, host, terminal, stop, program } = context
   // 1.
   const run = kernelOptions(given)
   const files = await TraceFiles.asked(given, [], host)
   // 2.
-  const onProgress = (progress: KernelProgress) => {
-    if (!given.has('quiet')) terminal.status?.(progressLine(progress))
-  }
-  const kept: { events: KernelEvents | null } = { events: null }
-  const onEvents = (events: KernelEvents) => {
-    kept.events = events
-  }
-  const watcher = { onProgress, stop, ...(context.keepEvents || files.areWanted ? { onEvents } : {}) }
-  const measured = await hostKernelOf(host).migrate(run, watcher)
-  const missedFromNs = kept.events?.missedFromNs ?? null
-  if (files.areWanted && measured !== null && kept.events !== null)
-    await files.write(recordedEvents(kept.events), stop, { release: measured.kernel.release, missedFromNs })
+  const predicted = given.has('no-predict') ? null : await predictedOf(context, run)
+  // 3.
+  const events = new KernelRecording(run.options.vcpus, context.keepEvents || files.areWanted)
+  const measured = stop.aborted ? null : await measure(context, run, events, predicted)
   terminal.status?.('')
   if (measured === null || stop.aborted) {
     terminal.err(
@@ -158,31 +152,60 @@ async function kernelMigrate(context: CommandContext): Promise<number> {
     )
     return ExitCode.interrupted
   }
-  // 3.
-  const predicted = given.has('no-predict') ? null : await predictedOf(context, run)
-  const report: KernelReport = { ...measured, predicted }
-  observer.onKernelRun?.({ command: kernelCommandOf(run), report }, run, kept.events)
+  // 4.
+  const { recorder, missedFromNs } = events
+  if (files.areWanted) await files.write(recorder, stop, { release: measured.kernel.release, missedFromNs })
   if (missedFromNs !== null)
     terminal.err(
       sentence(`${program}kernel migrate: events end after ${formatTime(missedFromNs)}; there was no room for more of them`),
     )
-  if (given.has('json')) terminal.out(`${JSON.stringify(report, null, 2)}\n`)
+  if (given.has('json')) terminal.out(`${JSON.stringify(measured, null, 2)}\n`)
   else if (!given.has('quiet'))
-    terminal.out(reportText(report, `${program}${kernelCommandOf(run)}`, terminal.columns, terminal.colour))
-  const code = files.exitCode(exitCodeOf(report, run, context), `${program}kernel migrate: `, terminal)
+    terminal.out(reportText(measured, `${program}${kernelCommandOf(run)}`, terminal.columns, terminal.colour))
+  const code = files.exitCode(exitCodeOf(measured, run, context), `${program}kernel migrate: `, terminal)
   return stop.aborted ? ExitCode.interrupted : code
 }
 
-/** What was measured is told even where this host cannot be calibrated, or somebody does not want to wait for that. */
-async function predictedOf(context: CommandContext, run: KernelMigrateOptions): Promise<Report | null> {
-  const { terminal, program } = context
+/** 3. The report; null: it was stopped before the migration began. */
+async function measure(
+  { arguments: given, host, terminal, stop, observer }: CommandContext,
+  run: KernelMigrateOptions,
+  recording: KernelRecording,
+  predicted: PredictedRun | null,
+): Promise<KernelReport | null> {
+  const { recorder } = recording
+  let hasBegun = false
+  const onEvents = (events: KernelEvents) => {
+    if (!hasBegun) observer.onKernelRun?.({ command: kernelCommandOf(run), asked: run, recorder, predicted })
+    hasBegun = true
+    recording.add(events)
+  }
+  const onProgress = (progress: KernelProgress) => {
+    if (!given.has('quiet')) terminal.status?.(progressLine(progress))
+  }
+  let outcome: RunOutcome = 'failed'
+  let report: KernelReport | null = null
   try {
+    const watcher = { onProgress, stop, ...(recorder.keep ? { onEvents } : {}) }
+    const measured = await hostKernelOf(host).migrate(run, watcher)
+    outcome = stop.aborted ? 'interrupted' : measured?.kernel.outcome === 'time limit' ? 'time-limit' : 'done'
+    report = measured && { ...measured, predicted: predicted?.report ?? null }
+  } finally {
+    if (hasBegun) observer.onKernelEnd?.(outcome, outcome === 'interrupted' ? null : report)
+  }
+  return report
+}
+
+/** 2. What is measured is told even where this host cannot be calibrated, or somebody does not want to wait for that. */
+async function predictedOf(context: CommandContext, run: KernelMigrateOptions): Promise<PredictedRun | null> {
+  const { terminal, program, host, keepEvents } = context
+  try {
+    // Who may not migrate is told that by the migration.
+    if (!(await hostKernelOf(host).info()).permitted) return null
     const onHost = await hostCalibration(context)
-    const predicted = onHost === null ? null : await predict(context, run, onHost)
-    if (predicted === null) terminal.err(sentence(`${program}kernel migrate: interrupted before it was predicted`))
-    return predicted
+    return onHost === null ? null : await predict(context, run, onHost, new Recorder({ keep: keepEvents }))
   } catch (error) {
-    if (!(error instanceof HostError)) throw error
+    if (!(error instanceof HostError) || error.exitCode === ExitCode.notPermitted) throw error
     terminal.err(sentence(`${program}kernel migrate: there is no prediction, since ${error.message}`))
     return null
   }

@@ -7,7 +7,9 @@
  *
  * Times are ns of the host's monotonic clock (clock.ts), which all processes share.
  */
-import { MIGRATION_STATUS, type MigrationStatus } from '../../../core/trace/event.ts'
+import { KERNEL_THREADS, type KernelThread } from '../../../core/run/kernel_events.ts'
+import { EventKind, MIGRATION_STATUS, type MigrationStatus } from '../../../core/trace/event.ts'
+import { nowNs } from './clock.ts'
 import { EventLog } from './event_log.ts'
 
 export interface Shape {
@@ -17,14 +19,10 @@ export interface Shape {
   readonly keepsEvents: boolean
 }
 
-/** The threads that write events, besides the vCPUs of both sides. */
-export const EVENT_THREADS = ['migration', 'return path', 'listen', 'preempt', 'fault'] as const
-export type EventThread = (typeof EVENT_THREADS)[number]
-
-/** Several passes over memory, were each page a run of its own; untouched room takes no memory. */
-const threadRows = ({ pages, keepsEvents }: Shape) => (keepsEvents ? 65_536 + 6 * pages : 0)
-/** A vCPU starts and stops, and tells of its work now and then. */
-const vcpuRows = ({ keepsEvents }: Shape) => (keepsEvents ? 16_384 : 0)
+/** What a thread does between two looks of the coordinator's; a look at the dirty log may tell of half of all pages at once. */
+const threadRows = ({ pages, keepsEvents }: Shape) => (keepsEvents ? 65_536 + pages : 0)
+/** A vCPU starts and stops, sleeps, and tells of its work now and then. */
+const vcpuRows = ({ keepsEvents }: Shape) => (keepsEvents ? 65_536 : 0)
 
 /** Figures, each a float64. */
 const FIGURES = [
@@ -93,9 +91,8 @@ export class Board {
   readonly versions: Uint32Array
   /** Of each vCPU, the beginning and the end of each sleep on a missing page. */
   readonly sleeps: Float64Array
-  /** And the page. */
-  readonly sleptOn: Int32Array
-  readonly #events: readonly Float64Array[]
+  /** Room for the events of each lane (kernelLanes). */
+  readonly eventRooms: readonly Float64Array[]
 
   constructor(
     buffer: ArrayBuffer,
@@ -111,9 +108,8 @@ export class Board {
     this.states = new Uint8Array(buffer, room.take(shape.pages), shape.pages)
     this.versions = new Uint32Array(buffer, room.take(shape.vcpus * shape.pages * 8), shape.vcpus * shape.pages * 2)
     this.sleeps = room.floats(shape.vcpus * shape.pages * 2)
-    this.sleptOn = new Int32Array(buffer, room.take(shape.vcpus * shape.pages * 4), shape.vcpus * shape.pages)
-    this.#events = [
-      ...EVENT_THREADS.map(() => room.floats(EventLog.cells(threadRows(shape)))),
+    this.eventRooms = [
+      ...KERNEL_THREADS.map(() => room.floats(EventLog.cells(threadRows(shape)))),
       ...Array.from({ length: 2 * shape.vcpus }, () => room.floats(EventLog.cells(vcpuRows(shape)))),
     ]
   }
@@ -121,9 +117,9 @@ export class Board {
   static bytes(shape: Shape): number {
     const { pages, vcpus } = shape
     const fixed = 128 + (FIGURES.length + vcpus * VCPU_FIGURES.length + 1 + 2 * MOST_STATES + FIRST_WRONG.length) * 8
-    const events = EVENT_THREADS.length * EventLog.cells(threadRows(shape)) + 2 * vcpus * EventLog.cells(vcpuRows(shape))
-    const places = 16 + EVENT_THREADS.length + 2 * vcpus
-    return fixed + pages + vcpus * pages * (8 + 16 + 4) + events * 8 + places * ALIGNMENT
+    const events = KERNEL_THREADS.length * EventLog.cells(threadRows(shape)) + 2 * vcpus * EventLog.cells(vcpuRows(shape))
+    const places = 16 + KERNEL_THREADS.length + 2 * vcpus
+    return fixed + pages + vcpus * pages * (8 + 16) + events * 8 + places * ALIGNMENT
   }
 
   get(figure: Figure): number {
@@ -170,13 +166,16 @@ export class Board {
     return Atomics.load(this.#owner, 0) === 2
   }
 
-  /** Written by the source. @qemu migrate_set_state */
-  enter(status: MigrationStatus, nowNs: number): void {
+  /** Written by the source's migration thread, which these events are of. @qemu migrate_set_state */
+  enter(status: MigrationStatus, events: EventLog): void {
     const n = this.#log[0] as number
     if (n === MOST_STATES) throw new RangeError(`a migration of more than ${MOST_STATES} states`)
-    this.#log[1 + 2 * n] = MIGRATION_STATUS.indexOf(status)
-    this.#log[2 + 2 * n] = nowNs
+    const index = MIGRATION_STATUS.indexOf(status)
+    this.#log[1 + 2 * n] = index
+    this.#log[2 + 2 * n] = nowNs()
     this.#log[0] = n + 1
+    events.note(EventKind.State, -1, index)
+    events.stamp()
   }
 
   /** How many states it has been in, and the n-th with its time. */
@@ -193,10 +192,11 @@ export class Board {
     return this.statesEntered === 0 ? 'none' : this.stateEntered(this.statesEntered - 1).status
   }
 
-  /** By the thread that finds a wrong word; the first stays, but for two at the very same time. */
-  wrong(vcpu: number, page: number, word: number, owner: number, expected: number, found: number, atNs: number): void {
-    if (this.#first[0] !== 0) return
+  /** By the thread that finds a wrong word; the first stays, but for two at the very same time. False: it was not the first. */
+  wrong(vcpu: number, page: number, word: number, owner: number, expected: number, found: number, atNs: number): boolean {
+    if (this.#first[0] !== 0) return false
     this.#first.set([1, vcpu, page, word, owner, expected, found, atNs])
+    return true
   }
 
   get firstWrong(): Readonly<Record<(typeof FIRST_WRONG)[number], number>> | null {
@@ -208,13 +208,14 @@ export class Board {
   }
 
   /** Of one thread, which alone writes it. */
-  eventsOf(thread: EventThread): EventLog {
-    return new EventLog(this.#events[EVENT_THREADS.indexOf(thread)] as Float64Array)
+  eventsOf(thread: KernelThread): EventLog {
+    const room = KERNEL_THREADS.findIndex(({ name }) => name === thread)
+    return new EventLog(this.eventRooms[room] as Float64Array, nowNs)
   }
 
   eventsOfVcpu(side: 'source' | 'destination', vcpu: number): EventLog {
-    const first = EVENT_THREADS.length + (side === 'source' ? 0 : this.shape.vcpus)
-    return new EventLog(this.#events[first + vcpu] as Float64Array)
+    const first = KERNEL_THREADS.length + (side === 'source' ? 0 : this.shape.vcpus)
+    return new EventLog(this.eventRooms[first + vcpu] as Float64Array, nowNs)
   }
 
   get received(): number {

@@ -21,7 +21,7 @@ import type { TimedInjection } from '../../../core/run/injection.ts'
 import type { KernelMigrateOptions, KernelReport } from '../../../core/run/kernel_report.ts'
 import type { IncidentReport } from '../../../core/run/report.ts'
 import { HostError } from '../../../core/shell/host.ts'
-import type { KernelProgress, KernelWatcher } from '../../../core/shell/host_kernel.ts'
+import type { KernelWatcher } from '../../../core/shell/host_kernel.ts'
 import type { MigrationStatus } from '../../../core/trace/event.ts'
 import { NotPermitted } from '../sys/errors.ts'
 import { checked, libc } from '../sys/libc.ts'
@@ -29,16 +29,15 @@ import { Mapping } from '../sys/mapping.ts'
 import { account } from './account.ts'
 import { Board, type Shape } from './board.ts'
 import { nowNs } from './clock.ts'
-import { eventsOf, type TimedIncident } from './events.ts'
 import { MachineProcess, type NewsOf } from './machine_process.ts'
 import type { Comparison, MachineSetup, PHASES, Side, Usage } from './setup.ts'
+import { Teller } from './teller.ts'
 import { warmMemory } from './warm_memory.ts'
 import { Watchdog } from './watchdog.ts'
 
 /** How long the guest runs before the migration starts: long enough for its code to be compiled. */
 const BEFORE_MS = 100
 const LOOK_MS = 2
-const PROGRESS_MS = 200
 const STARTED_WITHIN_MS = 30_000
 /** Comparing goes at several GB a second; a machine that takes longer is stuck. */
 const FINISHED_WITHIN_MS = 60_000
@@ -72,8 +71,6 @@ export interface Facts {
   readonly comparison: Comparison | null
   readonly usage: Readonly<Record<Side, Usage | null>>
   readonly incidents: readonly IncidentReport[]
-  /** Of these what happened, and when it was over. */
-  readonly happened: readonly TimedIncident[]
   /** Times at which the phases began, and the end. */
   readonly phaseNs: Readonly<Record<'boot' | 'before' | 'during' | 'after' | 'end', number>>
   readonly startedNs: number
@@ -93,7 +90,8 @@ export async function migrateOnKernel(run: KernelMigrateOptions, watcher: Kernel
     coordinator = new Coordinator(run, watcher, new Board(mapping.buffer, shape), boardFd)
     const facts = await coordinator.migrate()
     if (facts === null) return null
-    watcher.onEvents?.(eventsOf(facts))
+    await coordinator.killAll()
+    coordinator.teller.tellEvents()
     return account(facts)
   } finally {
     await coordinator?.killAll()
@@ -114,6 +112,7 @@ function checkMemory(guestBytes: number): void {
 }
 
 class Coordinator {
+  readonly teller: Teller
   readonly #run: KernelMigrateOptions
   readonly #watcher: KernelWatcher
   readonly #board: Board
@@ -121,13 +120,11 @@ class Coordinator {
   readonly #setup: Omit<MachineSetup, 'side'>
   readonly #startedNs = nowNs()
   readonly #incidents: IncidentReport[] = []
-  readonly #happened: TimedIncident[] = []
   readonly #armed: TimedInjection[]
   readonly #agenda: { readonly atNs: number; readonly happen: () => void }[] = []
   #statesSeen = 0
   #linkIsUp = true
   #linkIsBack = false
-  #toldNs = 0
   #phase: (typeof PHASES)[number] = 'boot'
 
   constructor(run: KernelMigrateOptions, watcher: KernelWatcher, board: Board, boardFd: number) {
@@ -149,6 +146,7 @@ class Coordinator {
       source: new MachineProcess('source', boardFd),
       destination: new MachineProcess('destination', boardFd),
     }
+    this.teller = new Teller(watcher, board, (side) => this.#machines[side].ended !== null)
   }
 
   async killAll(): Promise<void> {
@@ -169,6 +167,7 @@ class Coordinator {
     if (listening === null || (await this.#expect(source, 'ready')) === null) return null
     // 2.
     const bootNs = nowNs()
+    this.teller.begin(bootNs)
     source.tell({ order: 'boot' })
     if ((await this.#expect(source, 'booted')) === null) return null
     await warmMemory(options.memBytes, this.#watcher.stop)
@@ -192,6 +191,9 @@ class Coordinator {
     const endNs = nowNs()
     const hasMemory = guest !== null || this.#board.isHandedOver
     const comparison = outcome.how === 'stopped' ? null : await this.#compare(guest, outcome)
+    // A guest that is gone has left what the destination received; what came before the hand-over was never its memory.
+    const found = (hasMemory && comparison?.[guest ?? 'destination']?.comparison) || null
+    if (found !== null) this.teller.verdict(endNs, found.first)
     const usage = { source: null as Usage | null, destination: null as Usage | null }
     for (const side of ['source', 'destination'] as const) usage[side] = comparison?.[side]?.usage ?? null
     return {
@@ -200,11 +202,9 @@ class Coordinator {
       outcome,
       status,
       guest,
-      // A guest that is gone has left what the destination received; what came before the hand-over was never its memory.
-      comparison: (hasMemory && comparison?.[guest ?? 'destination']?.comparison) || null,
+      comparison: found,
       usage,
       incidents: this.#incidents,
-      happened: this.#happened,
       phaseNs: { boot: bootNs, before: beforeNs, during: duringNs, after: afterNs, end: endNs },
       startedNs: this.#startedNs,
     }
@@ -229,6 +229,7 @@ class Coordinator {
         throw new HostError(
           `the ${machine.side} could not begin: ${why}${firstLine(machine.errors)}; try it with less --mem, or when this host has less to do`,
         )
+      this.teller.tell(this.#phase)
       await machine.wait(20)
     }
   }
@@ -238,7 +239,7 @@ class Coordinator {
     const untilNs = nowNs() + ms * 1e6
     while (nowNs() < untilNs && !this.#watcher.stop.aborted) {
       await pause(Math.min(LOOK_MS, Math.max(0, (untilNs - nowNs()) / 1e6)))
-      this.#tell()
+      this.teller.tell(this.#phase)
     }
   }
 
@@ -252,7 +253,7 @@ class Coordinator {
     for (;;) {
       this.#followStates()
       this.#keepAppointments()
-      this.#tell()
+      this.teller.tell(this.#phase)
       const { status } = board
       if (OVER.includes(status)) return { how: 'over' }
       if (this.#watcher.stop.aborted) return { how: 'stopped' }
@@ -323,7 +324,7 @@ class Coordinator {
       return
     }
     this.#incidents.push({ what, at })
-    this.#happened.push({ what, atNs: nowNs(), isOver: false })
+    this.teller.incident(what, false)
     if (what === 'cancel') this.#machines.source.tell({ order: 'cancel' })
     else if (what === 'link-down') {
       this.#setLink(true)
@@ -333,7 +334,7 @@ class Coordinator {
 
   #setLink(isDown: boolean): void {
     this.#linkIsUp = !isDown
-    if (!isDown) this.#happened.push({ what: 'link-down', atNs: nowNs(), isOver: true })
+    if (!isDown) this.teller.incident('link-down', true)
     for (const machine of this.#all) machine.tell({ order: 'link', isDown })
   }
 
@@ -362,25 +363,6 @@ class Coordinator {
       }
     }
     return found
-  }
-
-  #tell(): void {
-    if (nowNs() - this.#toldNs < PROGRESS_MS * 1e6) return
-    this.#toldNs = nowNs()
-    this.#watcher.onProgress(progressOf(this.#board, this.#phase))
-  }
-}
-
-function progressOf(board: Board, phase: KernelProgress['phase']): KernelProgress {
-  return {
-    phase,
-    status: board.status,
-    pagesTotal: board.shape.pages,
-    pagesSent: board.get('normal') + board.get('duplicate') + board.get('urgentNormal') + board.get('urgentDuplicate'),
-    transferredBytes: board.get('sentBytes') + board.get('urgentBytes'),
-    requests: board.get('requests'),
-    loadsChecked: board.sum('loadsChecked'),
-    mismatches: board.sum('lost') + board.sum('stale') + board.sum('misplaced'),
   }
 }
 

@@ -1,127 +1,96 @@
 /**
- * The events of a migration, gathered: what each thread wrote on the board, the states, the sleeps of the vCPUs, what was injected, and
- * the verdict; by time.
+ * The events of a migration, gathered while it goes on: what each thread writes on the board, what was injected, and the verdict; by time.
+ *
+ *  1. portion: the moment before which every thread has told everything is that of the thread that is furthest behind. What happened
+ *     before it is handed on, once, sorted. Portions one after the other are therefore the whole, sorted.
+ *  2. When both machines are gone everything has been told, and the last portion has the rest.
  *
  * Where a thread's room was full, nothing after that moment is told of any thread: half of a picture would be a wrong one.
- * Pairs with event_log.ts, which writes, and core/run/kernel_events.ts, which says what crosses.
+ * Pairs with event_log.ts, and with core/run/kernel_events.ts, which says what crosses.
  */
-import { faultOf } from '../../../core/guest/own_words.ts'
-import type { KernelEvents } from '../../../core/run/kernel_events.ts'
+import { type KernelEvents, kernelLanes } from '../../../core/run/kernel_events.ts'
 import {
   EventKind,
   INCIDENT_NAME,
   type IncidentName,
   type Lane,
-  MIGRATION_STATUS,
   VIOLATION_CAUSE,
+  type ViolationCause,
 } from '../../../core/trace/event.ts'
-import { EVENT_THREADS, type EventThread } from './board.ts'
-import type { Facts } from './coordinator.ts'
-import type { EventLog, LoggedEvent } from './event_log.ts'
-
-export interface TimedIncident {
-  readonly what: IncidentName
-  readonly atNs: number
-  readonly isOver: boolean
-}
+import { type LoggedEvent, LogReader } from './event_log.ts'
 
 type LanedEvent = LoggedEvent & { readonly lane: number }
 
-const MACHINE_OF: Readonly<Record<EventThread, Lane['machine']>> = {
-  migration: 'source',
-  'return path': 'source',
-  listen: 'destination',
-  preempt: 'destination',
-  fault: 'destination',
-}
-const MIGRATION = EVENT_THREADS.indexOf('migration')
 /** Index into CHECK_NAME. */
 const PAGES_COMPARED = 0
-const LONGEST_ARG = 2 ** 31 - 1
 
-export function eventsOf(facts: Facts): KernelEvents {
-  const { board, phaseNs } = facts
-  const lanes: Lane[] = EVENT_THREADS.map((name) => ({ name, machine: MACHINE_OF[name] }))
-  const logs: EventLog[] = EVENT_THREADS.map((thread) => board.eventsOf(thread))
-  for (const machine of ['source', 'destination'] as const) {
-    for (let vcpu = 0; vcpu < board.shape.vcpus; vcpu++) {
-      lanes.push({ name: `vCPU ${vcpu}`, machine })
-      logs.push(board.eventsOfVcpu(machine, vcpu))
-    }
-  }
-  const missedNs = Math.min(...logs.map((log) => log.missedNs))
-  const all = [
-    ...logs.flatMap((log, lane) => log.read().map((event) => ({ ...event, lane }))),
-    ...statesOf(facts),
-    ...sleepsOf(facts),
-    ...incidentsOf(facts),
-    ...verdictOf(facts),
-  ]
-  const events = all.filter(({ atNs }) => atNs < missedNs).sort((a, b) => a.atNs - b.atNs)
-  return {
-    lanes,
-    timeNs: events.map(({ atNs }) => Math.max(0, atNs - phaseNs.boot)),
-    kind: events.map(({ kind }) => kind),
-    lane: events.map(({ lane }) => lane),
-    page: events.map(({ page }) => page),
-    count: events.map(({ count }) => count),
-    arg: events.map(({ arg }) => arg),
-    missedFromNs: Number.isFinite(missedNs) ? missedNs - phaseNs.boot : null,
-  }
+export interface FeedOptions {
+  /** Of each lane, in the order of kernelLanes. */
+  readonly rooms: readonly Float64Array[]
+  readonly vcpus: number
+  /** Times count from here. */
+  readonly bootNs: number
+  clock(): number
 }
 
-const one = (atNs: number, kind: LoggedEvent['kind'], lane: number, page: number, arg: number): LanedEvent => ({
-  atNs,
-  kind,
-  lane,
-  page,
-  count: 1,
-  arg,
-})
+export class EventFeed {
+  readonly #lanes: readonly Lane[]
+  readonly #readers: readonly LogReader[]
+  readonly #bootNs: number
+  readonly #migration: number
+  /** What no thread of a machine knows. */
+  #own: LanedEvent[] = []
 
-function statesOf({ board }: Facts): LanedEvent[] {
-  return Array.from({ length: board.statesEntered }, (_, n) => {
-    const { status, atNs } = board.stateEntered(n)
-    return one(atNs, EventKind.State, MIGRATION, -1, MIGRATION_STATUS.indexOf(status))
-  })
-}
-
-function sleepsOf({ board }: Facts): LanedEvent[] {
-  const { pages, vcpus } = board.shape
-  const events: LanedEvent[] = []
-  for (let vcpu = 0; vcpu < vcpus; vcpu++) {
-    const lane = EVENT_THREADS.length + vcpus + vcpu
-    for (let n = 0; n < board.ofVcpu(vcpu, 'sleeps'); n++) {
-      const at = vcpu * pages + n
-      const [fromNs = 0, toNs = 0] = board.sleeps.subarray(2 * at, 2 * at + 2)
-      const page = board.sleptOn[at] ?? -1
-      events.push(one(fromNs, EventKind.Fault, lane, page, 0))
-      events.push(one(toNs, EventKind.Wake, lane, page, Math.min(LONGEST_ARG, Math.round(toNs - fromNs))))
-    }
+  constructor({ rooms, vcpus, bootNs, clock }: FeedOptions) {
+    this.#lanes = kernelLanes(vcpus)
+    this.#readers = rooms.map((room) => new LogReader(room, clock))
+    this.#bootNs = bootNs
+    this.#migration = this.#lanes.findIndex(({ name }) => name === 'migration')
   }
-  return events
-}
 
-function incidentsOf({ happened }: Facts): LanedEvent[] {
-  return happened.map(({ what, atNs, isOver }) => {
+  incident(what: IncidentName, atNs: number, isOver: boolean): void {
     const index = INCIDENT_NAME.indexOf(what)
-    return one(atNs, EventKind.Incident, MIGRATION, -1, isOver ? ~index : index)
-  })
+    this.#tell(atNs, EventKind.Incident, -1, isOver ? ~index : index)
+  }
+
+  /** Of the comparison at the end. */
+  verdict(atNs: number, first: { readonly page: number; readonly cause: string } | null): void {
+    if (first === null) this.#tell(atNs, EventKind.CheckPassed, -1, PAGES_COMPARED)
+    else this.#tell(atNs, EventKind.Violation, first.page, causeIndex(first.cause))
+  }
+
+  #tell(atNs: number, kind: LoggedEvent['kind'], page: number, arg: number): void {
+    this.#own.push({ atNs, kind, lane: this.#migration, page, count: 1, arg })
+  }
+
+  /** 1. */
+  portion(isGone: (machine: Lane['machine']) => boolean): KernelEvents {
+    let beforeNs = Number.POSITIVE_INFINITY
+    this.#readers.forEach((reader, lane) => {
+      beforeNs = Math.min(beforeNs, reader.look(isGone((this.#lanes[lane] as Lane).machine)))
+    })
+    const missedNs = Math.min(...this.#readers.map((reader) => reader.missedNs))
+    const untilNs = Math.min(beforeNs, missedNs)
+    const events: LanedEvent[] = []
+    this.#readers.forEach((reader, lane) => {
+      for (const event of reader.take(untilNs)) events.push({ ...event, lane })
+    })
+    for (const event of this.#own) if (event.atNs < untilNs) events.push(event)
+    this.#own = this.#own.filter(({ atNs }) => atNs >= untilNs)
+    events.sort((a, b) => a.atNs - b.atNs)
+    return {
+      timeNs: events.map(({ atNs }) => Math.max(0, Math.round(atNs - this.#bootNs))),
+      kind: events.map(({ kind }) => kind),
+      lane: events.map(({ lane }) => lane),
+      page: events.map(({ page }) => page),
+      count: events.map(({ count }) => count),
+      arg: events.map(({ arg }) => arg),
+      missedFromNs: missedNs <= beforeNs && Number.isFinite(missedNs) ? Math.max(0, missedNs - this.#bootNs) : null,
+    }
+  }
 }
 
-/** A load that found something wrong, or the comparison at the end. */
-function verdictOf({ board, comparison, phaseNs }: Facts): LanedEvent[] {
-  const events: LanedEvent[] = []
-  const load = board.firstWrong
-  const indexOf = (cause: string) => Math.max(0, (VIOLATION_CAUSE as readonly string[]).indexOf(cause))
-  if (load !== null) {
-    const lane = EVENT_THREADS.length + board.shape.vcpus + load.vcpu
-    const cause = faultOf(load.found, load.page, load.word, load.owner, load.expected)
-    events.push(one(load.atNs, EventKind.Violation, lane, load.page, indexOf(cause)))
-  }
-  if (comparison === null) return events
-  const { first } = comparison
-  if (first === null) events.push(one(phaseNs.end, EventKind.CheckPassed, MIGRATION, -1, PAGES_COMPARED))
-  else events.push(one(phaseNs.end, EventKind.Violation, MIGRATION, first.page, indexOf(first.cause)))
-  return events
+/** Index into VIOLATION_CAUSE. */
+function causeIndex(cause: string): number {
+  return Math.max(0, VIOLATION_CAUSE.indexOf(cause as ViolationCause))
 }

@@ -15,7 +15,6 @@ import { POLL, PollFd, UFFD_EVENT } from '../sys/uapi.ts'
 import { Userfaultfd } from '../sys/userfaultfd.ts'
 import type { Area } from './area.ts'
 import { type Board, PageState } from './board.ts'
-import { nowNs } from './clock.ts'
 import type { Control } from './control.ts'
 import { ReturnWriter } from './return_writer.ts'
 import type { ThreadSetup } from './setup.ts'
@@ -49,7 +48,7 @@ export function runFaultThread(setup: ThreadSetup, area: Area, board: Board, con
     }
     board.add('userfaults', messages.length)
     board.add('requests', asked)
-    if (asked > 0 && events.isKept) events.stamp(nowNs())
+    events.stamp()
     if (asked > 0) reply.flush()
   }
 }

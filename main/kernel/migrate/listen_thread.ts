@@ -153,7 +153,7 @@ export class ListenThread {
       if (this.#events.isKept) this.#noteReceived()
       const end = this.#takeRecords()
       this.#placer.flush()
-      if (this.#events.isKept) this.#events.stamp(nowNs())
+      this.#events.stamp()
       if (end !== null) return end
     }
   }
@@ -168,7 +168,7 @@ export class ListenThread {
       if (type === StreamMessage.Page) this.#events.note(EventKind.Receive, page, PAGE_RECORD_BYTES)
       else if (type === StreamMessage.Zero) this.#events.note(EventKind.Receive, page, ZERO_RECORD_BYTES)
     }
-    this.#events.stamp(nowNs())
+    this.#events.stamp()
   }
 
   /** All records that have come whole; what is left of one moves to the buffer's beginning. */

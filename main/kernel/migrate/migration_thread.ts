@@ -25,6 +25,7 @@ import type { Board } from './board.ts'
 import { nowNs, RealClock, runInRealTime } from './clock.ts'
 import { connect, cutConnection } from './connection.ts'
 import type { Control } from './control.ts'
+import type { EventLog } from './event_log.ts'
 import { putU64, VCPU_STATE_BYTES } from './framing.ts'
 import { Pacer } from './pacer.ts'
 import { RamSave } from './ram_save.ts'
@@ -40,6 +41,7 @@ export class MigrationThread {
   readonly #setup: ThreadSetup
   readonly #board: Board
   readonly #control: Control
+  readonly #events: EventLog
   readonly #ram: RamSave
   readonly #urgentWriter: RecordWriter
   readonly #uffd: Userfaultfd | null
@@ -54,6 +56,7 @@ export class MigrationThread {
     this.#setup = setup
     this.#board = board
     this.#control = control
+    this.#events = board.eventsOf('migration')
     this.#uffd = setup.uffd >= 0 ? Userfaultfd.of(setup.uffd) : null
     this.#urgentWriter = new RecordWriter(() => !control.is('exit') && !control.is('broken'))
     this.#ram = new RamSave({
@@ -61,7 +64,7 @@ export class MigrationThread {
       board,
       control,
       pacer: new Pacer(setup.bandwidthBytesPerSec, control, setup.control.pace),
-      events: board.eventsOf('migration'),
+      events: this.#events,
       shares: options.capabilities['postcopy-preempt'],
       figures: { bytes: 'sentBytes', normal: 'normal', duplicate: 'duplicate' },
       plantedFault: setup.plantedFault,
@@ -94,7 +97,7 @@ export class MigrationThread {
     const precopies = this.#setup.options.mode !== 'postcopy'
     // 1.
     board.set('startNs', nowNs())
-    board.enter('setup', nowNs())
+    this.#board.enter('setup', this.#events)
     if (!this.#connect()) {
       this.#abandon()
       return
@@ -102,7 +105,7 @@ export class MigrationThread {
     if (precopies && this.#uffd !== null) this.#ram.start(this.#uffd)
     this.#ram.fill()
     board.set('setupNs', nowNs() - board.get('startNs'))
-    board.enter('active', nowNs())
+    this.#board.enter('active', this.#events)
     // 2.
     const end = precopies ? this.#precopy() : 'postcopy'
     board.set('precopyBytes', this.#ram.bytesSent)
@@ -168,7 +171,7 @@ export class MigrationThread {
     this.#stopVcpus()
     const before = ram.bytesSent
     if (!this.#isCancelled) {
-      board.enter('device', nowNs())
+      this.#board.enter('device', this.#events)
       ram.sync(this.#clock)
       while (ram.pending > 0 && !this.#isBroken) ram.sendNext(ram.pending)
       this.#sendState(StreamMessage.Devices)
@@ -186,7 +189,7 @@ export class MigrationThread {
     const control = this.#control
     this.#stopVcpus()
     if (this.#isCancelled) return false
-    board.enter('device', nowNs())
+    this.#board.enter('device', this.#events)
     const before = ram.bytesSent
     if (this.#setup.options.mode !== 'postcopy') {
       ram.sync(this.#clock)
@@ -201,7 +204,7 @@ export class MigrationThread {
     board.set('downtimeBytes', ram.bytesSent - before)
     // It may have arrived, whatever became of the connection.
     if (this.#isBroken && board.takeGuest('source')) return false
-    board.enter('postcopy-active', nowNs())
+    this.#board.enter('postcopy-active', this.#events)
     return true
   }
 
@@ -210,9 +213,8 @@ export class MigrationThread {
     this.#board.set('downtimeStartNs', nowNs())
     control.set('run', 0)
     const { vcpus } = this.#setup.shape
-    for (let standing = control.get('standing'); standing < vcpus; standing = control.get('standing')) {
+    for (let standing = control.get('standing'); standing < vcpus; standing = control.get('standing'))
       control.wait('standing', standing, 10)
-    }
   }
 
   #startVcpus(): void {
@@ -327,26 +329,25 @@ export class MigrationThread {
 
   /** 7. False: nobody wants it any more. @qemu postcopy_pause, postcopy_do_resume */
   #pause(): boolean {
-    const board = this.#board
     const control = this.#control
     // The hand-over never arrived.
-    if (board.takeGuest('source')) {
+    if (this.#board.takeGuest('source')) {
       this.#abandon()
       return false
     }
     for (;;) {
-      cutConnection(this.#control)
-      board.enter('postcopy-paused', nowNs())
+      cutConnection(control)
+      this.#board.enter('postcopy-paused', this.#events)
       while (control.get('recoveries') === this.#recoveriesUsed && !control.is('exit')) {
         control.wait('recoveries', this.#recoveriesUsed, 100)
       }
       if (control.is('exit')) return false
       this.#recoveriesUsed = control.get('recoveries')
-      board.enter('postcopy-recover-setup', nowNs())
+      this.#board.enter('postcopy-recover-setup', this.#events)
       if (!this.#connect()) continue
-      board.enter('postcopy-recover', nowNs())
+      this.#board.enter('postcopy-recover', this.#events)
       if (!this.#resume()) continue
-      board.enter('postcopy-active', nowNs())
+      this.#board.enter('postcopy-active', this.#events)
       return true
     }
   }
@@ -387,13 +388,13 @@ export class MigrationThread {
     if (this.#uffd !== null && this.#setup.options.mode !== 'postcopy') this.#ram.stop(this.#uffd)
     if (wasStopped) this.#startVcpus()
     const isCancelled = this.#isCancelled && (board.status === 'setup' || board.status === 'active')
-    if (isCancelled) board.enter('cancelling', nowNs())
+    if (isCancelled) this.#board.enter('cancelling', this.#events)
     this.#end(isCancelled ? 'cancelled' : 'failed')
   }
 
   #end(status: 'completed' | 'failed' | 'cancelled'): void {
     this.#board.set('remaining', this.#ram.pending)
     this.#board.set('endNs', nowNs())
-    this.#board.enter(status, nowNs())
+    this.#board.enter(status, this.#events)
   }
 }

@@ -17,7 +17,6 @@ import { MADV, UFFDIO_REGISTER_MODE } from '../sys/uapi.ts'
 import type { Userfaultfd } from '../sys/userfaultfd.ts'
 import { type Area, type ChannelBuffers, STAGED_PAGES } from './area.ts'
 import { type Board, type Figure, PageState } from './board.ts'
-import { nowNs } from './clock.ts'
 import type { EventLog } from './event_log.ts'
 
 const { EEXIST, EAGAIN } = constants.errno
@@ -155,7 +154,7 @@ export class Placer {
       const pages = bytes / PAGE_BYTES
       board.states.fill(PageState.received, page, page + pages)
       events.note(EventKind.Place, page, what === 'zeropage' ? 1 : 0, pages)
-      if (events.isKept) events.stamp(nowNs())
+      events.stamp()
       return pages
     }
     if (bytes === -EAGAIN) return 0

@@ -125,7 +125,7 @@ export class RamSave implements PrecopyRam<RealClock> {
     this.syncNs = now - startNs
     this.syncedNs = now
     events.note(EventKind.Pass, -1, this.dirty.count)
-    events.stamp(now)
+    events.stamp()
   }
 
   /** 3., while the guest runs: no more than `most` pages. */
@@ -207,7 +207,7 @@ export class RamSave implements PrecopyRam<RealClock> {
     const { bytes } = this.writer
     if (bytes === 0) return !this.isBroken
     pacer.wait(bytes)
-    if (events.isKept) events.stamp(nowNs())
+    events.stamp()
     const channel = figures.bytes === 'sentBytes' ? 'stream' : 'urgent'
     if (!this.writer.flush(control.get(channel))) this.isBroken = true
     this.bytesSent += bytes

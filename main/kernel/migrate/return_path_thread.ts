@@ -13,7 +13,6 @@ import { PAGE_BYTES } from '../sys/mapping.ts'
 import { readSome, Transfer } from '../sys/socket.ts'
 import type { Area } from './area.ts'
 import type { Board } from './board.ts'
-import { nowNs } from './clock.ts'
 import { cutConnection } from './connection.ts'
 import type { Control } from './control.ts'
 import type { EventLog } from './event_log.ts'
@@ -134,7 +133,7 @@ export class ReturnPathThread {
     const control = this.#control
     const urgent = this.#urgent
     this.#events.note(EventKind.RequestReceived, page, 0)
-    if (this.#events.isKept) this.#events.stamp(nowNs())
+    this.#events.stamp()
     if (urgent !== null && control.is('postcopy') && !control.is('broken')) {
       control.exclusively('urgentBusy', () => urgent.sendPage(page))
       if (!urgent.isBroken) return

@@ -16,7 +16,7 @@ import { Prng } from '../../../core/base/prng.ts'
 import { freedPages, makeWorkloads, parseGuest } from '../../../core/guest/catalog.ts'
 import { faultOf, ownStamp, ownWordAt, versionAt, versionOf } from '../../../core/guest/own_words.ts'
 import { BLOCK_ACCESSES, type Workload } from '../../../core/guest/workload.ts'
-import { EventKind } from '../../../core/trace/event.ts'
+import { EventKind, VIOLATION_CAUSE } from '../../../core/trace/event.ts'
 import type { Area } from './area.ts'
 import { type Board, PageState } from './board.ts'
 import { nowNs } from './clock.ts'
@@ -30,8 +30,8 @@ const SLICE_NS = 100_000
 const WORTH_NS = 30_000
 /** More than this is not made up for: the host did not run us. */
 const MOST_LATE_NS = 5_000_000
-/** A touch that takes less did not sleep. */
-const SLEPT_NS = 1_000
+/** Between two words of how far the boot has come. */
+const BOOT_PAGES = 512
 /** Between two words of how much was done. */
 const TELL_NS = 5_000_000
 /** Between two looks at where the source's vCPU is. */
@@ -90,11 +90,11 @@ export class VcpuThread {
       if (!this.#isSource) this.#takePlace()
       control.add('standing', -1)
       this.#events.note(EventKind.VcpuRun, -1, 1)
-      this.#events.stamp(nowNs())
+      this.#events.stamp()
       const hasGivenUp = !this.#runFreely()
       this.#tellOps(nowNs())
       this.#events.note(EventKind.VcpuRun, -1, 0)
-      this.#events.stamp(nowNs())
+      this.#events.stamp()
       this.#leavePlace()
       control.add('standing', 1)
       if (hasGivenUp) return
@@ -110,10 +110,10 @@ export class VcpuThread {
     for (let page = first; page < end && !this.#control.is('exit'); page++) {
       this.#store(page, 0)
       this.#store(page, 1)
+      this.#events.note(EventKind.Populate, page, 0)
+      if (page % BOOT_PAGES === 0 || page === end - 1) this.#events.stamp()
     }
     this.#board.addOfVcpu(this.#index, 'boot', 2 * (end - first))
-    if (end > first) this.#events.note(EventKind.Populate, first, 0, end - first)
-    this.#events.stamp(nowNs())
     this.#control.add('booted', 1)
   }
 
@@ -188,7 +188,7 @@ export class VcpuThread {
     this.#done -= ops
     this.#toldNs = now
     if (ops > 0) this.#events.note(EventKind.GuestOps, -1, ops)
-    this.#events.stamp(now)
+    this.#events.stamp()
   }
 
   /** Accesses [from, to) of the block. False: it gave up in the middle. */
@@ -212,21 +212,20 @@ export class VcpuThread {
 
   /** 3. False: the page will never come. */
   #touchMissing(page: number): boolean {
-    const startNs = nowNs()
+    const startNs = this.#events.touches(page)
     this.touched ^= this.#area.ram[ownWordAt(page, 0, this.#index)] as number
-    const endNs = nowNs()
+    const sleptNs = this.#events.touched()
     if (this.#control.is('abandoned')) return false
-    if (endNs - startNs < SLEPT_NS) return true
+    if (sleptNs === 0) return true
     const board = this.#board
     const n = board.ofVcpu(this.#index, 'sleeps')
     if (n < board.shape.pages) {
       const at = (this.#index * board.shape.pages + n) * 2
       board.sleeps[at] = startNs
-      board.sleeps[at + 1] = endNs
-      board.sleptOn[this.#index * board.shape.pages + n] = page
+      board.sleeps[at + 1] = startNs + sleptNs
       board.setOfVcpu(this.#index, 'sleeps', n + 1)
     }
-    this.#sleptNs += endNs - startNs
+    this.#sleptNs += sleptNs
     return true
   }
 
@@ -257,7 +256,10 @@ export class VcpuThread {
   }
 
   #mismatch(page: number, word: number, owner: number, version: number, found: number): void {
-    this.#board.addOfVcpu(this.#index, faultOf(found, page, word, owner, version), 1)
-    this.#board.wrong(this.#index, page, word, owner, version, found, nowNs())
+    const cause = faultOf(found, page, word, owner, version)
+    this.#board.addOfVcpu(this.#index, cause, 1)
+    if (!this.#board.wrong(this.#index, page, word, owner, version, found, nowNs())) return
+    this.#events.note(EventKind.Violation, page, VIOLATION_CAUSE.indexOf(cause))
+    this.#events.stamp()
   }
 }

@@ -87,7 +87,6 @@ export class EngineDouble implements EngineApi {
     const wire = { bandwidthBitsPerSec: 1e9, rttNs: 150_000, urgentChannel: false, multifdChannels: 0 }
     return {
       machine: 'simulated',
-      predictedNs: null,
       command: this.#command,
       seed: 1,
       pages: this.pages,
@@ -235,6 +234,10 @@ export class EngineDouble implements EngineApi {
   }
 
   async race(): Promise<RaceView | null> {
+    return null
+  }
+
+  async prediction() {
     return null
   }
 

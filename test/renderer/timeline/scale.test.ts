@@ -61,10 +61,10 @@ describe('timeline rows', () => {
   })
 
   test('a real run has measured time, and under it a row for what the model had said, if it had', () => {
-    const kinds = (predictedNs: number | null) => rowsFor(2, 160, '', { machine: 'kernel', predictedNs }).map(({ kind }) => kind)
-    expect(kinds(null)).not.toContain('predicted')
-    expect(kinds(5e6).indexOf('predicted')).toBe(kinds(5e6).indexOf('state') + 1)
-    expect(rowsFor(2, 160, '', { machine: 'kernel', predictedNs: null })[1]?.label).toBe('measured time')
+    const kinds = (isPredicted: boolean) => rowsFor(2, 160, '', 'kernel', isPredicted).map(({ kind }) => kind)
+    expect(kinds(false)).not.toContain('predicted')
+    expect(kinds(true).indexOf('predicted')).toBe(kinds(true).indexOf('state') + 1)
+    expect(rowsFor(2, 160, '', 'kernel')[1]?.label).toBe('measured time')
     expect(rowsFor(2, 160)[1]?.label).toBe('simulated time')
   })
 
