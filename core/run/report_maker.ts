@@ -5,7 +5,6 @@
  * machines at the end (each guest page's PTE flags and content, on both sides).
  */
 import { Hash64 } from '../base/hash.ts'
-import { spellRate, spellSize, spellTime } from '../base/units.ts'
 import { LackeyWorkload } from '../guest/lackey.ts'
 import type { GuestPhase } from '../guest/workload.ts'
 import { pteFlags, ptePfn } from '../hw/pte.ts'
@@ -13,11 +12,11 @@ import type { Machine } from '../machine/machine.ts'
 import type { Process } from '../machine/process.ts'
 import type { Xbzrle } from '../migration/xbzrle_save.ts'
 import type { MigrationStatus } from '../trace/event.ts'
+import { blocktimeReport } from './blocktime_report.ts'
 import { forecastText } from './forecast.ts'
 import type { HappenedIncident } from './incidents.ts'
-import { spellInjection } from './injection.ts'
 import type { MigrationRun } from './migration_run.ts'
-import { spellPostcopyAfter } from './options.ts'
+import { optionsAsUsed } from './options_used.ts'
 import { forecastOf } from './progress.ts'
 import type {
   ConsistencyReport,
@@ -35,7 +34,7 @@ export function makeReport(run: MigrationRun): RunReport {
     schema: 'pageferry.report/1',
     version: VERSION,
     seed: run.options.seed,
-    options: optionsAsUsed(run),
+    options: optionsAsUsed(run.options),
     traceHash: run.recorder.hash(),
     stateHash: stateHash(run),
     migration: migrationReport(run),
@@ -44,40 +43,6 @@ export function makeReport(run: MigrationRun): RunReport {
     faults: faultsReport(run),
     prepaging: run.firstTouches.report(),
     guest: guestReport(run),
-  }
-}
-
-/** As a user would write them: `migrate` with these makes the same run. */
-function optionsAsUsed(run: MigrationRun): Record<string, unknown> {
-  const o = run.options
-  return {
-    guest: o.guest,
-    mem: spellSize(o.memBytes),
-    vcpus: o.vcpus,
-    mode: o.mode,
-    'postcopy-after': spellPostcopyAfter(o.postcopyAfter),
-    capability: { ...o.capabilities },
-    parameter: { ...o.parameters },
-    prepaging: o.prepaging,
-    'dirty-tracking': o.dirtyTracking,
-    'free-page-hints': o.freePageHints,
-    balloon: spellSize(o.balloonBytes),
-    inject: o.inject.map(spellInjection),
-    recover: o.recover,
-    resolver: o.resolver,
-    faults: o.faults,
-    cpu: o.cpu,
-    'page-size': spellSize(o.pageSizeBytes).toLowerCase(),
-    nested: o.nested ? 'on' : 'off',
-    'guest-page-size': spellSize(o.guestPageSizeBytes).toLowerCase(),
-    devices: o.devices,
-    bandwidth: spellRate(o.bandwidthBitsPerSec),
-    rtt: spellTime(o.rttNs),
-    'downtime-limit': spellTime(o.downtimeLimitNs),
-    without: [...o.without],
-    seed: o.seed,
-    duration: spellTime(o.durationNs),
-    'time-limit': Number.isFinite(o.timeLimitNs) ? spellTime(o.timeLimitNs) : null,
   }
 }
 
@@ -90,7 +55,6 @@ function migrationReport(run: MigrationRun): MigrationReport {
   const { state, blocktime, channels } = run
   const total = Math.max(0, (state.endNs || run.progress().nowNs) - state.startNs)
   const pages = state.normal + state.duplicate
-  const [p50, p99, p999, max] = blocktime.quantiles(0.5, 0.99, 0.999, 1)
   const limit = run.throttling?.limit
   const forecast = run.timedOut ? forecastOf(run) : null
   return {
@@ -126,18 +90,8 @@ function migrationReport(run: MigrationRun): MigrationReport {
       ? { 'dirty-limit-throttle-time-per-round': limit.throttleTimePerRound, 'dirty-limit-ring-full-time': limit.ringFullTime }
       : {}),
     ...snapshotReport(run),
-    'postcopy-blocktime': ms(blocktime.overlappedNs),
-    'postcopy-vcpu-blocktime': Array.from(blocktime.perVcpuNs, ms),
-    'postcopy-latency': Math.round(blocktime.meanNs),
-    'postcopy-latency-dist': [...blocktime.distribution],
-    'postcopy-latency-p50': Math.round(p50),
-    'postcopy-latency-p99': Math.round(p99),
-    'postcopy-latency-p999': Math.round(p999),
-    'postcopy-latency-max': Math.round(max),
+    ...blocktimeReport(blocktime, run.options),
     ...(forecast === null ? {} : { forecast: forecastText(forecast) }),
-    ...(run.options.capabilities['postcopy-blocktime']
-      ? { 'postcopy-vcpu-latency': blocktime.perVcpuMeanNs.map(Math.round), 'postcopy-non-vcpu-latency': 0 }
-      : {}),
   }
 }
 

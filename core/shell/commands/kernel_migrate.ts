@@ -17,6 +17,7 @@ import { parsePrepaging } from '../../migration/prepaging/registry.ts'
 import { type KernelEvents, KernelRecording } from '../../run/kernel_events.ts'
 import { type KernelMigrateOptions, type KernelReport, WIRES, type Wire } from '../../run/kernel_report.ts'
 import { type MigrateOptions, RESOLVERS } from '../../run/options.ts'
+import type { OfTheModelAlone } from '../../run/options_used.ts'
 import { endlessRefusal } from '../../run/prepaging.ts'
 import { Recorder } from '../../trace/recorder.ts'
 import { ArgumentError, type Arguments } from '../arguments.ts'
@@ -52,7 +53,7 @@ const REFUSED: Readonly<Record<string, string>> = {
   without: 'nothing can be left out of a real kernel',
   detach: 'it runs in processes of its own already',
   resume: '--recover recovers it',
-}
+} satisfies Readonly<Record<OfTheModelAlone | 'detach' | 'resume', string>>
 
 /** What of QEMU's capabilities and parameters is done here, besides those that a mode implies. */
 const CAPABILITIES: readonly CapabilityName[] = ['postcopy-ram', 'return-path', 'postcopy-preempt', 'postcopy-blocktime']

@@ -5,18 +5,16 @@
  */
 import { release } from 'node:os'
 import { Prng } from '../../../core/base/prng.ts'
-import { spellRate, spellSize, spellTime } from '../../../core/base/units.ts'
 import { makeWorkloads, parseGuest } from '../../../core/guest/catalog.ts'
 import { faultOf } from '../../../core/guest/own_words.ts'
 import { Blocktime } from '../../../core/migration/blocktime.ts'
-import { spellInjection } from '../../../core/run/injection.ts'
-import type { KernelConsistency, KernelFaults, KernelMigrateOptions, KernelReport } from '../../../core/run/kernel_report.ts'
-import { spellPostcopyAfter } from '../../../core/run/options.ts'
+import { blocktimeReport } from '../../../core/run/blocktime_report.ts'
+import type { KernelConsistency, KernelFaults, KernelReport } from '../../../core/run/kernel_report.ts'
+import { kernelOptionsAsUsed } from '../../../core/run/options_used.ts'
 import type { GuestReport, HostReport, MigrationReport, Violation } from '../../../core/run/report.ts'
 import { VERSION } from '../../../core/run/version.ts'
-import type { MigrationStatus } from '../../../core/trace/event.ts'
-import type { VcpuFigure } from './board.ts'
-import { type Board, PageState } from './board.ts'
+import { lostPages, sentenceOf, statusOf } from './aftermath.ts'
+import type { Board, VcpuFigure } from './board.ts'
 import { nowNs } from './clock.ts'
 import { writtenPages } from './compare.ts'
 import type { Facts } from './coordinator.ts'
@@ -42,7 +40,7 @@ export function account(facts: Facts): KernelReport {
     version: VERSION,
     machine: 'kernel',
     seed: options.seed,
-    options: optionsAsUsed(run),
+    options: kernelOptionsAsUsed(run),
     traceHash: null,
     stateHash: null,
     migration,
@@ -66,37 +64,6 @@ export function account(facts: Facts): KernelReport {
   }
 }
 
-/** Options that mean nothing on a real kernel are not there. */
-function optionsAsUsed({ options: o, isPaced, wire, watchdogNs }: KernelMigrateOptions): Record<string, unknown> {
-  return {
-    guest: o.guest,
-    mem: spellSize(o.memBytes),
-    vcpus: o.vcpus,
-    mode: o.mode,
-    'postcopy-after': spellPostcopyAfter(o.postcopyAfter),
-    capability: { ...o.capabilities },
-    parameter: { ...o.parameters },
-    prepaging: o.prepaging,
-    inject: o.inject.map(spellInjection),
-    recover: o.recover,
-    resolver: o.resolver,
-    wire,
-    bandwidth: isPaced ? spellRate(o.bandwidthBitsPerSec) : null,
-    'downtime-limit': spellTime(o.downtimeLimitNs),
-    seed: o.seed,
-    duration: spellTime(o.durationNs),
-    'time-limit': Number.isFinite(o.timeLimitNs) ? spellTime(o.timeLimitNs) : null,
-    watchdog: spellTime(watchdogNs),
-  }
-}
-
-/** The source writes its states, unless it is no longer there to do so. */
-function statusOf({ board, outcome, status }: Facts): MigrationStatus {
-  if (status === 'completed' || status === 'failed' || status === 'cancelled') return status
-  if (outcome.how === 'ended' || outcome.how === 'watchdog') return board.isHandedOver ? 'postcopy-paused' : 'failed'
-  return status
-}
-
 function migrationOf(facts: Facts): MigrationReport {
   const { board, run, incidents, phaseNs } = facts
   const startNs = board.get('startNs')
@@ -105,8 +72,6 @@ function migrationOf(facts: Facts): MigrationReport {
   const transferred = board.get('sentBytes') + board.get('urgentBytes')
   const normal = board.get('normal') + board.get('urgentNormal')
   const duplicate = board.get('duplicate') + board.get('urgentDuplicate')
-  const blocktime = blocktimeOf(board)
-  const [p50 = 0, p99 = 0, p999 = 0, max = 0] = blocktime.quantiles(0.5, 0.99, 0.999, 1)
   const error = sentenceOf(facts)
   return {
     status: statusOf(facts),
@@ -133,17 +98,7 @@ function migrationOf(facts: Facts): MigrationReport {
       'downtime-bytes': board.get('downtimeBytes'),
       'postcopy-bytes': board.get('postcopyBytes') + board.get('urgentBytes'),
     },
-    'postcopy-blocktime': ms(blocktime.overlappedNs),
-    'postcopy-vcpu-blocktime': Array.from(blocktime.perVcpuNs, ms),
-    'postcopy-latency': Math.round(blocktime.meanNs),
-    'postcopy-latency-dist': [...blocktime.distribution],
-    'postcopy-latency-p50': Math.round(p50),
-    'postcopy-latency-p99': Math.round(p99),
-    'postcopy-latency-p999': Math.round(p999),
-    'postcopy-latency-max': Math.round(max),
-    ...(run.options.capabilities['postcopy-blocktime']
-      ? { 'postcopy-vcpu-latency': blocktime.perVcpuMeanNs.map(Math.round), 'postcopy-non-vcpu-latency': 0 }
-      : {}),
+    ...blocktimeReport(blocktimeOf(board), run.options),
   }
 }
 
@@ -164,47 +119,6 @@ function blocktimeOf(board: Board): Blocktime {
     else blocktime.begin(vcpu, atNs)
   }
   return blocktime
-}
-
-/** What went wrong, where the guest is, and the remedy; empty: nothing went wrong. */
-function sentenceOf(facts: Facts): string {
-  const { board, outcome, run } = facts
-  const received = board.isHandedOver
-  const where = received
-    ? 'the guest had been handed over and is gone with what was missing'
-    : facts.guest === 'source'
-      ? 'the guest goes on at the source'
-      : 'the guest was there and is gone'
-  switch (outcome.how) {
-    case 'ended': {
-      const { lost, missing } = lostPages(facts)
-      const pages = missing > 0 ? `${lost} pages are lost, ${missing} are still on the source` : `${lost} pages are lost`
-      return `the ${outcome.side}'s process is gone (${outcome.why}): ${where}${received ? `; ${pages}` : ''}`
-    }
-    case 'watchdog':
-      return `nothing moved for ${spellTime(run.watchdogNs)}, and the watchdog ended it: ${where}`
-    case 'stuck':
-      return 'the connection broke after the guest was handed over, and nobody recovered it; --recover does, when the link works again'
-    case 'time limit':
-    case 'stopped':
-      return ''
-    case 'over':
-      return statusOf(facts) === 'failed' ? `the connection broke before the guest was handed over: ${where}` : ''
-  }
-}
-
-/** Written pages that no machine has any longer, and those that are on the source, out of the guest's reach. */
-function lostPages(facts: Facts): { lost: number; missing: number } {
-  const { board, outcome } = facts
-  if (statusOf(facts) === 'completed') return { lost: 0, missing: 0 }
-  const isGone = (side: 'source' | 'destination') => outcome.how === 'ended' && outcome.side === side
-  if (!board.isHandedOver) return { lost: isGone('source') ? writtenPages(board) : 0, missing: 0 }
-  const here = writtenPages(board, (page) => board.states[page] === PageState.received)
-  const there = writtenPages(board) - here
-  return {
-    lost: (isGone('destination') ? here : 0) + (isGone('source') ? there : 0),
-    missing: isGone('source') ? 0 : there,
-  }
 }
 
 function consistencyOf(facts: Facts): KernelConsistency {
