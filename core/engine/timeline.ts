@@ -6,10 +6,13 @@
  * 3. The task runs until it yields, charging time to its clock as it goes. What it does in between is atomic.
  * 4. Sleeping tasks queue on their CPU by wake time; blocked tasks are off the queue until woken.
  *
+ * Where processors are shared (processors.ts), 2. waits for one, and the turn takes it.
+ *
  * A task may run ahead of another CPU by at most one quantum, so contention is exact to that grain. A woken task's CPU
  * shortens the slice of the one that runs. Same tasks, same order: the queue breaks ties by arrival.
  */
 import { assert, fail } from '../base/assert.ts'
+import type { Processors } from './processors.ts'
 import type { Clock, Engine, Task } from './task.ts'
 
 export type TimelineState = 'running' | 'input' | 'idle' | 'stopped'
@@ -32,10 +35,15 @@ export class Timeline implements Engine {
   #resumed: Task | null = null
   #stopped = false
   #paused = false
+  /** Null: each CPU is a processor. */
+  readonly #processors: Processors | null
+  /** That of the present turn. */
+  #processor = 0
 
-  constructor(quantumNs: number) {
+  constructor(quantumNs: number, processors: Processors | null = null) {
     if (quantumNs <= 0) fail(`quantum ${quantumNs} <= 0`)
     this.#quantumNs = quantumNs
+    this.#processors = processors
   }
 
   /** Adds a task, ready at its CPU's present time. */
@@ -132,6 +140,11 @@ export class Timeline implements Engine {
       this.turns++
       const task = (queue.length === 1 ? queue.pop() : queue.shift()) as Task
       const clock = task.clock
+      if (this.#processors !== null) {
+        this.#processor = this.#processors.take(clock, bestStart)
+        bestStart = Math.max(bestStart, this.#processors.freeNs(this.#processor))
+        second = Math.max(second, bestStart)
+      }
       clock.nowNs = bestStart
       clock.sliceEndNs = second + this.#quantumNs
       // Another task may be ready on this very CPU: share it by quanta too.
@@ -150,6 +163,7 @@ export class Timeline implements Engine {
     this.#current = clock
     const waits = this.#step(task, queue)
     this.#current = null
+    this.#processors?.release(this.#processor, clock.nowNs)
     return waits
   }
 

@@ -18,7 +18,7 @@ import { type Process, SignalError } from '../machine/process.ts'
 import { EventKind } from '../trace/event.ts'
 import type { Recorder } from '../trace/recorder.ts'
 import type { Shadow } from './shadow.ts'
-import { BLOCK_ACCESSES, type GuestPhase, type Workload } from './workload.ts'
+import { BLOCK_ACCESSES, type GuestPhase, VCPU_SLICE_NS, type Workload } from './workload.ts'
 
 /** A load that did not see what the last store wrote. */
 export interface Mismatch {
@@ -209,8 +209,10 @@ export class Vcpu {
     const thinkNs = this.workload?.thinkNs ?? 0
     const { program } = k.cpu.preset
     const halts = thinkNs > (program === undefined ? LONG_THINK_NS : program.haltNs.value) && !k.stepping
-    accesses.stepNs = halts ? accessNs : Math.max(accessNs, thinkNs)
-    return halts ? thinkNs - accessNs : 0
+    const sleepNs = (program?.sleepNs?.value ?? 0) * Math.min(1, thinkNs / VCPU_SLICE_NS)
+    const workNs = Math.max(accessNs, program?.accessNs?.value ?? 0) + sleepNs
+    accesses.stepNs = halts ? Math.min(workNs, thinkNs) : Math.max(accessNs, thinkNs)
+    return halts ? Math.max(0, thinkNs - workNs) : 0
   }
 
   *#leaveGuest(k: Thread, exits: VcpuExits): Proc<void> {

@@ -41,6 +41,7 @@ export interface HostCpu {
 export interface PipelineWay {
   readonly mode: 'precopy' | 'postcopy'
   readonly resolver: 'copy' | 'move'
+  readonly guest: string
 }
 
 /** Migrations on the real kernel (core/run/calibrated_host.ts): medians, and each one's total. */
@@ -49,6 +50,8 @@ export interface PipelineRuns extends PipelineWay {
   readonly downtimeNs: number
   readonly totalNs: number
   readonly totals: readonly number[]
+  /** CPU time of a vCPU's thread for each access. */
+  readonly accessNs: number
 }
 
 export interface Calibration {

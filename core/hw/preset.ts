@@ -58,10 +58,15 @@ export interface ProgramCosts {
   readonly deviceBytes: Sourced
   /** A vCPU with longer to wait than this between two accesses sleeps. */
   readonly haltNs: Sourced
+  /** What each of its accesses takes of the CPU, and each of its sleeps, one every guest/workload.ts VCPU_SLICE_NS; absent: the access alone. */
+  readonly accessNs?: Sourced
+  readonly sleepNs?: Sourced
   readonly sendBufferBytes: Sourced
   readonly receiveBufferBytes: Sourced
   /** Pages that one call places at most. */
   readonly placeBatchPages: Sourced
+  /** Both programs' threads and the guest's share so many processors; absent: each has one. */
+  readonly processors?: Sourced
 }
 
 export interface CpuPreset extends EventCosts {

@@ -1,18 +1,20 @@
 /**
  * The model on a host that was measured: its options there, and what the two programs of a migration take on it.
  *
- * What a page costs a thread that is written in JavaScript, has only just begun and shares its CPUs with the guest's is not the sum of
- * calls that were measured one by one. So a guest whose vCPUs are busy, but on one MiB of its memory alone, is migrated on the real kernel,
- * in fresh processes, by each of the ways there are; and the model is asked what a page must cost its receiver so that it takes the same time
- * (`programCosts`). Everything else (faults, requests, what is written meanwhile, when a pre-copy ends) follows from the guest and the model. No
- * run that is predicted was measured for it.
+ * What a page costs a thread that is written in JavaScript and has only just begun is not the sum of calls that were measured one by one. So
+ * two guests are migrated on the real kernel, in fresh processes: a calm one, whose vCPUs are busy on one MiB of its memory, by each of
+ * the ways there are, and by pre-copy one that writes here and there. The model is asked what a page, and a run of pages, must cost the
+ * programs so that it takes the same time (`programCosts`). Everything else (faults, requests, what is written meanwhile, who waits for a
+ * processor, when a pre-copy ends) follows from the guest and the model. No run that is predicted was measured for it.
  *
  *  1. setup is that of the post-copies; so is the downtime, beyond the model's own: what it takes to stop and start.
- *  2. savePageNs is a page's share of a long write() to the socket, by the processor time of the writer; saveRunNs what a short one takes more,
- *     and a look at which pages are mapped. Both as seen from here, since programs call from here.
- *  3. What a page costs its receiver in post-copy by COPY, by MOVE, and in pre-copy: found by the secant rule, the time grows with it.
+ *  2. savePageNs is a page's share of a long write() to the socket, by the processor time of the writer, as seen from here, since programs
+ *     call from here. accessNs and sleepNs are processor time of a vCPU's thread, by its own clock.
+ *  3. What a page costs its receiver in post-copy by COPY, by MOVE, and in pre-copy, and then what each run of pages costs that is sent
+ *     by itself: sought, since the time grows with it.
  */
 import { median } from 'simple-statistics'
+import { VCPU_SLICE_NS } from '../guest/workload.ts'
 import type { Calibration, PipelineRuns, PipelineWay } from '../hw/calibration.ts'
 import type { CpuPreset, ProgramCosts, Sourced } from '../hw/preset.ts'
 import { bitsForPayload } from '../hw/wire.ts'
@@ -24,13 +26,18 @@ import { DEFAULT_OPTIONS, type MigrateOptions } from './options.ts'
 import { settleCapabilities } from './settings.ts'
 
 /** All of its memory was written once. The rate is between those of kv and uniform. Ours. */
-const GUEST = 'uniform:set=1M,rate=500k/s,freed=127M'
+const CALM = 'uniform:set=1M,rate=500k/s,freed=127M'
+/** From one access of a vCPU to the next: an operation of uniform is one access. */
+const CALM_THINK_NS = (DEFAULT_OPTIONS.vcpus * 1e9) / 500_000
+/** What it writes while it is copied lies in runs of a page or two. Ours. */
+const SCATTERED = 'uniform:set=64M,rate=200k/s,freed=64M'
 const GUEST_BYTES = 128 * 2 ** 20
 
 export const PIPELINE_WAYS: readonly PipelineWay[] = [
-  { mode: 'postcopy', resolver: 'copy' },
-  { mode: 'postcopy', resolver: 'move' },
-  { mode: 'precopy', resolver: 'copy' },
+  { mode: 'postcopy', resolver: 'copy', guest: CALM },
+  { mode: 'postcopy', resolver: 'move', guest: CALM },
+  { mode: 'precopy', resolver: 'copy', guest: CALM },
+  { mode: 'precopy', resolver: 'copy', guest: SCATTERED },
 ]
 
 /** Bytes that a Unix socket holds, and as many that its reader has taken and not looked at. */
@@ -39,15 +46,19 @@ const PLACED_BY_A_CALL = 64
 const STATE_BYTES = 64
 /** Below this its own work fills the time. */
 const HALT_NS = 1000
-const TRIES = 5
+const TRIES = 8
 const NEAR = 0.01
+/** Of what lies between too low and too high, a guess goes no nearer to either end. */
+const MOST_SHARE = 0.9
+/** The model gives up when it has taken so many times as long as was measured: a pre-copy may never end. */
+const FAR = 3
 
 /** As the real kernel is told, to measure it. */
-export function pipelineOptions({ mode, resolver }: PipelineWay): MigrateOptions {
+export function pipelineOptions({ mode, resolver, guest }: PipelineWay): MigrateOptions {
   const settled = settleCapabilities({ mode, capabilities: {}, parameters: DEFAULT_OPTIONS.parameters, dirtyTracking: null })
   if (!settled.ok) throw new Error(settled.message)
   const { capabilities } = settled
-  return { ...DEFAULT_OPTIONS, guest: GUEST, memBytes: GUEST_BYTES, durationNs: 0, mode, resolver, capabilities }
+  return { ...DEFAULT_OPTIONS, guest, memBytes: GUEST_BYTES, durationNs: 0, mode, resolver, capabilities }
 }
 
 /**
@@ -88,7 +99,7 @@ export async function programCosts(
     source: because(text),
   })
   const ours = (value: number, source: string): Sourced => ({ value, kind: 'ours', source })
-  const those = `migrations of ${GUEST}`
+  const those = `migrations of ${CALM}`
   const value = (name: string) => calibration.measured.find((one) => one.name === name)?.seen ?? 0
   const write = value('socketWrite')
   let costs: ProgramCosts = {
@@ -96,10 +107,7 @@ export async function programCosts(
     setupNs: made(median(ways('postcopy').map(({ setupNs }) => setupNs)), `${those} by post-copy: until the stream is connected`),
     // 2.
     savePageNs: made(write, 'processor time of a page in a write() of 64 pages to a Unix socket'),
-    saveRunNs: made(
-      value('socketWritePage') - write + value('pagemapScan'),
-      'processor time of a write() of one page, beyond its share of a long one, and PAGEMAP_SCAN of a page',
-    ),
+    saveRunNs: ours(0, 'not yet found'),
     discardNs: made(
       value('madvise') - preset.syscallNs.value,
       "madvise(MADV_DONTNEED) of a page, beyond the model's system call",
@@ -111,17 +119,23 @@ export async function programCosts(
     deviceLoadNs: ours(0, 'not yet found'),
     deviceBytes: ours(STATE_BYTES, 'two vCPUs of 16 bytes, and a header'),
     haltNs: ours(HALT_NS, 'vCPU threads do what is due, and sleep until more is (main/kernel/migrate/vcpu_thread.ts)'),
+    accessNs: made(
+      median(ways('postcopy').map(({ accessNs }) => accessNs)) - (value('sleep') * CALM_THINK_NS) / VCPU_SLICE_NS,
+      `${those} by post-copy: processor time of a vCPU's thread for an access, less its share of a sleep`,
+    ),
+    sleepNs: made(value('sleep'), 'processor time of a sleep of 100 us on a busy CPU'),
     sendBufferBytes: ours(SOCKET_BYTES, 'net.core.wmem_default'),
     receiveBufferBytes: ours(SOCKET_BYTES, 'what one read takes of a socket that is full'),
     placeBatchPages: ours(PLACED_BY_A_CALL, 'main/kernel/migrate/area.ts'),
+    processors: { value: calibration.cpu.cpus, kind: 'measured', source: because('the processors that it may run on') },
   }
   /** ns of the model's own run. */
   const ask = async (runs: PipelineRuns, program: ProgramCosts) => {
-    const options = optionsOnHost(pipelineOptions(runs), calibration, false)
+    const options = { ...optionsOnHost(pipelineOptions(runs), calibration, false), timeLimitNs: FAR * runs.totalNs }
     const run = new MigrationRun(options, new Recorder({ keep: false }), { lockdep: false }, null, { ...preset, program })
     if ((await driveRun(run, [], host, stop, () => undefined)) === 'interrupted') return null
     const { 'total-time': total, downtime } = run.report().migration
-    return { totalNs: total * 1e6, downtimeNs: downtime * 1e6 }
+    return { totalNs: run.timedOut ? Number.POSITIVE_INFINITY : total * 1e6, downtimeNs: downtime * 1e6 }
   }
   const beyond: number[] = []
   for (const runs of ways('postcopy')) {
@@ -133,32 +147,52 @@ export async function programCosts(
   costs = { ...costs, deviceSaveNs: half, deviceLoadNs: half }
   // 3.
   for (const runs of pipeline) {
-    const field =
-      runs.mode === 'precopy' ? 'loadPrecopyPageNs' : runs.resolver === 'copy' ? 'loadCopiedPageNs' : 'loadMovedPageNs'
+    const field = fieldOf(runs)
     const ns = await costThatTakes(runs.totalNs, (tried) => ask(runs, { ...costs, [field]: made(tried, 'tried') }))
     if (ns === null) return null
-    costs = { ...costs, [field]: made(ns, `so that the model takes as long as ${those} by ${runs.mode} with ${runs.resolver}`) }
+    costs = {
+      ...costs,
+      [field]: made(ns, `so that the model takes as long as migrations of ${runs.guest} by ${runs.mode} with ${runs.resolver}`),
+    }
   }
   return costs
 }
 
-/** 3. The cost of a page with which the model takes so long; null: stopped. */
+/** 3. What its time tells. */
+function fieldOf({ mode, resolver, guest }: PipelineWay) {
+  if (mode === 'postcopy') return resolver === 'copy' ? 'loadCopiedPageNs' : 'loadMovedPageNs'
+  return guest === CALM ? 'loadPrecopyPageNs' : 'saveRunNs'
+}
+
+/**
+ * 3. The cost with which the model takes so long; null: stopped. It is sought between one that is too low and one that is too high: where
+ * time stands still or jumps with it (another pass of pre-copy), the middle is tried.
+ */
 async function costThatTakes(
   totalNs: number,
   ask: (ns: number) => Promise<{ readonly totalNs: number } | null>,
 ): Promise<number | null> {
   const pages = GUEST_BYTES / 4096
-  let [before, ns] = [0, 0]
-  let [took, last] = [0, 0]
-  for (let n = 0; n < TRIES; n++) {
+  const free = await ask(0)
+  if (free === null) return null
+  const low = { ns: 0, tookNs: free.totalNs }
+  const high = { ns: Number.POSITIVE_INFINITY, tookNs: Number.POSITIVE_INFINITY }
+  // At first as if each page's cost were the migration's.
+  let ns = (totalNs - low.tookNs) / pages
+  for (let n = 0; n < TRIES && totalNs - low.tookNs > NEAR * totalNs; n++) {
     const answer = await ask(ns)
     if (answer === null) return null
-    ;[last, took] = [took, answer.totalNs]
-    const missing = totalNs - took
-    if (Math.abs(missing) < NEAR * totalNs || (n === 0 && missing < 0)) break
-    // At first as if each page's cost were the migration's.
-    const slope = n > 0 && ns !== before && took > last ? (took - last) / (ns - before) : pages
-    ;[before, ns] = [ns, Math.max(0, ns + missing / slope)]
+    const found = { ns, tookNs: answer.totalNs }
+    if (Math.abs(totalNs - found.tookNs) < NEAR * totalNs) break
+    const before = { ...low }
+    Object.assign(found.tookNs < totalNs ? low : high, found)
+    if (Number.isFinite(high.ns)) {
+      const share = (totalNs - low.tookNs) / (high.tookNs - low.tookNs)
+      ns = low.ns + (high.ns - low.ns) * Math.min(MOST_SHARE, Math.max(1 - MOST_SHARE, share))
+    } else {
+      const slope = (low.tookNs - before.tookNs) / (low.ns - before.ns)
+      ns = slope > 0 ? Math.min(low.ns + (totalNs - low.tookNs) / slope, 8 * ns) : 8 * ns
+    }
   }
-  return ns
+  return Math.max(0, ns)
 }

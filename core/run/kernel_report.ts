@@ -51,6 +51,8 @@ export interface KernelFigures {
   readonly recoveries: number
   /** CPU time of both processes, from their start to their end. */
   readonly cpuSeconds: { readonly source: number; readonly destination: number }
+  /** CPU time of a vCPU's thread for each access, what its sleeps take included, on the average; null: it made none. */
+  readonly accessNs: number | null
   /** What a migration has and this one has not, in a few words each. */
   readonly absent: readonly string[]
 }

@@ -15,6 +15,7 @@ import { InvariantError } from '../base/assert.ts'
 import { Prng } from '../base/prng.ts'
 import { ConsistencyCheck } from '../checkers/consistency.ts'
 import { BLOCK, type Proc, SLEEP } from '../engine/op.ts'
+import { Processors } from '../engine/processors.ts'
 import { Timeline } from '../engine/timeline.ts'
 import { type Capture, contentOfCapture } from '../guest/capture.ts'
 import { freedPages, GUESTS, makeWorkloads, parseGuest } from '../guest/catalog.ts'
@@ -107,8 +108,6 @@ export class MigrationRun {
   readonly free: FreeMemory
   /** Of all vCPUs. @qemu auto-converge */
   readonly throttle = new CpuThrottle()
-  readonly guestName: string
-  readonly guestKind: string
   readonly forecaster = new Forecaster()
   rates: Rates | null = null
   throttling: Throttling | null = null
@@ -126,7 +125,7 @@ export class MigrationRun {
   aftermath: Aftermath | null = null
   timedOut = false
   finished = false
-  readonly #timeline = new Timeline(QUANTUM_NS)
+  readonly #timeline: Timeline
   readonly #main: Thread
   readonly prepaging: RunPrepaging
   readonly #traces: readonly LackeyWorkload[]
@@ -151,14 +150,13 @@ export class MigrationRun {
     const preset = cpu ?? CPU_PRESETS.find((p) => p.id === options.cpu)
     if (preset === undefined)
       throw new RunError(`unknown CPU "${options.cpu}"; known are ${CPU_PRESETS.map((p) => p.id).join(', ')}`)
+    this.#timeline = new Timeline(QUANTUM_NS, Processors.shared(preset.program?.processors?.value))
     const without = new Set<ProtectionName>()
     for (const name of options.without) {
       if (!isProtection(name)) throw new RunError(`unknown protection "${name}"`)
       without.add(name)
     }
-    this.guestName = options.guest
-    this.guestKind = parsed.guest.kind
-    const kind = GUESTS.find(({ name }) => name === this.guestKind)
+    const kind = GUESTS.find(({ name }) => name === parsed.guest.kind)
     this.content = capture === null ? (kind?.content ?? 'heap') : contentOfCapture(capture)
     this.pages = options.memBytes / 4096
     this.backing = options.pageSizeBytes === 4096 ? 'small' : options.resolver === 'copy' ? 'hugetlb' : 'thp'

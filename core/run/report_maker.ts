@@ -202,7 +202,7 @@ function guestReport(run: MigrationRun): GuestReport {
   const duringNs = Math.max(1, (phaseNs.after || phaseNs.end || run.progress().nowNs) - phaseNs.during)
   const duringRate = Math.max(1, ops('during')) / duringNs
   return {
-    name: run.guestName,
+    name: run.options.guest,
     pages: run.pages,
     touchedPages: traces.length > 0 ? traces.reduce((n, trace) => n + trace.pagesSeen, 0) : written,
     opsBefore: ops('before'),

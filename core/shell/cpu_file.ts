@@ -82,9 +82,12 @@ const PROGRAM = z.strictObject({
   deviceLoadNs: cost,
   deviceBytes: bytes,
   haltNs: cost,
+  accessNs: cost.optional(),
+  sleepNs: cost.optional(),
   sendBufferBytes: bytes,
   receiveBufferBytes: bytes,
   placeBatchPages: sourced(1, 1024),
+  processors: sourced(1, 4096).optional(),
 }) satisfies z.ZodType<ProgramCosts>
 
 const NAMES = CPU_PRESETS.map(({ id }) => id)
@@ -113,10 +116,12 @@ const calibration = z.strictObject({
     z.strictObject({
       mode: z.enum(['precopy', 'postcopy']),
       resolver: z.enum(['copy', 'move']),
+      guest: z.string(),
       setupNs: finite,
       downtimeNs: finite,
       totalNs: finite,
       totals: z.array(finite),
+      accessNs: finite,
     }),
   ),
 }) satisfies z.ZodType<Calibration>

@@ -69,8 +69,8 @@ export async function calibrateHost(context: Context, path: string | null, how: 
 }
 
 async function migrateToMeasure({ terminal, stop }: Context, kernel: HostKernel, runs: number): Promise<PipelineRuns[] | null> {
-  const all: { readonly setup: number[]; readonly down: number[]; readonly total: number[] }[] = []
-  for (const _ of PIPELINE_WAYS) all.push({ setup: [], down: [], total: [] })
+  const all: Record<'setup' | 'down' | 'total' | 'access', number[]>[] = []
+  for (const _ of PIPELINE_WAYS) all.push({ setup: [], down: [], total: [], access: [] })
   for (let n = 0; n < runs; n++) {
     for (const [i, way] of PIPELINE_WAYS.entries()) {
       terminal.status?.(`migrating a guest by ${way.mode} with ${way.resolver}`)
@@ -83,6 +83,7 @@ async function migrateToMeasure({ terminal, stop }: Context, kernel: HostKernel,
       all[i].setup.push(migration['setup-time'] * 1e6)
       all[i].down.push(migration.downtime * 1e6)
       all[i].total.push(migration['total-time'] * 1e6)
+      all[i].access.push(report.kernel.accessNs ?? 0)
     }
   }
   return PIPELINE_WAYS.map((way, i) => ({
@@ -91,6 +92,7 @@ async function migrateToMeasure({ terminal, stop }: Context, kernel: HostKernel,
     downtimeNs: summary(all[i].down).median,
     totalNs: summary(all[i].total).median,
     totals: all[i].total,
+    accessNs: summary(all[i].access).median,
   }))
 }
 

@@ -6,6 +6,7 @@
  */
 import { Execution, type Scheduler } from '../../core/engine/execution.ts'
 import { NOTHING, type Proc, QUANTUM, SLEEP } from '../../core/engine/op.ts'
+import type { Processors } from '../../core/engine/processors.ts'
 import { Clock, Task } from '../../core/engine/task.ts'
 import { Timeline } from '../../core/engine/timeline.ts'
 
@@ -25,8 +26,9 @@ export function clockTasks(
   quantumNs: number,
   bodies: readonly Body[],
   cpuOf: (id: number) => number = (id) => id,
+  processors: Processors | null = null,
 ): { timeline: Timeline; tasks: Task[] } {
-  const timeline = new Timeline(quantumNs)
+  const timeline = new Timeline(quantumNs, processors)
   const clocks = new Map<number, Clock>()
   const tasks = bodies.map((body, id) => {
     const cpu = cpuOf(id)

@@ -54,7 +54,7 @@ describe.skipIf(noKernel !== null)(named('kernel calibrate'), () => {
     path = join(folder, 'here.json')
     const words = ['dist/cli/pageferry.mjs', 'kernel', 'calibrate', '--passes', '1', '--json', '--output', path]
     printed = JSON.parse((await promisify(execFile)(process.execPath, words)).stdout)
-  }, 120_000)
+  }, 300_000)
 
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 

@@ -2,20 +2,24 @@
  * The model on a measured host: what a page costs the programs is found so that the model takes as long as was measured, whatever that was.
  */
 import { describe, expect, it } from 'vitest'
-import type { Calibration } from '../../core/hw/calibration.ts'
+import type { Calibration, PipelineRuns, PipelineWay } from '../../core/hw/calibration.ts'
 import type { ProgramCosts } from '../../core/hw/preset.ts'
 import { ZEN5 } from '../../core/hw/presets/zen5.ts'
-import { optionsOnHost, pipelineOptions, programCosts } from '../../core/run/calibrated_host.ts'
+import { optionsOnHost, PIPELINE_WAYS, pipelineOptions, programCosts } from '../../core/run/calibrated_host.ts'
 import { MigrationRun } from '../../core/run/migration_run.ts'
 import { DEFAULT_OPTIONS } from '../../core/run/options.ts'
 import { Recorder } from '../../core/trace/recorder.ts'
 import { MemoryHost } from '../shell/memory_host.ts'
 import { small } from './small.ts'
 
-const WAY = { mode: 'postcopy', resolver: 'copy' } as const
+const [WAY, , , SCATTERED] = PIPELINE_WAYS as [PipelineWay, PipelineWay, PipelineWay, PipelineWay]
 const GO_ON = { aborted: false }
 
-function calibration(totalNs: number): Calibration {
+function runs(way: PipelineWay, totalNs: number): PipelineRuns {
+  return { ...way, setupNs: 2e6, downtimeNs: 5e6, totalNs, totals: [totalNs], accessNs: 400 }
+}
+
+function calibration(totalNs: number, way = WAY): Calibration {
   const figure = (name: string, unit: 'ns' | 'bytes/s', value: number) => {
     return { name, what: name, unit, value, seen: value, low: value, high: value, medians: [value], calls: 0 }
   }
@@ -31,7 +35,7 @@ function calibration(totalNs: number): Calibration {
       figure('socketWrite', 'ns', 500),
     ],
     reach: [],
-    pipeline: [{ ...WAY, setupNs: 2e6, downtimeNs: 5e6, totalNs, totals: [totalNs] }],
+    pipeline: way === WAY ? [runs(WAY, totalNs)] : [runs(WAY, 150e6), runs(way, totalNs)],
   }
 }
 
@@ -66,16 +70,20 @@ describe('the model on a calibrated host', () => {
     expect(total(1e6) - total(0)).toBeCloseTo(4, 0)
   })
 
-  it('takes as long as the real migration that the costs come from', async () => {
-    const measured = calibration(150e6)
+  it.each([
+    ['a page', WAY, 150, 'loadCopiedPageNs'],
+    ['a run of pages', SCATTERED, 130, 'saveRunNs'],
+  ] as const)('takes as long as the real migration that the cost of %s comes from', async (_what, way, ms, field) => {
+    const measured = calibration(ms * 1e6, way)
     const program = await programCosts(measured, ZEN5, new MemoryHost(), GO_ON)
-    const options = optionsOnHost(pipelineOptions(WAY), measured, false)
+    const options = optionsOnHost(pipelineOptions(way), measured, false)
     const run = new MigrationRun(options, new Recorder({ keep: false }), { lockdep: false }, null, {
       ...ZEN5,
       program: program ?? undefined,
     })
     while (run.advance(10_000) !== 'done');
-    expect(run.report().migration['total-time']).toBeCloseTo(150, -0.6)
+    expect(run.report().migration['total-time']).toBeCloseTo(ms, -0.6)
+    expect(program?.[field].value).toBeGreaterThan(0)
     expect(program?.loadPrecopyPageNs.kind).toBe('ours')
   })
 

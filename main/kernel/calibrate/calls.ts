@@ -14,7 +14,6 @@ const IPPROTO_TCP = 6
 const TCP_NODELAY = 1
 const SOCKADDR_IN_BYTES = 16
 const AFFINITY_BYTES = 128
-const CLOCK_THREAD_CPUTIME_ID = 3
 
 export interface Calls {
   abs(value: number): number
@@ -22,8 +21,6 @@ export interface Calls {
   memset(address: number, byte: number, length: number): number
   /** The thread that asks runs on these CPUs alone from here on. */
   pin(cpus: readonly number[]): void
-  /** Processor time of the thread that asks. */
-  threadNs(): number
   /** Read end and write end. */
   pipe(): readonly [number, number]
   unixPair(): readonly [number, number]
@@ -43,14 +40,11 @@ export function makeCalls(): Calls {
   const connect = lib.func('int connect(int fd, uintptr_t address, unsigned int n)')
   const accept = lib.func('int accept(int fd, uintptr_t address, uintptr_t n)')
   const setsockopt = lib.func('int setsockopt(int fd, int level, int name, uintptr_t value, unsigned int n)')
-  const clockGettime = lib.func('int clock_gettime(int clock, uintptr_t time)')
   const scratch = new Arena(4096)
   const mask = scratch.bytes(AFFINITY_BYTES)
   const fds = scratch.bytes(8)
   const address = scratch.bytes(SOCKADDR_IN_BYTES)
   const length = scratch.bytes(4)
-  const time = scratch.bytes(16)
-  const timeView = new DataView(time.bytes.buffer, time.bytes.byteOffset, 16)
   const word = (bytes: Uint8Array, at: number) => new DataView(bytes.buffer, bytes.byteOffset).getInt32(at, true)
   const pair = (): readonly [number, number] => [word(fds.bytes, 0), word(fds.bytes, 4)]
   const noDelay = (fd: number) => {
@@ -66,10 +60,6 @@ export function makeCalls(): Calls {
       mask.bytes.fill(0)
       for (const cpu of cpus) mask.bytes[cpu >> 3] = (mask.bytes[cpu >> 3] ?? 0) | (1 << (cpu & 7))
       checked(setaffinity(0, AFFINITY_BYTES, mask.address), 'sched_setaffinity')
-    },
-    threadNs() {
-      checked(clockGettime(CLOCK_THREAD_CPUTIME_ID, time.address), 'clock_gettime')
-      return timeView.getUint32(0, true) * 1e9 + timeView.getUint32(8, true)
     },
     pipe() {
       checked(pipe(fds.address), 'pipe')

@@ -5,8 +5,10 @@
  * Threads are put on one CPU, or on one each, by sched_setaffinity. A handler sleeps in read() until a fault comes, and places the page
  * by one call: the round trip is what the touching thread waits.
  */
+import { VCPU_SLICE_NS } from '../../../core/guest/workload.ts'
 import { checked, libc } from '../sys/libc.ts'
 import { Mapping, PAGE_BYTES } from '../sys/mapping.ts'
+import { threadNs } from '../sys/thread_time.ts'
 import { MADV, UFFDIO_REGISTER_MODE } from '../sys/uapi.ts'
 import { Userfaultfd } from '../sys/userfaultfd.ts'
 import { type Measurement, type Rig, timed } from './measurement.ts'
@@ -33,6 +35,13 @@ export const EXCHANGE_COSTS: readonly Measurement[] = [
     unit: 'ns',
     calls: 2,
     rounds: (rig) => onPipes(rig, 'same').map((ns) => ns / 2),
+  },
+  {
+    name: 'sleep',
+    what: 'processor time of a sleep of 100 us on a busy CPU, and waking from it',
+    unit: 'ns',
+    calls: 0,
+    rounds: sleeps,
   },
   {
     name: 'pipeRoundTrip',
@@ -135,6 +144,17 @@ function trips({ partner }: Rig, mine: readonly [number, number], theirs: readon
   return values
 }
 
+/** As a vCPU's thread sleeps until its next accesses are due, where a migration keeps the CPU busy: it need not be woken, too. */
+function sleeps(rig: Rig): number[] {
+  const never = new Int32Array(new SharedArrayBuffer(4))
+  const round = () => {
+    const startNs = threadNs()
+    for (let i = 0; i < TRIPS; i++) Atomics.wait(never, 0, 0, VCPU_SLICE_NS / 1e6)
+    return (threadNs() - startNs) / TRIPS
+  }
+  return placed(rig, 'same', () => rig.partner.whileSpinning(() => Array.from({ length: ROUNDS }, round)))
+}
+
 function roundTrip(name: string, pair: 'unixPair' | 'tcpPair', what: string): Measurement {
   const rounds = (rig: Rig) => {
     const [mine, theirs] = rig.calls[pair]()
@@ -182,9 +202,9 @@ function socketWrite(name: string, pages: number): Measurement {
     const chunk = Mapping.anonymous(bytes, { populate: true })
     const round = () => {
       partner.drain(theirs, SENT_BYTES)
-      const startNs = calls.threadNs()
+      const startNs = threadNs()
       for (let left = SENT_BYTES; left > 0; ) left -= checked(libc().write(mine, chunk.address, Math.min(left, bytes)), 'write')
-      const ns = calls.threadNs() - startNs
+      const ns = threadNs() - startNs
       partner.wait()
       return (ns * PAGE_BYTES) / SENT_BYTES
     }

@@ -16,7 +16,7 @@ import { Arena } from '../sys/arena.ts'
 import { NotPermitted } from '../sys/errors.ts'
 import { checked, libc } from '../sys/libc.ts'
 import { Mapping } from '../sys/mapping.ts'
-import { struct } from '../sys/struct.ts'
+import { Timespec } from '../sys/uapi.ts'
 import { Patience } from './patience.ts'
 import { puppetExecutable } from './puppet_code.ts'
 import { type Answer, CONTROL_BYTES, Header, type Order, SLOTS, Slot } from './slot.ts'
@@ -36,8 +36,6 @@ const CLONE_PARENT = 0x8000
 const START_MS = 5000
 /** How long a child may live before it is heard of, where the kernel keeps no list of children. */
 const BIRTH_MS = 20
-
-const Timespec = struct('timespec', 16, { seconds: 'u64', nanoseconds: 'u64' })
 
 /** Null: this host's processors understand them. Else what is missing. */
 export function whyNoPuppets(arch: string = process.arch): string | null {

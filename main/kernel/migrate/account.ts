@@ -34,6 +34,7 @@ export function account(facts: Facts): KernelReport {
   const migration = migrationOf(facts)
   const calls = board.get('placeCalls') + board.get('urgentPlaceCalls')
   const placed = board.get('placed') + board.get('urgentPlaced')
+  const accesses = board.sum('before') + board.sum('during') + board.sum('after')
   const cpu = (side: 'source' | 'destination') => (usage[side]?.userSeconds ?? 0) + (usage[side]?.systemSeconds ?? 0)
   return {
     schema: 'pageferry.report/1',
@@ -57,6 +58,7 @@ export function account(facts: Facts): KernelReport {
       alreadyThere: board.get('alreadyThere'),
       recoveries: board.get('recoveries'),
       cpuSeconds: { source: cpu('source'), destination: cpu('destination') },
+      accessNs: accesses === 0 ? null : board.sum('threadNs') / accesses,
       absent: ABSENT,
     },
     host: hostOf(facts, migration),

@@ -68,6 +68,7 @@ const VCPU_FIGURES = [
   'misplaced',
   'sleeps',
   'blocks',
+  'threadNs',
 ] as const
 export type VcpuFigure = (typeof VCPU_FIGURES)[number]
 

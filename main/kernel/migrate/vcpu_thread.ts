@@ -15,8 +15,9 @@
 import { Prng } from '../../../core/base/prng.ts'
 import { freedPages, makeWorkloads, parseGuest } from '../../../core/guest/catalog.ts'
 import { faultOf, ownStamp, ownWordAt, versionAt, versionOf } from '../../../core/guest/own_words.ts'
-import { BLOCK_ACCESSES, type Workload } from '../../../core/guest/workload.ts'
+import { BLOCK_ACCESSES, VCPU_SLICE_NS, type Workload } from '../../../core/guest/workload.ts'
 import { EventKind, VIOLATION_CAUSE } from '../../../core/trace/event.ts'
+import { threadNs } from '../sys/thread_time.ts'
 import type { Area } from './area.ts'
 import { type Board, PageState } from './board.ts'
 import { nowNs } from './clock.ts'
@@ -24,8 +25,6 @@ import type { Control } from './control.ts'
 import type { EventLog } from './event_log.ts'
 import { PHASES, type ThreadSetup } from './setup.ts'
 
-/** Accesses of so much time are made in one go, and the vCPU is as hard to stop. */
-const SLICE_NS = 100_000
 /** Shorter sleeps are not worth it. */
 const WORTH_NS = 30_000
 /** More than this is not made up for: the host did not run us. */
@@ -91,7 +90,9 @@ export class VcpuThread {
       control.add('standing', -1)
       this.#events.note(EventKind.VcpuRun, -1, 1)
       this.#events.stamp()
+      const beganNs = threadNs()
       const hasGivenUp = !this.#runFreely()
+      this.#board.addOfVcpu(this.#index, 'threadNs', threadNs() - beganNs)
       this.#tellOps(nowNs())
       this.#events.note(EventKind.VcpuRun, -1, 0)
       this.#events.stamp()
@@ -159,7 +160,7 @@ export class VcpuThread {
       }
       if (this.#isSource) board.setOfVcpu(this.#index, 'blocks', this.#blocks)
       const { thinkNs } = workload
-      const many = Math.max(1, Math.floor(SLICE_NS / Math.max(1, thinkNs)))
+      const many = Math.max(1, Math.floor(VCPU_SLICE_NS / Math.max(1, thinkNs)))
       const from = this.#cursor
       this.#loads = 0
       this.#sleptNs = 0

@@ -47,6 +47,8 @@ export interface Libc {
   connect(fd: number, address: number, length: number): number
   shutdown(fd: number, how: number): number
   setsockopt(fd: number, level: number, name: number, value: number, length: number): number
+  /** `time`: the address of a timespec. */
+  clockGettime(clock: number, time: number): number
   prctl(option: number, a: number, b: number, c: number, d: number): number
   fcntl(fd: number, command: number, argument: number): number
   memcpy(to: number, from: number, length: number): number
@@ -118,6 +120,7 @@ function load(): Libc {
     connect: lib.func('int connect(int fd, uintptr_t address, unsigned int n)'),
     shutdown: lib.func('int shutdown(int fd, int how)'),
     setsockopt: lib.func('int setsockopt(int fd, int level, int name, uintptr_t value, unsigned int n)'),
+    clockGettime: lib.func('int clock_gettime(int clock, uintptr_t time)'),
     // Variadic in C.
     prctl: lib.func('int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)'),
     fcntl: lib.func('int fcntl(int fd, int command, uintptr_t argument)'),

@@ -94,6 +94,8 @@ export const PAGE_IS = {
   softDirty: 128,
 } as const
 
+export const Timespec = struct('timespec', 16, { seconds: 'u64', nanoseconds: 'u64' })
+
 export const PollFd = struct('pollfd', 8, { fd: 's32', events: 's16', revents: 's16' })
 
 const READ = 2
