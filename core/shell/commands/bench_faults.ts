@@ -9,9 +9,8 @@ import { FAULT_LOADS, FaultBench, type FaultBenchResult, type FaultLoad } from '
 import { FAULT_PATHS, type FaultPathOption } from '../../run/options.ts'
 import { type Metric, summary } from '../../run/statistics.ts'
 import type { CommandContext } from '../command.ts'
-import { ExitCode } from '../host.ts'
 import { columnsOf, wrap } from '../layout.ts'
-import { drive, type Job, type Suite } from './bench_suite.ts'
+import { benchRows, drive, type Job, type Suite } from './bench_suite.ts'
 
 interface BenchRow {
   readonly name: FaultLoad
@@ -39,24 +38,12 @@ export const faultsSuite: Suite = {
   run: bench,
 }
 
-async function bench(context: CommandContext): Promise<number> {
-  const { arguments: given, terminal, program } = context
-  const word = given.text('faults')
-  const paths = word === null ? FAULT_PATHS : FAULT_PATHS.filter((path) => path === word)
-  const rows: BenchRow[] = []
-  for (const load of FAULT_LOADS) {
-    for (const path of paths) {
-      const row = await measure(context, load, path)
-      if (row === null) {
-        terminal.err(`${program}bench: interrupted after ${rows.length} of ${FAULT_LOADS.length * paths.length} rows.\n`)
-        return ExitCode.interrupted
-      }
-      rows.push(row)
-    }
-  }
-  if (given.has('json')) terminal.out(`${JSON.stringify({ schema: 'pageferry.bench/1', suite: 'faults', rows }, null, 2)}\n`)
-  else terminal.out(text(rows, terminal.columns))
-  return ExitCode.good
+function bench(context: CommandContext): Promise<number> {
+  const word = context.arguments.text('faults')
+  const paths = FAULT_PATHS.filter((path) => word === null || path === word)
+  const asked = FAULT_LOADS.flatMap((load) => paths.map((path) => ({ load, path })))
+  const print = (rows: readonly BenchRow[]) => text(rows, context.terminal.columns)
+  return benchRows(context, 'faults', asked, ({ load, path }) => measure(context, load, path), print)
 }
 
 /** Null: interrupted. */

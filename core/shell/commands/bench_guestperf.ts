@@ -11,9 +11,8 @@ import type { MigrateOptions } from '../../run/options.ts'
 import { migrate } from '../../run/published/migration.ts'
 import { type Metric, summary } from '../../run/statistics.ts'
 import type { CommandContext } from '../command.ts'
-import { ExitCode } from '../host.ts'
 import { columnsOf } from '../layout.ts'
-import { drive, type Job, type Suite } from './bench_suite.ts'
+import { benchRows, drive, type Job, type Suite } from './bench_suite.ts'
 
 /** Slow enough that a pass takes a while: auto-converge acts once a second at most. */
 const LINK = 1e9
@@ -47,20 +46,9 @@ export const guestperfSuite: Suite = {
   run: benchGuestperf,
 }
 
-async function benchGuestperf(context: CommandContext): Promise<number> {
-  const { arguments: given, terminal, program } = context
-  const rows: GuestperfRow[] = []
-  for (const scenario of SCENARIOS) {
-    const row = await measure(context, scenario)
-    if (row === null) {
-      terminal.err(`${program}bench: interrupted after ${rows.length} of ${SCENARIOS.length} rows.\n`)
-      return ExitCode.interrupted
-    }
-    rows.push(row)
-  }
-  if (given.has('json')) terminal.out(`${JSON.stringify({ schema: 'pageferry.bench/1', suite: 'guestperf', rows }, null, 2)}\n`)
-  else terminal.out(columnsOf(rows.map(entry), terminal.columns))
-  return ExitCode.good
+function benchGuestperf(context: CommandContext): Promise<number> {
+  const text = (rows: readonly GuestperfRow[]) => columnsOf(rows.map(entry), context.terminal.columns)
+  return benchRows(context, 'guestperf', SCENARIOS, (scenario) => measure(context, scenario), text)
 }
 
 /** Null: interrupted. */

@@ -19,9 +19,8 @@ import {
 } from '../../run/bench_mmu.ts'
 import { type Metric, summary } from '../../run/statistics.ts'
 import type { CommandContext } from '../command.ts'
-import { ExitCode } from '../host.ts'
 import { columnsOf } from '../layout.ts'
-import type { Suite } from './bench_suite.ts'
+import { benchRows, type Suite } from './bench_suite.ts'
 
 interface MmuRow {
   readonly name: MmuStream
@@ -44,20 +43,9 @@ export const mmuSuite: Suite = {
   run: benchMmu,
 }
 
-async function benchMmu(context: CommandContext): Promise<number> {
-  const { arguments: given, terminal, program } = context
-  const rows: MmuRow[] = []
-  for (const name of MMU_STREAMS) {
-    const row = await measure(context, name)
-    if (row === null) {
-      terminal.err(`${program}bench: interrupted after ${rows.length} of ${MMU_STREAMS.length} rows.\n`)
-      return ExitCode.interrupted
-    }
-    rows.push(row)
-  }
-  if (given.has('json')) terminal.out(`${JSON.stringify({ schema: 'pageferry.bench/1', suite: 'mmu', rows }, null, 2)}\n`)
-  else terminal.out(columnsOf(rows.map(entry), terminal.columns))
-  return ExitCode.good
+function benchMmu(context: CommandContext): Promise<number> {
+  const text = (rows: readonly MmuRow[]) => columnsOf(rows.map(entry), context.terminal.columns)
+  return benchRows(context, 'mmu', MMU_STREAMS, (name) => measure(context, name), text)
 }
 
 /** Null: interrupted. */

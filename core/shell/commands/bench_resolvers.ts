@@ -11,9 +11,8 @@ import { DEFAULT_OPTIONS, FAULT_PATHS, type FaultPathOption, RESOLVERS, type Res
 import { type Metric, summary } from '../../run/statistics.ts'
 import { Recorder } from '../../trace/recorder.ts'
 import type { CommandContext } from '../command.ts'
-import { ExitCode } from '../host.ts'
 import { columnsOf } from '../layout.ts'
-import type { Suite } from './bench_suite.ts'
+import { benchRows, type Suite } from './bench_suite.ts'
 
 const GUEST = 'uniform:rate=4M/s'
 const VCPUS = 4
@@ -44,24 +43,12 @@ export const resolversSuite: Suite = {
   run: benchResolvers,
 }
 
-async function benchResolvers(context: CommandContext): Promise<number> {
-  const { arguments: given, terminal, program } = context
-  const word = given.text('faults')
+function benchResolvers(context: CommandContext): Promise<number> {
+  const word = context.arguments.text('faults')
   const paths = FAULT_PATHS.filter((path) => word === null || path === word)
-  const rows: ResolverRow[] = []
-  for (const resolver of RESOLVERS) {
-    for (const faults of paths) {
-      const row = await measure(context, resolver, faults)
-      if (row === null) {
-        terminal.err(`${program}bench: interrupted after ${rows.length} of ${RESOLVERS.length * paths.length} rows.\n`)
-        return ExitCode.interrupted
-      }
-      rows.push(row)
-    }
-  }
-  if (given.has('json')) terminal.out(`${JSON.stringify({ schema: 'pageferry.bench/1', suite: 'resolvers', rows }, null, 2)}\n`)
-  else terminal.out(columnsOf(rows.map(entry), terminal.columns))
-  return ExitCode.good
+  const asked = RESOLVERS.flatMap((resolver) => paths.map((faults) => ({ resolver, faults })))
+  const text = (rows: readonly ResolverRow[]) => columnsOf(rows.map(entry), context.terminal.columns)
+  return benchRows(context, 'resolvers', asked, ({ resolver, faults }) => measure(context, resolver, faults), text)
 }
 
 /** Null: interrupted. */

@@ -9,9 +9,8 @@ import type { DemandPagingOptions } from '../../run/demand_paging.ts'
 import { onTwoSockets } from '../../run/published/uffd_scalability.ts'
 import { type Metric, summary } from '../../run/statistics.ts'
 import type { CommandContext } from '../command.ts'
-import { ExitCode } from '../host.ts'
 import { columnsOf } from '../layout.ts'
-import { drive, type Job, type Suite } from './bench_suite.ts'
+import { benchRows, drive, type Job, type Suite } from './bench_suite.ts'
 
 type Way = DemandPagingOptions['way']
 
@@ -34,29 +33,24 @@ export const scaleSuite: Suite = {
   run: benchScale,
 }
 
-async function benchScale(context: CommandContext): Promise<number> {
-  const { arguments: given, terminal, program } = context
-  const { seeds: count, pages } = given.has('quick') ? QUICK : FULL
+function benchScale(context: CommandContext): Promise<number> {
+  const asked = WAYS.flatMap((way) => VCPUS.map((vcpus) => ({ way, vcpus })))
+  const text = (rows: readonly ScaleRow[]) => columnsOf(rows.map(entry), context.terminal.columns)
+  return benchRows(context, 'scale', asked, ({ way, vcpus }) => measure(context, way, vcpus), text)
+}
+
+/** Null: interrupted. */
+async function measure(context: CommandContext, way: Way, vcpus: number): Promise<ScaleRow | null> {
+  const { seeds: count, pages } = context.arguments.has('quick') ? QUICK : FULL
   const seeds = Array.from({ length: count }, (_, i) => i + 1)
-  const rows: ScaleRow[] = []
-  for (const way of WAYS) {
-    for (const vcpus of VCPUS) {
-      const name = `${way} ${vcpus}`
-      const rates: number[] = []
-      for (const seed of seeds) {
-        const rate = await drive(context, pagesPerSecond(name, way, vcpus, pages, seed))
-        if (rate === null) {
-          terminal.err(`${program}bench: interrupted after ${rows.length} of ${WAYS.length * VCPUS.length} rows.\n`)
-          return ExitCode.interrupted
-        }
-        rates.push(Math.round(rate))
-      }
-      rows.push({ name, options: { way, vcpus, pages }, seeds, unit: 'pages/s', metric: summary(rates) })
-    }
+  const name = `${way} ${vcpus}`
+  const rates: number[] = []
+  for (const seed of seeds) {
+    const rate = await drive(context, pagesPerSecond(name, way, vcpus, pages, seed))
+    if (rate === null) return null
+    rates.push(Math.round(rate))
   }
-  if (given.has('json')) terminal.out(`${JSON.stringify({ schema: 'pageferry.bench/1', suite: 'scale', rows }, null, 2)}\n`)
-  else terminal.out(columnsOf(rows.map(entry), terminal.columns))
-  return ExitCode.good
+  return { name, options: { way, vcpus, pages }, seeds, unit: 'pages/s', metric: summary(rates) }
 }
 
 function* pagesPerSecond(name: string, way: Way, vcpus: number, pages: number, seed: number): Job<number> {
