@@ -8,13 +8,13 @@ import { arch, availableParallelism, platform, release, totalmem } from 'node:os
 import type { KernelInfo } from '../../core/shell/host_kernel.ts'
 import { NotPermitted } from './sys/errors.ts'
 import { libc } from './sys/libc.ts'
+import { PAGE_BYTES } from './sys/mapping.ts'
 import { hasPagemapScan } from './sys/pagemap_scan.ts'
 import type { UffdFeature } from './sys/uapi.ts'
 import { featuresOfHost, Userfaultfd } from './sys/userfaultfd.ts'
 
 const THP = '/sys/kernel/mm/transparent_hugepage/enabled'
 const HUGETLB = '/sys/kernel/mm/hugepages'
-const PAGE_BYTES = 4096
 
 export function kernelInfo(): KernelInfo {
   const isLinux = platform() === 'linux'

@@ -8,10 +8,10 @@
  */
 import { closeSync, openSync, readSync } from 'node:fs'
 import { KernelError } from '../sys/errors.ts'
+import { PAGE_BYTES } from '../sys/mapping.ts'
 import { hasPagemapScan, PagemapScanner } from '../sys/pagemap_scan.ts'
 import { PAGE_IS } from '../sys/uapi.ts'
 
-const PAGE_BYTES = 4096
 const ENTRY_BYTES = 8
 const ENTRIES_A_READ = 2 ** 16
 /** Of the upper half of an entry: swapped out, above which is only present; and of a file or shared. */

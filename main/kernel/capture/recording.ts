@@ -12,10 +12,10 @@ import { type Capture, type CapturedArea, runsOf, type Sample, ZERO_CONTENT } fr
 import { MOST_CONTENT_PAGES, MOST_PAGES } from '../../../core/guest/capture_file.ts'
 import { looksLike, PAGE_WORDS, PageDigest } from '../../../core/guest/page_digest.ts'
 import type { ContentKind } from '../../../core/hw/page_bytes.ts'
+import { PAGE_BYTES } from '../sys/mapping.ts'
 import type { PageRun, PopulatedPages } from './populated_pages.ts'
 import { processAreas } from './process_maps.ts'
 
-const PAGE_BYTES = 4096
 const PAGES_A_READ = 256
 
 /** How a look ended: whole, or because the process did or runs another program now, or because somebody asked. */

@@ -11,6 +11,7 @@ import type { Names } from '../../../core/conform/names.ts'
 import { type Message, type Outcome, outcomeOf } from '../../../core/conform/outcome.ts'
 import * as words from '../../../core/conform/vocabulary.ts'
 import { errnoName } from '../sys/libc.ts'
+import { PAGE_BYTES } from '../sys/mapping.ts'
 import { Place, type Struct } from '../sys/struct.ts'
 import {
   PollFd,
@@ -63,7 +64,6 @@ export const NR = {
   mlock2: 325,
 } as const
 
-const PAGE = 4096
 const MLOCK_ONFAULT = 1
 const SIGNAL: Readonly<Record<number, string>> = { 7: 'SIGBUS', 11: 'SIGSEGV' }
 /** In a slot's room: structures first, then a buffer. */
@@ -93,13 +93,13 @@ function* accessMemory({ slot }: Puppet, given: Given): Orders<Outcome | null> {
     case 'store':
       return touched(yield { what: 'store', arguments: [at, value] })
     case 'fill':
-      return touched(yield { what: 'fill', arguments: [at, value, given.amount('pages', 1) * PAGE] })
+      return touched(yield { what: 'fill', arguments: [at, value, given.amount('pages', 1) * PAGE_BYTES] })
     case 'spin':
       return touched(yield { what: 'spin', arguments: [at, 0, given.amount('times')] })
     case 'inspect': {
-      const page = at - (at % PAGE)
-      return touched(yield { what: 'copy', arguments: [page, slot.roomAddress + BUFFER_AT, PAGE] }, () => {
-        const bytes = new Uint8Array(slot.room.buffer, slot.room.byteOffset + BUFFER_AT, PAGE)
+      const page = at - (at % PAGE_BYTES)
+      return touched(yield { what: 'copy', arguments: [page, slot.roomAddress + BUFFER_AT, PAGE_BYTES] }, () => {
+        const bytes = new Uint8Array(slot.room.buffer, slot.room.byteOffset + BUFFER_AT, PAGE_BYTES)
         const first = bytes[0] ?? 0
         return { content: bytes.every((byte) => byte === first) ? first : 'mixed' }
       })
@@ -145,7 +145,7 @@ function* callKernel(world: CallWorld, { slot, pid }: Puppet, given: Given): Ord
       return returned(yield call(NR.mlock2, at, length, MLOCK_ONFAULT))
     case 'mincore':
       return returned(yield call(NR.mincore, at, length, buffer), () => {
-        const bytes = new Uint8Array(slot.room.buffer, slot.room.byteOffset + BUFFER_AT, Math.ceil(length / PAGE))
+        const bytes = new Uint8Array(slot.room.buffer, slot.room.byteOffset + BUFFER_AT, Math.ceil(length / PAGE_BYTES))
         return { fields: { vec: [...bytes].map((byte) => byte & 1) } }
       })
     case 'write': {

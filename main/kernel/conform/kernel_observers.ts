@@ -6,9 +6,9 @@
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
 import type { Given } from '../../../core/conform/given.ts'
 import { type Outcome, outcomeOf } from '../../../core/conform/outcome.ts'
+import { PAGE_BYTES } from '../sys/mapping.ts'
 import type { Puppet } from './puppets.ts'
 
-const PAGE = 4096
 const PRESENT = 1n << 63n
 const FRAME_MASK = (1n << 55n) - 1n
 
@@ -19,7 +19,7 @@ export function observe({ pid }: Puppet, given: Given): Outcome {
     case 'vmas':
       return outcomeOf({ ret: areas(pid).filter(([start, end]) => start < at + length && end > at).length })
     case 'pagemap': {
-      const frames = framesOf(pid, at, length / PAGE)
+      const frames = framesOf(pid, at, length / PAGE_BYTES)
       return outcomeOf({ frames, fields: { present: frames.map((frame) => (frame >= 0 ? 1 : 0)) } })
     }
     case 'rss':
@@ -39,7 +39,7 @@ export function framesOf(pid: number, at: number, pages: number): number[] {
   const entries = Buffer.alloc(8 * pages)
   const file = openSync(`/proc/${pid}/pagemap`, 'r')
   try {
-    readSync(file, entries, 0, entries.length, (at / PAGE) * 8)
+    readSync(file, entries, 0, entries.length, (at / PAGE_BYTES) * 8)
   } finally {
     closeSync(file)
   }
@@ -59,5 +59,5 @@ function anonymousPages(pid: number): number {
     const found = /^Anonymous:\s+(\d+) kB/.exec(line)
     if (found !== null && isCounted) kilobytes += Number(found[1])
   }
-  return (kilobytes * 1024) / PAGE
+  return (kilobytes * 1024) / PAGE_BYTES
 }

@@ -11,13 +11,13 @@ import type { Names } from '../../../core/conform/names.ts'
 import { regionPlaces } from '../../../core/conform/region_places.ts'
 import { bitsOf, MAP, REGION_PROT, REGISTER_MODE, UFFD_OPEN } from '../../../core/conform/vocabulary.ts'
 import { errnoName } from '../sys/libc.ts'
+import { PAGE_BYTES } from '../sys/mapping.ts'
 import { Place } from '../sys/struct.ts'
 import { MAP as MAP_FLAGS, UFFD_API, UFFDIO, UffdioApi, UffdioRegister } from '../sys/uapi.ts'
 import { call, featureMask, NR, type Orders } from './kernel_calls.ts'
 import type { Puppet } from './puppets.ts'
 
-const PAGE = 4096
-const FIRST_PAGE = 0x20_0000_0000 / PAGE
+const FIRST_PAGE = 0x20_0000_0000 / PAGE_BYTES
 const O_RDWR = 2
 const O_TMPFILE = 0o20200000
 /** File systems that keep files in memory, where a file is shmem and no ordinary one. */
@@ -28,11 +28,11 @@ export function* setUpOnKernel(names: Names, puppet: Puppet, one: ConformCase): 
   const places = regionPlaces(one.regions, FIRST_PAGE)
   const files = new Map<string, number>()
   for (const [name, region] of Object.entries(one.regions)) {
-    const address = (places.get(name) ?? FIRST_PAGE) * PAGE
+    const address = (places.get(name) ?? FIRST_PAGE) * PAGE_BYTES
     const file = region.alias === undefined ? yield* fileOf(puppet, region) : (files.get(region.alias) ?? -1)
     files.set(name, file)
     const flags = MAP_FLAGS.fixedNoReplace + (region.shared ? MAP.SHARED : MAP.PRIVATE) + (file < 0 ? MAP.ANONYMOUS : 0)
-    const length = region.pages * PAGE
+    const length = region.pages * PAGE_BYTES
     const mapped = yield call(NR.mmap, address, length, REGION_PROT[region.prot], flags, file, 0)
     good(mapped.result, `mmap of region ${name}`)
     names.region(name, address, length)
@@ -49,7 +49,7 @@ function* fileOf(puppet: Puppet, { backing, pages }: Region): Orders<number> {
       ? (yield call(NR.open, pathFor(puppet, folderOnDisk()), O_TMPFILE + O_RDWR, 0o600)).result
       : (yield call(NR.memfd_create, pathFor(puppet, 'region'), 0)).result
   good(file, `a ${backing}`)
-  good((yield call(NR.ftruncate, file, pages * PAGE)).result, 'ftruncate')
+  good((yield call(NR.ftruncate, file, pages * PAGE_BYTES)).result, 'ftruncate')
   if (backing !== 'memfd-readonly') return file
   return good((yield call(NR.open, pathFor(puppet, `/proc/self/fd/${file}`), 0)).result, 'a memfd to be read')
 }
