@@ -52,6 +52,9 @@ export interface Capture {
   readonly bytes: readonly Uint8Array[] | null
 }
 
+/** What a guest needs of it that does the same again. */
+export type CapturedMemory = Pick<Capture, 'firstPages' | 'contentOf' | 'samples'>
+
 /** What its pages hold, for whoever compresses them: the bytes themselves, or bytes of their kind. */
 export function contentOfCapture({ contentOf, kindOf, bytes }: Capture): CapturedContent {
   return {

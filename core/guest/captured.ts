@@ -14,7 +14,7 @@
  */
 import type { Prng } from '../base/prng.ts'
 import { spellSize } from '../base/units.ts'
-import { type Capture, ZERO_CONTENT } from './capture.ts'
+import { type CapturedMemory, ZERO_CONTENT } from './capture.ts'
 import { GuestError, type GuestKind } from './guest_kind.ts'
 import { access, BLOCK_ACCESSES, type Workload } from './workload.ts'
 
@@ -33,7 +33,7 @@ export interface CapturedOptions {
 }
 
 /** 1 for each page of the first look that was zero. */
-export function zerosOf({ contentOf, firstPages }: Capture): Uint8Array {
+export function zerosOf({ contentOf, firstPages }: CapturedMemory): Uint8Array {
   return Uint8Array.from(contentOf.subarray(0, firstPages), (content) => (content === ZERO_CONTENT ? 1 : 0))
 }
 
@@ -41,7 +41,7 @@ export class CapturedWorkload implements Workload {
   readonly accessesPerOp = 1
   readonly bootPages: number
   thinkNs = 0
-  readonly #capture: Capture
+  readonly #capture: CapturedMemory
   readonly #options: CapturedOptions
   readonly #prng: Prng
   readonly #changed: Int32Array
@@ -52,7 +52,7 @@ export class CapturedWorkload implements Workload {
   #done = 0
 
   constructor(
-    capture: Capture,
+    capture: CapturedMemory,
     readonly zeros: Uint8Array,
     options: CapturedOptions,
     prng: Prng,

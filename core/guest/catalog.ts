@@ -8,7 +8,7 @@
  */
 import type { Prng } from '../base/prng.ts'
 import { parseSize } from '../base/units.ts'
-import type { Capture } from './capture.ts'
+import type { CapturedMemory } from './capture.ts'
 import { GUEST_FILE_ENDING } from './capture_file.ts'
 import { CAPTURED } from './captured.ts'
 import { COMPILE } from './compile.ts'
@@ -123,6 +123,11 @@ export function parseGuest(text: string): GuestParse {
   return { ok: true, guest: { kind: kind.name, paths, captured, keys } }
 }
 
+/** A trace or a captured process. */
+export function isFileGuest({ paths, captured }: GuestChoice): boolean {
+  return paths.length > 0 || captured !== null
+}
+
 /** Pages behind the set that the guest used and gave back. Throws GuestError where they are more than its memory. */
 export function freedPages(guest: GuestChoice, setPages: number, ramPages: number): number {
   const text = guest.keys.freed
@@ -141,7 +146,7 @@ export function makeWorkloads(
   ramPages: number,
   vcpus: number,
   prng: Prng,
-  capture: Capture | null = null,
+  capture: CapturedMemory | null = null,
 ): (Workload | null)[] {
   const kind = GUESTS.find((g) => g.name === guest.kind)
   if (kind === undefined) throw new Error(`no guest ${guest.kind}`)

@@ -7,7 +7,7 @@
 import type { Prng } from '../base/prng.ts'
 import { parseCount, parseShare, parseSize, parseTime, spellSize } from '../base/units.ts'
 import type { ContentKind } from '../hw/page_bytes.ts'
-import type { Capture } from './capture.ts'
+import type { CapturedMemory } from './capture.ts'
 import { type GuestKey, opsPerSec } from './guest_key.ts'
 import type { Workload } from './workload.ts'
 
@@ -40,7 +40,7 @@ export class GuestSetup {
     readonly vcpus: number,
     readonly prng: Prng,
     /** What `captured` runs; null for all other guests. */
-    readonly capture: Capture | null = null,
+    readonly capture: CapturedMemory | null = null,
   ) {}
 
   /** Pages of a size; its fallback is a size, or a share of memory. */

@@ -17,7 +17,7 @@
  */
 import { mix32 } from '../base/hash.ts'
 
-const PAGE_WORDS = 1024
+export const PAGE_WORDS = 1024
 /** Odd, and its inverse modulo 2^32. */
 const SPREAD = 0x9e3779b1 | 0
 const UNSPREAD = inverse(SPREAD)

@@ -9,6 +9,8 @@
  */
 import { asciiJson } from '../base/ascii.ts'
 import { formatTime } from '../base/units.ts'
+import type { Capture } from '../guest/capture.ts'
+import { parseGuest } from '../guest/catalog.ts'
 import type { Calibration, PipelineRuns } from '../hw/calibration.ts'
 import type { CpuPreset } from '../hw/preset.ts'
 import { optionsOnHost, PIPELINE_WAYS, pipelineOptions, programCosts } from '../run/calibrated_host.ts'
@@ -125,13 +127,15 @@ async function keptCalibration(kernel: HostKernel, path: string): Promise<HostCa
 export async function predict(
   { host, stop, terminal }: Context,
   { options, isPaced, wire }: KernelMigrateOptions,
+  capture: Capture | null,
   { calibration, cpu }: HostCalibration,
   recorder: Recorder,
 ): Promise<PredictedRun | null> {
   const watch = new Stopwatch(host)
   const told = optionsOnHost(options, calibration, isPaced, wire)
-  const run = new MigrationRun(told, recorder, { lockdep: false }, null, cpu)
-  const end = await driveRun(run, [], host, stop, (progress) => {
+  const run = new MigrationRun(told, recorder, { lockdep: false }, null, cpu, null, capture)
+  const guest = parseGuest(options.guest)
+  const end = await driveRun(run, guest.ok ? guest.guest.paths : [], host, stop, (progress) => {
     watch.slice(progress)
     terminal.status?.(`predicting, ${formatTime(progress.nowNs)} of the model's time`)
   })

@@ -6,6 +6,7 @@
  */
 import type { ConformCase } from '../conform/case.ts'
 import type { KernelRun } from '../conform/report.ts'
+import type { GuestData } from '../guest/guest_data.ts'
 import type { Calibration, HostCpu } from '../hw/calibration.ts'
 import type { KernelEvents } from '../run/kernel_events.ts'
 import type { KernelMigrateOptions, KernelReport } from '../run/kernel_report.ts'
@@ -30,9 +31,10 @@ export interface HostKernel {
   capture(request: CaptureRequest, watch: CaptureWatch): Promise<CaptureReport>
   /**
    * Migrates a guest between two processes of this host. Whatever goes wrong on the way is in the report; throws HostError where it
-   * cannot begin. When it has answered nothing of it is left. Null: it was stopped before the migration began.
+   * cannot begin. When it has answered nothing of it is left. Null: it was stopped before the migration began. `data`: what the guest's
+   * files hold, where it has some.
    */
-  migrate(run: KernelMigrateOptions, watcher: KernelWatcher): Promise<KernelReport | null>
+  migrate(run: KernelMigrateOptions, watcher: KernelWatcher, data?: GuestData): Promise<KernelReport | null>
 }
 
 /** Whoever watches a migration on the kernel, and may end it. */

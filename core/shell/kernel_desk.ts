@@ -13,7 +13,9 @@
  */
 import { z } from 'zod'
 import type { ConformCase } from '../conform/case.ts'
+import { isFileGuest, parseGuest } from '../guest/catalog.ts'
 import type { KernelMigrateOptions } from '../run/kernel_report.ts'
+import { DEFAULT_OPTIONS } from '../run/options.ts'
 import { parseArguments } from './arguments.ts'
 import { CommandError } from './command.ts'
 import { kernelCommandOf, kernelMigrateCommand, kernelOptions } from './commands/kernel_migrate.ts'
@@ -114,7 +116,13 @@ function kernelRunOf(line: string): KernelMigrateOptions {
   const [step] = parseLine(line)
   const [kernel, migrate, ...words] = step?.pipeline[0]?.words ?? []
   if (`${kernel} ${migrate}` !== kernelMigrateCommand.name) throw new HostError('that is no migration')
-  return kernelOptions(parseArguments(kernelMigrateCommand, words))
+  const given = parseArguments(kernelMigrateCommand, words)
+  const guest = parseGuest(given.text('guest') ?? DEFAULT_OPTIONS.guest)
+  if (guest.ok && isFileGuest(guest.guest))
+    throw new HostError(
+      "a guest from a file runs on the real kernel from a terminal only, where the files are this machine's: npm run -s pageferry -- kernel migrate",
+    )
+  return kernelOptions(given)
 }
 
 export class KernelDesk implements KernelDeskApi {

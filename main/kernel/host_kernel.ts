@@ -16,7 +16,8 @@ export const hostKernel: HostKernel = {
   keepCalibration: async (text) => (await import('./calibrate/kept.ts')).keepCalibration(text),
   identity: async () => (await import('./calibrate/kept.ts')).identity(),
   capture: (request, watch) => asked(async () => (await import('./capture/capture.ts')).capture(request, watch)),
-  migrate: (run, watcher) => asked(async () => (await import('./migrate/coordinator.ts')).migrateOnKernel(run, watcher)),
+  migrate: (run, watcher, data) =>
+    asked(async () => (await import('./migrate/coordinator.ts')).migrateOnKernel(run, watcher, data)),
 }
 
 async function asked<T>(ask: () => Promise<T>): Promise<T> {

@@ -291,7 +291,7 @@ describe('the desk', () => {
       'a migration from the disk',
       'migrate',
       { command: 'kernel migrate --guest /etc/passwd.gz', keepsEvents: false },
-      'does not run on a real kernel',
+      'runs on the real kernel from a terminal only',
     ],
     ['a file that is no calibration', 'keepCalibration', '{"schema":"x"}', 'what is to be kept'],
     ['passes without end', 'calibrate', { passes: 1e9 }, 'given something wrong at passes'],

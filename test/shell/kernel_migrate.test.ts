@@ -79,7 +79,7 @@ describe('kernel migrate', () => {
     [['--cpu', 'zen5'], '--cpu makes no sense here'],
     [['--without', 'remap-tlb-flush'], '--without makes no sense here'],
     [['--resolver', 'remap'], 'is not one of move, copy'],
-    [['--guest', 'prog.lackey.gz'], 'does not run on a real kernel'],
+    [['--guest', 'a.lackey+b.lackey+c.lackey'], 'give --vcpus 3'],
     [['--capability', 'multifd=on'], 'capability multifd is not done on a real kernel'],
     [['--parameter', 'multifd-channels=4'], 'parameter multifd-channels is not done on a real kernel'],
     [['--inject', 'loss=1%'], '--inject loss cannot be done to a real socket'],

@@ -7,8 +7,10 @@
  *  4. The same report, with what was predicted in it. Exit codes as migrate's.
  */
 import { Prng } from '../../base/prng.ts'
-import { formatCount, formatSize, formatTime, spellRate, spellTime } from '../../base/units.ts'
-import { freedPages, type GuestChoice, makeWorkloads, parseGuest } from '../../guest/catalog.ts'
+import { formatCount, formatSize, formatTime, spellRate, spellSize, spellTime } from '../../base/units.ts'
+import type { Capture } from '../../guest/capture.ts'
+import { freedPages, makeWorkloads, parseGuest } from '../../guest/catalog.ts'
+import type { GuestData } from '../../guest/guest_data.ts'
 import { GuestError } from '../../guest/guest_kind.ts'
 import { MOST_OWNERS } from '../../guest/own_words.ts'
 import { CAPABILITY_NAMES, type CapabilityName } from '../../migration/capabilities.ts'
@@ -16,18 +18,20 @@ import { DEFAULT_PARAMETERS, PARAMETER_NAMES, type ParameterName } from '../../m
 import { parsePrepaging } from '../../migration/prepaging/registry.ts'
 import { type KernelEvents, KernelRecording } from '../../run/kernel_events.ts'
 import { type KernelMigrateOptions, type KernelReport, WIRES, type Wire } from '../../run/kernel_report.ts'
-import { type MigrateOptions, RESOLVERS } from '../../run/options.ts'
+import { DEFAULT_OPTIONS, type MigrateOptions, RESOLVERS } from '../../run/options.ts'
 import type { OfTheModelAlone } from '../../run/options_used.ts'
 import { endlessRefusal } from '../../run/prepaging.ts'
 import { Recorder } from '../../trace/recorder.ts'
 import { ArgumentError, type Arguments } from '../arguments.ts'
 import type { Command, CommandContext, OptionSpec } from '../command.ts'
+import { guestData } from '../guest_data.ts'
+import { ownGuest } from '../guest_file.ts'
 import { ExitCode, HostError } from '../host.ts'
 import { hostCalibration, predict } from '../host_calibration.ts'
 import { hostKernelOf, type KernelProgress } from '../host_kernel.ts'
 import { sentence } from '../layout.ts'
-import type { PredictedRun, RunOutcome } from '../shell_state.ts'
-import { timeLimitRemedy } from './migrate.ts'
+import { NO_SETTINGS, type PredictedRun, type RunOutcome } from '../shell_state.ts'
+import { forUser, inputsOf, timeLimitRemedy } from './migrate.ts'
 import { commandOf, migrateOptions } from './migrate_options.ts'
 import { MIGRATE_OPTIONS } from './migrate_specs.ts'
 import { reportText } from './report_text.ts'
@@ -96,8 +100,6 @@ function own(option: OptionSpec): OptionSpec {
     }
     case 'resolver':
       return { ...option, defaultText: 'move', choices: (option.choices ?? []).filter(({ word }) => word !== 'remap') }
-    case 'guest':
-      return { ...option, choices: (option.choices ?? []).filter(({ word }) => word !== 'FILE') }
     case 'vcpus':
       return { ...option, max: MOST_OWNERS }
     case 'mem':
@@ -139,13 +141,15 @@ export const kernelMigrateCommand: Command = {
 async function kernelMigrate(context: CommandContext): Promise<number> {
   const { arguments: given, host, terminal, stop, program } = context
   // 1.
-  const run = kernelOptions(given)
-  const files = await TraceFiles.asked(given, [], host)
+  const capture = await ownGuest(given.text('guest') ?? DEFAULT_OPTIONS.guest, host)
+  const run = kernelOptions(given, capture)
+  const files = await TraceFiles.asked(given, inputsOf(run.options), host)
+  const data = await dataOf(context, run, capture)
   // 2.
-  const predicted = given.has('no-predict') ? null : await predictedOf(context, run)
+  const predicted = data === null || given.has('no-predict') ? null : await predictedOf(context, run, capture)
   // 3.
   const events = new KernelRecording(run.options.vcpus, context.keepEvents || files.areWanted)
-  const measured = stop.aborted ? null : await measure(context, run, events, predicted)
+  const measured = data === null || stop.aborted ? null : await measure(context, run, data, events, predicted)
   terminal.status?.('')
   if (measured === null || stop.aborted) {
     terminal.err(
@@ -171,6 +175,7 @@ async function kernelMigrate(context: CommandContext): Promise<number> {
 async function measure(
   { arguments: given, host, terminal, stop, observer }: CommandContext,
   run: KernelMigrateOptions,
+  data: GuestData,
   recording: KernelRecording,
   predicted: PredictedRun | null,
 ): Promise<KernelReport | null> {
@@ -188,7 +193,7 @@ async function measure(
   let report: KernelReport | null = null
   try {
     const watcher = { onProgress, stop, ...(recorder.keep ? { onEvents } : {}) }
-    const measured = await hostKernelOf(host).migrate(run, watcher)
+    const measured = await hostKernelOf(host).migrate(run, watcher, data)
     outcome = stop.aborted ? 'interrupted' : measured?.kernel.outcome === 'time limit' ? 'time-limit' : 'done'
     report = measured && { ...measured, predicted: predicted?.report ?? null }
   } finally {
@@ -198,13 +203,17 @@ async function measure(
 }
 
 /** 2. What is measured is told even where this host cannot be calibrated, or somebody does not want to wait for that. */
-async function predictedOf(context: CommandContext, run: KernelMigrateOptions): Promise<PredictedRun | null> {
+async function predictedOf(
+  context: CommandContext,
+  run: KernelMigrateOptions,
+  capture: Capture | null,
+): Promise<PredictedRun | null> {
   const { terminal, program, host, keepEvents } = context
   try {
     // Who may not migrate is told that by the migration.
     if (!(await hostKernelOf(host).info()).permitted) return null
     const onHost = await hostCalibration(context)
-    return onHost === null ? null : await predict(context, run, onHost, new Recorder({ keep: keepEvents }))
+    return onHost === null ? null : await predict(context, run, capture, onHost, new Recorder({ keep: keepEvents }))
   } catch (error) {
     if (!(error instanceof HostError) || error.exitCode === ExitCode.notPermitted) throw error
     terminal.err(sentence(`${program}kernel migrate: there is no prediction, since ${error.message}`))
@@ -212,11 +221,26 @@ async function predictedOf(context: CommandContext, run: KernelMigrateOptions): 
   }
 }
 
-/** Checked. Throws ArgumentError. */
-export function kernelOptions(given: Arguments): KernelMigrateOptions {
+/** What the guest's files hold. Null: stopped while they were read. */
+async function dataOf(
+  context: CommandContext,
+  { options }: KernelMigrateOptions,
+  capture: Capture | null,
+): Promise<GuestData | null> {
+  const parsed = parseGuest(options.guest)
+  if (!parsed.ok) throw new ArgumentError(parsed.message)
+  try {
+    return await guestData(context, parsed.guest, options, capture)
+  } catch (error) {
+    throw forUser(error, options)
+  }
+}
+
+/** Checked. `capture`: what the guest's file holds, where it names one. Throws ArgumentError. */
+export function kernelOptions(given: Arguments, capture: Capture | null = null): KernelMigrateOptions {
   const resolver = RESOLVERS.find((word) => word === given.text('resolver')) ?? 'move'
-  const options: MigrateOptions = { ...migrateOptions(given), resolver }
-  const refusal = refusalOf(options) ?? guestRefusal(options)
+  const options: MigrateOptions = { ...migrateOptions(given, NO_SETTINGS, capture), resolver }
+  const refusal = refusalOf(options) ?? guestRefusal(options, capture)
   if (refusal !== null) throw new ArgumentError(refusal)
   return {
     options,
@@ -226,10 +250,7 @@ export function kernelOptions(given: Arguments): KernelMigrateOptions {
   }
 }
 
-function refusalOf({ guest, capabilities, parameters, prepaging, inject, timeLimitNs }: MigrateOptions): string | null {
-  const parsed = parseGuest(guest)
-  if (!parsed.ok) return parsed.message
-  if (isPath(parsed.guest)) return `--guest ${guest} does not run on a real kernel; the guests that need no file do`
+function refusalOf({ capabilities, parameters, prepaging, inject, timeLimitNs }: MigrateOptions): string | null {
   const capability = CAPABILITY_NAMES.find((name) => capabilities[name] && !CAPABILITIES.includes(name))
   if (capability !== undefined)
     return `capability ${capability} is not done on a real kernel; ${CAPABILITIES.join(', ')} are, and migrate has all of them`
@@ -247,23 +268,20 @@ function refusalOf({ guest, capabilities, parameters, prepaging, inject, timeLim
 }
 
 /** Keys of the guest and memory that do not go together. */
-function guestRefusal({ guest, memBytes, vcpus, seed }: MigrateOptions): string | null {
+function guestRefusal({ guest, memBytes, vcpus, seed }: MigrateOptions, capture: Capture | null): string | null {
   const parsed = parseGuest(guest)
   if (!parsed.ok) return parsed.message
+  if (memBytes > MOST_MEMORY)
+    return `the captured process needs ${spellSize(memBytes)} of memory, and a guest on the real kernel has ${spellSize(MOST_MEMORY)} at most; migrate takes it`
   const pages = memBytes / PAGE_BYTES
   try {
-    const workloads = makeWorkloads(parsed.guest, pages, vcpus, new Prng(seed))
+    const workloads = makeWorkloads(parsed.guest, pages, vcpus, new Prng(seed), capture)
     freedPages(parsed.guest, Math.max(...workloads.map((workload) => workload?.bootPages ?? 0)), pages)
     return null
   } catch (error) {
     if (error instanceof GuestError) return error.message
     throw error
   }
-}
-
-/** A trace, or a captured process. */
-function isPath({ paths, captured }: GuestChoice): boolean {
-  return paths.length > 0 || captured !== null
 }
 
 /** The shortest command line that asks for the same. */

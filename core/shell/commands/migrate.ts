@@ -143,7 +143,7 @@ export function tracesOf(options: MigrateOptions): readonly string[] {
 }
 
 /** Files that a run reads. */
-function inputsOf({ guest }: MigrateOptions): readonly string[] {
+export function inputsOf({ guest }: MigrateOptions): readonly string[] {
   const parsed = parseGuest(guest)
   if (!parsed.ok) return []
   const { captured, paths } = parsed.guest

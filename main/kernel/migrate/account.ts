@@ -190,11 +190,11 @@ function faultsOf({ board, usage }: Facts): KernelFaults {
   }
 }
 
-function guestOf({ board, run, phaseNs }: Facts): GuestReport {
+function guestOf({ board, run, data, phaseNs }: Facts): GuestReport {
   const { options } = run
   const parsed = parseGuest(options.guest)
   const workloads = parsed.ok
-    ? makeWorkloads(parsed.guest, board.shape.pages, board.shape.vcpus, new Prng(options.seed).fork('guest'))
+    ? makeWorkloads(parsed.guest, board.shape.pages, board.shape.vcpus, new Prng(options.seed).fork('guest'), data.capture)
     : []
   const ops = (phase: VcpuFigure) =>
     workloads.reduce((n, workload, vcpu) => n + Math.floor(board.ofVcpu(vcpu, phase) / (workload?.accessesPerOp ?? 1)), 0)

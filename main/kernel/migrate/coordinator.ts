@@ -14,8 +14,7 @@
  * PAGEFERRY_PLANTED_FAULT=PAGE, for the check of the checks: that page goes out with its neighbour's content.
  */
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { spellSize } from '../../../core/base/units.ts'
+import { type GuestData, NO_DATA } from '../../../core/guest/guest_data.ts'
 import { payloadBytesPerNs } from '../../../core/hw/wire.ts'
 import type { TimedInjection } from '../../../core/run/injection.ts'
 import type { KernelMigrateOptions, KernelReport } from '../../../core/run/kernel_report.ts'
@@ -24,11 +23,12 @@ import { HostError } from '../../../core/shell/host.ts'
 import type { KernelWatcher } from '../../../core/shell/host_kernel.ts'
 import type { MigrationStatus } from '../../../core/trace/event.ts'
 import { NotPermitted } from '../sys/errors.ts'
-import { checked, libc } from '../sys/libc.ts'
-import { Mapping } from '../sys/mapping.ts'
+import { Memfd } from '../sys/memfd.ts'
 import { account } from './account.ts'
 import { Board, type Shape } from './board.ts'
 import { nowNs } from './clock.ts'
+import { type GuestLayout, packGuest } from './guest_memfd.ts'
+import { checkMemory } from './host_memory.ts'
 import { MachineProcess, type NewsOf } from './machine_process.ts'
 import type { Comparison, MachineSetup, PHASES, Side, Usage } from './setup.ts'
 import { Teller } from './teller.ts'
@@ -43,9 +43,6 @@ const STARTED_WITHIN_MS = 30_000
 const FINISHED_WITHIN_MS = 60_000
 /** A connection that is reset is noticed at once. */
 const KNOWN_WITHIN_MS = 1000
-const MFD_CLOEXEC = 1
-/** What two Node processes take besides. */
-const MACHINES_BYTES = 384 * 2 ** 20
 
 const OVER: readonly MigrationStatus[] = ['completed', 'failed', 'cancelled']
 const CANCELLABLE: readonly MigrationStatus[] = ['setup', 'active', 'pre-switchover', 'device']
@@ -63,6 +60,8 @@ export type Outcome =
 export interface Facts {
   readonly board: Board
   readonly run: KernelMigrateOptions
+  /** What the guest's files hold. */
+  readonly data: GuestData
   readonly outcome: Outcome
   /** The state at that moment: to end the machines may take it on. */
   readonly status: MigrationStatus
@@ -76,39 +75,33 @@ export interface Facts {
   readonly startedNs: number
 }
 
-export async function migrateOnKernel(run: KernelMigrateOptions, watcher: KernelWatcher): Promise<KernelReport | null> {
+export async function migrateOnKernel(
+  run: KernelMigrateOptions,
+  watcher: KernelWatcher,
+  data: GuestData = NO_DATA,
+): Promise<KernelReport | null> {
   const { options } = run
   const keepsEvents = watcher.onEvents !== undefined
   const shape: Shape = { pages: options.memBytes / 4096, vcpus: options.vcpus, keepsEvents }
-  checkMemory(options.memBytes)
-  const boardFd = checked(libc().memfdCreate('pageferry board', MFD_CLOEXEC), 'memfd_create')
-  let mapping: Mapping | null = null
+  const guest = packGuest(data)
+  checkMemory(options.memBytes, guest?.layout.bytes ?? 0)
+  const shared = [Memfd.make('pageferry board', Board.bytes(shape))]
   let coordinator: Coordinator | null = null
   try {
-    checked(libc().ftruncate(boardFd, Board.bytes(shape)), 'ftruncate')
-    mapping = Mapping.shared(boardFd, Board.bytes(shape))
-    coordinator = new Coordinator(run, watcher, new Board(mapping.buffer, shape), boardFd)
-    const facts = await coordinator.migrate()
+    if (guest !== null) shared.push(Memfd.make('pageferry guest', guest.layout.bytes))
+    const [board, files] = shared as [Memfd, Memfd?]
+    if (files !== undefined) guest?.write(files.buffer)
+    const fds = shared.map(({ fd }) => fd)
+    coordinator = new Coordinator(run, watcher, new Board(board.buffer, shape), fds, guest?.layout ?? null)
+    const facts = await coordinator.migrate(data)
     if (facts === null) return null
     await coordinator.killAll()
     coordinator.teller.tellEvents()
     return account(facts)
   } finally {
     await coordinator?.killAll()
-    mapping?.unmap()
-    libc().close(boardFd)
+    for (const memory of shared) memory.close()
   }
-}
-
-/** Two machines want their memory whole, and a host that has not got it would end some process or other. Throws HostError. */
-function checkMemory(guestBytes: number): void {
-  const available = /^MemAvailable:\s+(\d+) kB/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1]
-  const wanted = 2 * guestBytes + MACHINES_BYTES
-  if (available === undefined || Number(available) * 1024 >= wanted) return
-  const has = spellSize(Math.floor(Number(available) / 1024) * 2 ** 20)
-  throw new HostError(
-    `two machines of ${spellSize(guestBytes)} need ${spellSize(wanted)}, and this host has ${has} available; give less --mem`,
-  )
 }
 
 class Coordinator {
@@ -127,7 +120,13 @@ class Coordinator {
   #linkIsBack = false
   #phase: (typeof PHASES)[number] = 'boot'
 
-  constructor(run: KernelMigrateOptions, watcher: KernelWatcher, board: Board, boardFd: number) {
+  constructor(
+    run: KernelMigrateOptions,
+    watcher: KernelWatcher,
+    board: Board,
+    fds: readonly number[],
+    guest: GuestLayout | null,
+  ) {
     this.#run = run
     this.#watcher = watcher
     this.#board = board
@@ -139,12 +138,13 @@ class Coordinator {
       wire,
       socketName: `pageferry-${randomBytes(16).toString('hex')}`,
       token: randomBytes(16).toString('hex'),
+      guest,
       plantedFault: Number(process.env.PAGEFERRY_PLANTED_FAULT ?? -1),
     }
     this.#armed = options.inject.flatMap((injection) => ('share' in injection ? [] : [injection]))
     this.#machines = {
-      source: new MachineProcess('source', boardFd),
-      destination: new MachineProcess('destination', boardFd),
+      source: new MachineProcess('source', fds),
+      destination: new MachineProcess('destination', fds),
     }
     this.teller = new Teller(watcher, board, (side) => this.#machines[side].ended !== null)
   }
@@ -158,7 +158,7 @@ class Coordinator {
   }
 
   /** Null: it was stopped before the migration began. */
-  async migrate(): Promise<Facts | null> {
+  async migrate(data: GuestData): Promise<Facts | null> {
     const { source, destination } = this.#machines
     const { options } = this.#run
     // 1.
@@ -199,6 +199,7 @@ class Coordinator {
     return {
       board: this.#board,
       run: this.#run,
+      data,
       outcome,
       status,
       guest,

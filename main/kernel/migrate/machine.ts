@@ -3,7 +3,7 @@
  *
  * The main thread takes orders from the coordinator and never touches guest memory while a page may be missing. It ends with the
  * coordinator, whatever ends that: by the channel that closes, and by a signal of the kernel's; at once, since a thread that sleeps on a
- * page cannot be asked. The board comes as descriptor 4.
+ * page cannot be asked. The board comes as descriptor 4, and what the guest's files hold as 5.
  */
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
@@ -17,9 +17,11 @@ import { Board, type Shape } from './board.ts'
 import { compareAll } from './compare.ts'
 import { cutConnection, endpointOf } from './connection.ts'
 import { Control, newControl, type SharedControl } from './control.ts'
+import { NO_GUEST, readGuest, type SharedGuest } from './guest_memfd.ts'
 import type { MachineSetup, News, Order, ThreadRole, ThreadSetup, Usage } from './setup.ts'
 
 const BOARD_FD = 4
+const GUEST_FD = 5
 
 /** The process's life. */
 export function runMachine(): void {
@@ -51,6 +53,8 @@ class Machine {
   readonly #area: Area
   readonly #board: Board
   readonly #boardAddress: number
+  readonly #guestAddress: number
+  readonly #guest: SharedGuest
   readonly #shared: SharedControl
   readonly #control: Control
   readonly #uffd: Userfaultfd | null
@@ -64,6 +68,9 @@ class Machine {
     const board = Mapping.shared(BOARD_FD, Board.bytes(this.#shape))
     this.#boardAddress = board.address
     this.#board = new Board(board.buffer, this.#shape)
+    const files = setup.guest === null ? null : Mapping.shared(GUEST_FD, setup.guest.bytes)
+    this.#guestAddress = files?.address ?? 0
+    this.#guest = files === null || setup.guest === null ? NO_GUEST : readGuest(files.buffer, setup.guest)
     this.#area = Area.make(this.#shape.pages)
     this.#shared = newControl(this.#shape.pages, this.#shape.vcpus)
     this.#control = new Control(this.#shared)
@@ -92,6 +99,7 @@ class Machine {
       shape: this.#shape,
       control: this.#shared,
       boardAddress: this.#boardAddress,
+      guestAddress: this.#guestAddress,
       areaAddress: this.#area.address,
       uffd: this.#uffd?.fd ?? -1,
       listener: this.#listener,
@@ -159,7 +167,7 @@ class Machine {
       if (control.get('standing') < this.#shape.vcpus) return
       clearInterval(timer)
       control.set('exit', 1)
-      const comparison = compareAll(this.#area, this.#board, onlyReceived)
+      const comparison = compareAll(this.#area, this.#board, onlyReceived, this.#guest.contentOf)
       say({ news: 'finished', comparison, usage: usage() })
     }, 1)
   }

@@ -21,11 +21,12 @@ export class MachineProcess {
 
   constructor(
     readonly side: Side,
-    boardFd: number,
+    /** Shared memory, for its descriptors 4 and up. */
+    fds: readonly number[],
     program = fileURLToPath(new URL('kernel_machine.mjs', import.meta.url)),
   ) {
     // What the machine prints is nobody's data; what Node prints when it dies is kept for the account.
-    this.#child = fork(program, { stdio: ['ignore', 'ignore', 'pipe', 'ipc', boardFd], execArgv: [] })
+    this.#child = fork(program, { stdio: ['ignore', 'ignore', 'pipe', 'ipc', ...fds], execArgv: [] })
     this.#child.stderr?.on('data', (bytes: Uint8Array) => {
       this.#errors = (this.#errors + String(bytes)).slice(-2000)
     })

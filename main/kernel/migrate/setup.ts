@@ -7,6 +7,7 @@ import type { Wire } from '../../../core/run/kernel_report.ts'
 import type { MigrateOptions } from '../../../core/run/options.ts'
 import type { Shape } from './board.ts'
 import type { SharedControl } from './control.ts'
+import type { GuestLayout } from './guest_memfd.ts'
 
 export type Side = 'source' | 'destination'
 export const SIDES: readonly Side[] = ['source', 'destination']
@@ -25,6 +26,8 @@ export interface MachineSetup {
   /** Where the destination listens, if that has a name, and what a connection has to say first. */
   readonly socketName: string
   readonly token: string
+  /** How what the guest's files hold lies in shared memory; null: it has none. */
+  readonly guest: GuestLayout | null
   /** For the check of the checks: this page is not what it should be when it is placed. @see coordinator.ts */
   readonly plantedFault: number
 }
@@ -38,6 +41,8 @@ export interface ThreadSetup extends MachineSetup {
   readonly shape: Shape
   readonly control: SharedControl
   readonly boardAddress: number
+  /** Of what the guest's files hold, if it has any. */
+  readonly guestAddress: number
   /** Guest RAM, and behind it the buffers of this side's threads (area.ts). */
   readonly areaAddress: number
   /** -1: there is none. */

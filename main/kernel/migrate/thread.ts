@@ -9,6 +9,7 @@ import { Area } from './area.ts'
 import { Board } from './board.ts'
 import { Control } from './control.ts'
 import { runFaultThread } from './fault_thread.ts'
+import { NO_GUEST, readGuest, type SharedGuest } from './guest_memfd.ts'
 import { ListenThread } from './listen_thread.ts'
 import { MigrationThread } from './migration_thread.ts'
 import { ReturnPathThread } from './return_path_thread.ts'
@@ -26,10 +27,14 @@ export function runThread(): void {
   life()
 }
 
+function guestOf({ guest, guestAddress }: ThreadSetup): SharedGuest {
+  return guest === null ? NO_GUEST : readGuest(Mapping.existing(guestAddress, guest.bytes).buffer, guest)
+}
+
 function lifeOf(setup: ThreadSetup, area: Area, board: Board, control: Control): () => void {
   switch (setup.role) {
     case 'vcpu': {
-      const thread = new VcpuThread(setup, area, board, control)
+      const thread = new VcpuThread(setup, area, board, control, guestOf(setup))
       return () => thread.run()
     }
     case 'migration': {

@@ -1,7 +1,7 @@
 /**
  * A vCPU: a thread that runs its workload on real memory, keeps to its rate by the clock, and checks every load.
  *
- * 1. The source: boot, as the model's vCPU does: write each page of its share once. The destination: follow, without touching memory,
+ * 1. The source: boot, as the model's vCPU does: write each page of its share once, and read one that is to be zero. The destination: follow, without touching memory,
  *    where the source's vCPU is in its workload. A workload is a generator of accesses, the same on both sides; what moves is how many
  *    blocks it has made and the next access, and to get there again should not be part of the downtime.
  * 2. Run while `run` says so: the accesses that are due, then sleep until more are. What a fault took is not made up for; what the
@@ -13,8 +13,9 @@
  * Pairs with core/guest/vcpu.ts, and with core/guest/own_words.ts, which says what is checked.
  */
 import { Prng } from '../../../core/base/prng.ts'
-import { freedPages, makeWorkloads, parseGuest } from '../../../core/guest/catalog.ts'
-import { faultOf, ownStamp, ownWordAt, versionAt, versionOf } from '../../../core/guest/own_words.ts'
+import { freedPages, parseGuest } from '../../../core/guest/catalog.ts'
+import { workloadsOf } from '../../../core/guest/guest_data.ts'
+import { faultOf, ownStamp, ownWordAt, PAGE_WORDS, versionAt, versionOf } from '../../../core/guest/own_words.ts'
 import { BLOCK_ACCESSES, VCPU_SLICE_NS, type Workload } from '../../../core/guest/workload.ts'
 import { EventKind, VIOLATION_CAUSE } from '../../../core/trace/event.ts'
 import { threadNs } from '../sys/thread_time.ts'
@@ -23,6 +24,7 @@ import { type Board, PageState } from './board.ts'
 import { nowNs } from './clock.ts'
 import type { Control } from './control.ts'
 import type { EventLog } from './event_log.ts'
+import type { ContentOf, SharedGuest } from './guest_memfd.ts'
 import { PHASES, type ThreadSetup } from './setup.ts'
 
 /** Shorter sleeps are not worth it. */
@@ -44,6 +46,9 @@ export class VcpuThread {
   readonly #isSource: boolean
   readonly #workload: Workload | null
   readonly #bootPages: number
+  readonly #contentOf: ContentOf
+  /** From here on a captured page comes when it is first stored to. */
+  readonly #laterPages: number
   readonly #block = new Int32Array(BLOCK_ACCESSES)
   #blocks = 0
   #cursor = 0
@@ -58,7 +63,7 @@ export class VcpuThread {
   /** Whatever a touch reads goes here, so that it is read. */
   touched = 0
 
-  constructor(setup: ThreadSetup, area: Area, board: Board, control: Control) {
+  constructor(setup: ThreadSetup, area: Area, board: Board, control: Control, guest: SharedGuest) {
     const { options, index, side, shape } = setup
     this.#area = area
     this.#board = board
@@ -68,10 +73,12 @@ export class VcpuThread {
     this.#events = board.eventsOfVcpu(side, index)
     const parsed = parseGuest(options.guest)
     if (!parsed.ok) throw new Error(parsed.message)
-    const workloads = makeWorkloads(parsed.guest, shape.pages, shape.vcpus, new Prng(options.seed).fork('guest'))
+    const workloads = workloadsOf(parsed.guest, shape.pages, shape.vcpus, new Prng(options.seed).fork('guest'), guest)
     this.#workload = workloads[index] ?? null
     const set = Math.max(...workloads.map((w) => w?.bootPages ?? 0))
     this.#bootPages = set + freedPages(parsed.guest, set, shape.pages)
+    this.#contentOf = guest.contentOf
+    this.#laterPages = guest.capture?.firstPages ?? shape.pages
   }
 
   /** The thread's life. */
@@ -108,13 +115,23 @@ export class VcpuThread {
     const { vcpus } = this.#board.shape
     const edge = (n: number) => Math.floor((this.#bootPages * n) / vcpus)
     const [first, end] = [edge(this.#index), edge(this.#index + 1)]
+    const zeros = this.#workload?.zeros
+    let accesses = 0
     for (let page = first; page < end && !this.#control.is('exit'); page++) {
-      this.#store(page, 0)
-      this.#store(page, 1)
-      this.#events.note(EventKind.Populate, page, 0)
+      const isZero = zeros?.[page] === 1
+      if (isZero) {
+        this.touched ^= this.#area.ram[ownWordAt(page, 0, this.#index)] as number
+        accesses++
+      } else {
+        this.#fillIn(page)
+        this.#store(page, 0)
+        this.#store(page, 1)
+        accesses += 2
+      }
+      this.#events.note(EventKind.Populate, page, isZero ? 1 : 0)
       if (page % BOOT_PAGES === 0 || page === end - 1) this.#events.stamp()
     }
-    this.#board.addOfVcpu(this.#index, 'boot', 2 * (end - first))
+    this.#board.addOfVcpu(this.#index, 'boot', accesses)
     this.#control.add('booted', 1)
   }
 
@@ -234,8 +251,23 @@ export class VcpuThread {
     const { versions, shape } = this.#board
     const at = versionAt(page, word, this.#index, shape.pages)
     const version = (versions[at] as number) + 1
+    if (version === 1 && page >= this.#laterPages && this.#isNew(page, word)) this.#fillIn(page)
     Atomics.store(versions, at, version)
     this.#area.ram[ownWordAt(page, word, this.#index)] = ownStamp(page, word, this.#index, version)
+  }
+
+  /** Nobody has stored to its other word either: to such a page only one vCPU does (captured.ts). */
+  #isNew(page: number, word: number): boolean {
+    const { versions, shape } = this.#board
+    return versions[versionAt(page, 1 - word, this.#index, shape.pages)] === 0
+  }
+
+  /** What the page held when it was captured, between the words that vCPUs own. */
+  #fillIn(page: number): void {
+    const content = this.#contentOf(page)
+    if (content === null) return
+    const { vcpus } = this.#board.shape
+    this.#area.ram.set(content.subarray(vcpus, PAGE_WORDS - vcpus), page * PAGE_WORDS + vcpus)
   }
 
   #load(page: number, word: number): void {
