@@ -1,8 +1,9 @@
 /**
- * Bytes of user memory on the model, which keeps two words of each page: its first and its last.
+ * Bytes of user memory on the model, which keeps two words of each page: eight bytes.
  *
- * A byte written to a page stands for the half of the page that it lies in, so that a byte reads back where it was written
- * and a page half of one and half of another is `mixed`. A fill writes both halves with one byte all over.
+ * A byte written to a page stands for the eighth of the page that it lies in, so that a byte reads back where it was written
+ * and a page of which a part differs is `mixed`. A fill writes all eight. Whoever looks at another byte of an eighth
+ * in which a single one was stored finds what no kernel has there.
  */
 import { type Proc, QUANTUM } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
@@ -10,24 +11,28 @@ import type { Process } from '../machine/process.ts'
 import { addressOf } from '../machine/syscall.ts'
 
 const ALL_BYTES = 0x01010101
-const HALF = 2048
+const EIGHTH = 512
 const STORE_NS = 5
 
 const pageAt = (address: number) => Math.floor((address - addressOf(0)) / 4096)
 
-function word(frame: number, address: number): number {
-  return frame * 2 + (address % 4096 < HALF ? 0 : 1)
+/** Which of the eight bytes of its page stands for an address. */
+const eighthOf = (address: number) => Math.floor((address % 4096) / EIGHTH)
+
+function bytesOf({ machine }: Process): Uint8Array {
+  const { buffer, byteOffset, byteLength } = machine.kernel.phys.words
+  return new Uint8Array(buffer, byteOffset, byteLength)
 }
 
 export function* loadByte(k: Thread, p: Process, address: number): Proc<number> {
   const frame = yield* p.touch(k, pageAt(address), false, address % 4096)
-  return p.machine.kernel.phys.words[word(frame, address)] & 0xff
+  return bytesOf(p)[frame * 8 + eighthOf(address)]
 }
 
 export function* storeByte(k: Thread, p: Process, address: number, value: number): Proc<void> {
   const frame = yield* p.touch(k, pageAt(address), true, address % 4096)
   const { phys } = p.machine.kernel
-  phys.words[word(frame, address)] = value * ALL_BYTES
+  bytesOf(p)[frame * 8 + eighthOf(address)] = value
   phys.version[frame]++
 }
 

@@ -81,8 +81,9 @@ function page(prng: Prng): string {
   return `${pick(prng, REGIONS)}+${at}p`
 }
 
+/** One place in each eighth of a page: what is stored to one byte stands for that eighth on the model. */
 function byte(prng: Prng): string {
-  return `${page(prng)}+${8 * prng.below(500)}`
+  return `${page(prng)}+${520 * prng.below(8)}`
 }
 
 /** Whole pages, rarely none or a part of one. */
@@ -120,8 +121,8 @@ const advice = (...words: readonly string[]): Draw => {
 /** How often, which call, and its arguments. */
 const CALLS: readonly (readonly [weight: number, call: CallName, draw: Draw])[] = [
   [8, 'load', (prng) => ({ at: byte(prng) })],
-  // No single byte is stored: the model keeps one word for half a page.
-  [11, 'fill', (prng) => ({ at: page(prng), value: 20 + prng.below(200) })],
+  [5, 'store', (prng) => ({ at: byte(prng), value: 20 + prng.below(200) })],
+  [8, 'fill', (prng) => ({ at: page(prng), value: 20 + prng.below(200) })],
   [3, 'inspect', (prng) => ({ at: page(prng) })],
   [3, 'mmap', (prng) => ({ at: page(prng), length: length(prng), prot: pick(prng, PROTS), flags: ['PRIVATE', 'FIXED'] })],
   [3, 'munmap', range],

@@ -12,7 +12,7 @@
 import { type Proc, read } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { type Pfn, ZERO_PFN } from '../hw/phys_mem.ts'
-import { PTE_P, ptePfn, pteWritable } from '../hw/pte.ts'
+import { PTE_NONE, PTE_P, ptePfn, pteWritable } from '../hw/pte.ts'
 import { ERRNO } from './errno.ts'
 import { type Mm, WINDOW_BASE } from './mm.ts'
 import { handleMmFault, handlePageFault } from './page_fault.ts'
@@ -48,19 +48,39 @@ export function* readUserBuffer(k: Thread, mm: Mm, address: number, length: numb
   return length
 }
 
+/** What populate answers where there is no area, and where it does not allow the access. */
+interface AreaErrors {
+  readonly noArea: number
+  readonly noRight: number
+}
+
+const EFAULT_BOTH: AreaErrors = { noArea: ERRNO.EFAULT, noRight: ERRNO.EFAULT }
+/** @kernel FOLL_MADV_POPULATE */
+export const MADV_POPULATE_ERRORS: AreaErrors = { noArea: ERRNO.ENOMEM, noRight: ERRNO.EINVAL }
+
 /**
- * Makes [start, end) present; 0, EFAULT, or EHWPOISON. mmap_lock is held from page to page, until a fault has to let go of it, and not behind
- * it; `isHeld`: the caller has taken it for reading.
+ * Makes [start, end) present; 0, EFAULT, EHWPOISON, or what is wrong with the area, which is asked for each missing page: a fault that slept
+ * may find another one. mmap_lock is held from page to page, until a fault has to let go of it, and not behind it; `isHeld`: the caller has
+ * taken it for reading.
  * @kernel faultin_page_range, populate_vma_page_range
  */
-export function* populate(k: Thread, mm: Mm, start: number, end: number, store: boolean, isHeld = false): Proc<number> {
+export function* populate(
+  k: Thread,
+  mm: Mm,
+  start: number,
+  end: number,
+  store: boolean,
+  isHeld = false,
+  { noArea, noRight } = EFAULT_BOTH,
+): Proc<number> {
   const { faults } = mm.kernel
   const right = store ? VM_WRITE : VM_READ
   for (let page = start; page < end; ) {
     if (!isHeld) yield* mm.mmapLock.downRead(k)
     isHeld = true
-    if (k.stepping) yield read(mm.table.walk(page), 'pte')
-    const pte = mm.table.lookup(page)
+    const isInside = page < mm.windowPages
+    if (k.stepping && isInside) yield read(mm.table.walk(page), 'pte')
+    const pte = isInside ? mm.table.lookup(page) : PTE_NONE
     if ((pte & PTE_P) !== 0 && (!store || pteWritable(pte))) {
       page++
       continue
@@ -68,7 +88,7 @@ export function* populate(k: Thread, mm: Mm, start: number, end: number, store: 
     const vma = mm.tree.find(page)
     if (vma === null || !vma.contains(page) || (vma.flags & right) === 0) {
       mm.mmapLock.upRead(k)
-      return ERRNO.EFAULT
+      return vma?.contains(page) === true ? noRight : noArea
     }
     const attempt = yield* handleMmFault(k, mm, vma, page, store, FAULT_KERNEL, 0)
     // A signal, or a sleep: the lock is not held any more. The page is looked at again.

@@ -1,27 +1,27 @@
 /**
  * madvise: DONTNEED, DONTFORK, DOFORK, POPULATE_READ and POPULATE_WRITE, and the 2014 pair USERFAULT and NOUSERFAULT.
  *
- * DONTNEED zaps pages with mmap_lock for reading. The others change flags with mmap_lock for writing: split at the edges,
+ * DONTNEED zaps pages with mmap_lock for reading, POPULATE brings them in (gup.ts). The others change flags with mmap_lock for writing: split at the edges,
  * set, merge again. USERFAULT never changes a PTE: it changes what a *none* PTE means.
  *
  * HUGEPAGE and NOHUGEPAGE say whether an area may have huge pages, from the next fault on; those it has stay. COLLAPSE makes
  * one of every aligned 2 MiB now, by khugepaged's rules.
  *
  * Advice 18 and 19 were the numbers of the 2014 series; on today's kernels they are MADV_WIPEONFORK and KEEPONFORK, so
- * they must never be sent to a real one. Source: man 2 madvise; "RFC: userfault" 2014. @kernel madvise, madvise_behavior
+ * they must never be sent to a real one. Source: man 2 madvise; "RFC: userfault" 2014. @kernel madvise, madvise_behavior, madvise_populate
  */
 import { NOTHING, type Proc } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { HUGE_PAGES } from '../hw/pte.ts'
 import { seenBy } from '../sync/barriers.ts'
 import { ERRNO } from './errno.ts'
-import { populate } from './gup.ts'
+import { MADV_POPULATE_ERRORS, populate } from './gup.ts'
 import { cutsHugetlb } from './hugetlb_area.ts'
 import { type ScanResult, scanAndCollapse } from './khugepaged.ts'
 import { type Mm, pageOfAddress } from './mm.ts'
 import { changeAreas } from './mmap.ts'
 import { userfaultfdRemove } from './uffd_events.ts'
-import { VM_DONTCOPY, VM_HUGEPAGE, VM_LOCKED, VM_NOHUGEPAGE, VM_READ, VM_USERFAULT, VM_WRITE, type Vma } from './vma.ts'
+import { VM_DONTCOPY, VM_HUGEPAGE, VM_LOCKED, VM_NOHUGEPAGE, VM_USERFAULT, type Vma } from './vma.ts'
 import { zapPageRange } from './zap.ts'
 
 export const MADV_DONTNEED = 4
@@ -76,7 +76,7 @@ export function* madvise(k: Thread, mm: Mm, address: number, length: number, adv
   if (end === start) return 0
   if (advice === MADV_COLLAPSE) return yield* collapse(k, mm, start, end)
   if (advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE)
-    return yield* populateRange(k, mm, start, end, advice === MADV_POPULATE_WRITE)
+    return yield* populate(k, mm, start, end, advice === MADV_POPULATE_WRITE, false, MADV_POPULATE_ERRORS)
   return advice === MADV_DONTNEED ? yield* dontNeed(k, mm, start, end) : yield* changeFlags(k, mm, start, end, advice)
 }
 
@@ -120,22 +120,6 @@ function* dontNeed(k: Thread, mm: Mm, start: number, end: number): Proc<number> 
   }
   mm.mmapLock.upRead(k)
   return result
-}
-
-/** Brings every page of the range in, area by area. ENOMEM: a hole. EINVAL: not allowed. EFAULT: a page would be a signal. @kernel madvise_populate */
-function* populateRange(k: Thread, mm: Mm, start: number, end: number, store: boolean): Proc<number> {
-  for (let at = start; at < end; ) {
-    yield* mm.mmapLock.downRead(k)
-    const vma = mm.tree.find(at)
-    mm.mmapLock.upRead(k)
-    if (!vma?.contains(at)) return ERRNO.ENOMEM
-    if ((vma.flags & (store ? VM_WRITE : VM_READ)) === 0) return ERRNO.EINVAL
-    const to = Math.min(end, vma.end)
-    const error = yield* populate(k, mm, at, to, store)
-    if (error !== 0) return error
-    at = to
-  }
-  return 0
 }
 
 function* changeFlags(k: Thread, mm: Mm, start: number, end: number, advice: number): Proc<number> {
