@@ -8,7 +8,7 @@
  * makes falls before the stop, at any place before it.
  */
 import { touch } from '../engine/footprint.ts'
-import { AccessMode, type AccessOp, NOTHING, type Proc } from '../engine/op.ts'
+import { AccessMode, type AccessOp, NOTHING, type Proc, read } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { Link } from '../hw/link.ts'
 import type { Process } from '../machine/process.ts'
@@ -26,22 +26,35 @@ import { mmapAnonymous } from '../mm/mmap.ts'
 import { contentOf } from './scenes.ts'
 import { P, RW, type World } from './world.ts'
 
-/** The vCPU of a guest, seen by whoever stops it. */
+/** The vCPU of a guest, seen by whoever stops it, or starts it. */
 export class Guest {
-  #running = true
-  readonly #stop: AccessOp = {
-    kind: 'access',
-    mode: AccessMode.read,
-    object: 0,
-    label: 'vcpu.running',
-    gate: { opens: () => !this.#running, describe: () => 'the vCPU to stop', holder: () => null },
-  };
+  #running: boolean
+  readonly #stop = this.#gate(() => !this.#running, 'the vCPU to stop')
+  readonly #begin = this.#gate(() => this.#running, 'the vCPU to be started')
+
+  constructor(running = true) {
+    this.#running = running
+  }
+
+  #gate(opens: () => boolean, what: string): AccessOp {
+    return { ...read(0, 'vcpu.running'), gate: { opens, describe: () => what, holder: () => null } }
+  }
 
   /** The vCPU's life. */
-  *run(body: Proc<void>): Proc<void> {
-    yield* body
+  *run<T>(body: Proc<T>): Proc<T> {
+    if (!this.#running) yield this.#begin
+    const value = yield* body
+    this.#set(false)
+    return value
+  }
+
+  start(): void {
+    this.#set(true)
+  }
+
+  #set(running: boolean): void {
     touch(0, 'vcpu.running', AccessMode.write)
-    this.#running = false
+    this.#running = running
   }
 
   /** Answers when the vCPU stands. */

@@ -138,6 +138,7 @@ export class Destination {
   *arm(k: Thread): Proc<void> {
     const { resolver, process, ramPage, pages, precopied = false } = this.#o
     yield* resolver.arm(k, process, ramPage, pages, precopied)
+    touch(0, 'incoming.armed', AccessMode.write)
     this.#isArmed = true
     for (const waiter of this.#armed) waiter.wake(k.nowNs)
   }
@@ -145,6 +146,7 @@ export class Destination {
   /** Sleeps until the memory is armed. */
   *#untilArmed(k: Thread): Proc<void> {
     this.#o.process.adopt(k)
+    if (k.stepping) yield read(0, 'incoming.armed')
     while (!this.#isArmed) {
       this.#armed.push(k)
       k.park('userfault memory to be armed')

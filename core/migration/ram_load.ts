@@ -95,7 +95,8 @@ export class MultifdReceiver {
   readonly #synced: number[]
   #flushed = 0
   #waiter: Thread | null = null
-  readonly #held: Thread[] = []
+  /** Who waits at a SYNC, by channel. */
+  readonly #held: (Thread | null)[]
 
   constructor(
     channels: readonly Link[],
@@ -106,6 +107,7 @@ export class MultifdReceiver {
   ) {
     this.#channels = channels
     this.#synced = channels.map(() => 0)
+    this.#held = channels.map(() => null)
   }
 
   /** The thread of channel `n`, until that ends. @qemu multifd_recv_thread */
@@ -119,7 +121,7 @@ export class MultifdReceiver {
         touch(0, 'multifd.synced', AccessMode.write)
         this.#synced[n]++
         this.#waiter?.wake(k.nowNs)
-        if (this.holds && o.process.machine.kernel.has('multifd-hold')) yield* this.#hold(k, this.#synced[n])
+        if (this.holds && o.process.machine.kernel.has('multifd-hold')) yield* this.#hold(k, n)
       } else if (m.type === StreamMessage.Page || m.type === StreamMessage.Zero) {
         if (m.type === StreamMessage.Page) k.cpu.nowNs += this.unpackNs
         if (o.process.isCalm(k)) atOnce(loadPage(k, o, m))
@@ -129,18 +131,19 @@ export class MultifdReceiver {
     }
   }
 
-  *#hold(k: Thread, synced: number): Proc<void> {
+  *#hold(k: Thread, n: number): Proc<void> {
     if (k.stepping) yield read(0, 'multifd.flushed')
-    while (this.#flushed < synced) {
-      this.#held.push(k)
+    while (this.#flushed < this.#synced[n]) {
+      this.#held[n] = k
       k.park('the stream to be read up to the FLUSH')
-      if (this.#flushed < synced) yield BLOCK
+      if (this.#flushed < this.#synced[n]) yield BLOCK
     }
   }
 
   /** Until the channels were read up to the SYNC that belongs to this FLUSH; then they go on. @qemu multifd_recv_sync_main */
   *waitForSync(k: Thread): Proc<void> {
     const flush = this.#flushed + 1
+    touch(0, 'multifd.synced', AccessMode.read)
     this.#waiter = k
     for (;;) {
       k.park('the other channels to be read')
@@ -151,6 +154,7 @@ export class MultifdReceiver {
     k.unpark()
     touch(0, 'multifd.flushed', AccessMode.write)
     this.#flushed = flush
-    for (const held of this.#held.splice(0)) held.wake(k.nowNs)
+    for (const held of this.#held) held?.wake(k.nowNs)
+    this.#held.fill(null)
   }
 }

@@ -90,6 +90,7 @@ export class SourceRecovery {
 
   /** Sleeps until the destination has said what it has received, or the connection broke. @qemu ram_dirty_bitmap_sync_all */
   *bitmapReloaded(k: Thread): Proc<void> {
+    touch(0, 'source.reloaded', AccessMode.read)
     this.#waiter = k
     for (;;) {
       k.park('the bitmap of received pages')

@@ -189,7 +189,7 @@ export class Source {
     const { stream, urgent } = this.#o
     // What a channel is told to be its end must come behind all pages.
     if (this.ram.kernel.has('urgent-before-end')) yield* this.ram.urgentSent(k)
-    touch(0, 'source.urgent_ended', AccessMode.write)
+    touch(0, 'source.requests', AccessMode.write)
     this.#urgentEnded = true
     for (const channel of urgent === undefined ? [stream] : [stream, urgent])
       if (!this.#isShut) yield* channel.send(k, StreamMessage.End, -1, END_BYTES)
@@ -310,10 +310,10 @@ export class Source {
       }
       if (this.#window.isLimited && (yield* this.#window.wait(k, this.ram.bytesSent, this.#isOver))) continue
       if (this.#runLeft === 0) {
+        // The last may just have gone by the urgent channel.
+        if (this.ram.pending === 0) break
         first = policy.next(this.#unsent, RUN_PAGES)
         if (first < 0) {
-          // The last of them has just gone by the urgent channel.
-          if (this.ram.pending === 0) break
           assert(policy.waits, `prepaging ${policy.name} pushes none of ${this.ram.pending} unsent pages`)
           if (!this.#isOver()) yield* k.block()
           continue
@@ -387,7 +387,7 @@ export class Source {
       }
       state.requests++
       recorder.event(k.nowNs, EventKind.RequestReceived, k.lane, m.page, 0)
-      touch(0, 'source.urgent_ended', AccessMode.read)
+      if (urgent !== undefined) touch(0, 'source.requests', AccessMode.write)
       if (urgent !== undefined && !this.#urgentEnded) {
         yield* this.#sendUrgent(k, m.page, urgent)
         continue

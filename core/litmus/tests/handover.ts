@@ -47,6 +47,27 @@ function* loadBoth(k: Thread, incoming: Destination, stream: Link): Proc<void> {
   yield* incoming.load(k, stream)
 }
 
+/** Pre-copy sent the page as 1, and the guest has stored 2: what the source says of that is on its way, and the guest goes on here. */
+function readAfterTheSwitch(world: World): Scene {
+  const guest = new Guest(false)
+  const startVcpus = () => guest.start()
+  const resolver = new IoctlResolver(world.process, 'copy')
+  const { page, incoming, stream, returnPath } = incomingRam(world, resolver, { precopied: true, startVcpus })
+  const { source, process, page: from } = outgoingPage(world, 2, { stream, returnPath })
+  const call = (body: (k: Thread) => Proc<unknown>) => world.call(body, 2, process)
+  call((k) => process.writePage(k, from, contentOf(2)))
+  call((k) => source.switchOver(k))
+  call((k) => source.pushAll(k))
+  theEnd(world, stream)
+  world.actor('main', 0, (k) => incoming.main(k))
+  world.actor('listen', 1, (k) => incoming.listen(k))
+  const vcpu = world.actor('vcpu', 0, (k) => guest.run(loadWord(k, world.process, page)))
+  return {
+    judge: () => expectEqual('I-DATA', 'what the vCPU read', 2, vcpu.value),
+    outcome: () => `vcpu=${vcpu.value}`,
+  }
+}
+
 /** Pre-copy gave the page, as 1, to a channel that nobody has read yet; the guest has stored 2, and post-copy has sent that. */
 function remnantOfPrecopy(world: World): Scene {
   const channel = litmusLink('the channel')
@@ -154,6 +175,19 @@ export const HANDOVER: readonly Litmus[] = [
       vcpu: page = 2    migration: stop, sync, say what is old, LISTEN, push      incoming: load, drop, arm, place`,
     world: { cpus: 3 },
     build: storeBeforeTheSwitch,
+  },
+  {
+    name: 'load-after-the-switch',
+    title: 'The first load of the guest at the destination finds a page that pre-copy brought, and that was written since',
+    result: 'never',
+    refs: ['R66'],
+    protections: ['postcopy-discard'],
+    memoryModel: 'sc',
+    start: `
+      page as 1, discard, LISTEN, device state, the page as 2 and the end on the stream
+      main: load, drop, arm; start the guest            listen: place, disarm            vcpu: load page`,
+    world: { cpus: 3 },
+    build: readAfterTheSwitch,
   },
   {
     name: 'remnant-of-precopy-after-postcopy',
