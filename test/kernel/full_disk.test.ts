@@ -71,11 +71,8 @@ vi.setConfig({ testTimeout: 60_000 })
 
 const name = 'on a full disk'
 describe.skipIf(notHere !== null)(notHere === null ? name : `${name} (skipped: ${notHere})`, () => {
-  it.each([
-    ['kernel migrate --trace', ['--trace']],
-    ['kernel migrate --perfetto', ['--perfetto']],
-  ])('%s loses its file and not its report', async (_name, [option = '']) => {
-    const { code, out, err, left } = await pageferry([...MIGRATE, option, join(disk, 'old')])
+  it('kernel migrate loses its trace and not its report', async () => {
+    const { code, out, err, left } = await pageferry([...MIGRATE, '--trace', join(disk, 'old')])
     expect([code, err]).toEqual([1, `pageferry kernel migrate: ${join(disk, 'old')} ${FULL}\n`])
     expect(JSON.parse(out)).toMatchObject({ migration: { status: 'completed' }, consistency: { verdict: 'consistent' } })
     expect([readFileSync(join(disk, 'old'), 'utf8'), readdirSync(disk), left]).toEqual([OLD, ['old'], []])
