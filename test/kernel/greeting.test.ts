@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { afterEach, describe, expect, it } from 'vitest'
 import { CHANNEL, HELLO_BYTES, putHello } from '../../main/kernel/migrate/framing.ts'
-import { Door, type Guest } from '../../main/kernel/migrate/greeting.ts'
+import { type Arrival, Door } from '../../main/kernel/migrate/greeting.ts'
 import { Arena } from '../../main/kernel/sys/arena.ts'
 import { libc } from '../../main/kernel/sys/libc.ts'
 import { connectTo, type Endpoint, hangUp, listenAt, portOf, readSome, Transfer } from '../../main/kernel/sys/socket.ts'
@@ -44,11 +44,11 @@ function doorOf(wire: string) {
     },
     say: (fd: number, from: number) => libc().write(fd, said.address + from, HELLO_BYTES - from),
     /** Asked until somebody comes in, or nobody has for a while. */
-    async next(): Promise<Guest | null> {
+    async next(): Promise<Arrival | null> {
       for (let n = 0; n < 200; n++) {
-        const guest = door.next()
-        if (guest !== null) open.push(guest.fd)
-        if (guest !== null) return guest
+        const arrival = door.next()
+        if (arrival !== null) open.push(arrival.fd)
+        if (arrival !== null) return arrival
         if (n > 100) await new Promise((resolve) => setTimeout(resolve, 1))
       }
       return null

@@ -219,7 +219,7 @@ describe.skipIf(noKernel !== null)(named('a migration on the real kernel'), () =
   )
 
   it('gives up at its time limit', async () => {
-    const { code, report } = await migrate([...SMALL, '--bandwidth', '10Mbps', '--time-limit', '100ms'])
+    const { code, report } = await migrate([...SMALL, '--bandwidth', '10Mbps', '--time-limit', '1s'])
     expect([code, report.migration.status]).toEqual([124, 'postcopy-active'])
   })
 })

@@ -68,14 +68,14 @@ export function accept(setup: ThreadSetup, control: Control, address: number, vi
   try {
     while (wanted.some((channel) => fds[channel] === undefined)) {
       if (control.is('exit')) return false
-      const guest = control.is('linkDown') ? null : door.next()
-      if (guest === null) control.wait('exit', 0, 1)
+      const arrival = control.is('linkDown') ? null : door.next()
+      if (arrival === null) control.wait('exit', 0, 1)
       // A source that tries again means its newest connection.
-      else if (wanted.includes(guest.channel)) {
-        const older = fds[guest.channel]
+      else if (wanted.includes(arrival.channel)) {
+        const older = fds[arrival.channel]
         if (older !== undefined) hangUp(older)
-        fds[guest.channel] = guest.fd
-      } else hangUp(guest.fd)
+        fds[arrival.channel] = arrival.fd
+      } else hangUp(arrival.fd)
     }
   } finally {
     door.close()

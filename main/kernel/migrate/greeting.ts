@@ -19,8 +19,8 @@ interface Stranger {
   got: number
 }
 
-/** A connection that may come in: what it is for. */
-export interface Guest {
+/** A connection that is let in, and what it is for. */
+export interface Arrival {
   readonly fd: number
   readonly channel: number
 }
@@ -41,7 +41,7 @@ export class Door {
   }
 
   /** Somebody who has said the token, or null: nobody for now. */
-  next(): Guest | null {
+  next(): Arrival | null {
     // 1.
     const fd = acceptFrom(this.#listener)
     if (fd !== null) this.#takeIn(fd)
