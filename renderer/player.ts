@@ -110,8 +110,9 @@ export class Player {
     if (generation !== this.#generation) {
       const info = await this.engine.info()
       if (!info) return
+      const prediction = info.machine === 'kernel' ? await this.engine.prediction(PREDICTION_BINS) : null
       this.#begin(generation)
-      if (info.machine === 'kernel') shownPrediction.set(await this.engine.prediction(PREDICTION_BINS))
+      shownPrediction.set(prediction)
       useScreen.setState({ info, status: null, report: null, speedNsPerSec: fittingSpeed(this.#crossing(info, null)) })
     }
     const status = await this.engine.status()

@@ -63,7 +63,7 @@ export function ChartsPanel() {
           </h3>
           <Chart spec={spec} data={throughput} />
           <h3>
-            fault latency {said !== null && <Key sign="ring" />}
+            fault latency {said !== null && said.count > 0 && <Key sign="ring" />}
             <em>
               {summary.count > 0
                 ? `p50 ${formatTime(summary.p50Ns)} · p99 ${formatTime(summary.p99Ns)} · ${formatCount(summary.count)} faults`

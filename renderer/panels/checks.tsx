@@ -37,7 +37,11 @@ export function ChecksPanel() {
         />
       )}
       {info && (!status || status.state === 'running') && (
-        <Verdict grade="none" word="engine at work" sentence="Every load of the guest is being compared." />
+        <Verdict
+          grade="none"
+          word={info.machine === 'kernel' ? 'kernel at work' : 'engine at work'}
+          sentence="Every load of the guest is being compared."
+        />
       )}
       {info && status?.state === 'done' && !report && (
         <Verdict grade="warn" word="no verdict" sentence="The run ended at its time limit, before its pages could be compared." />

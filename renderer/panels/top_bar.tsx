@@ -21,12 +21,13 @@ export function TopBar() {
   const { bindings } = useControls()
   const info = useScreen((state) => state.info)
   const running = useScreen((state) => state.running)
+  const isLive = useScreen((state) => state.info?.machine === 'kernel' && state.status?.state === 'running')
   return (
     <header className="top-bar">
       <h1>pageferry</h1>
       {info && (
         <b className={`run-machine ${info.machine}`} title={MACHINE[info.machine].title}>
-          {MACHINE[info.machine].word}
+          {isLive ? `${MACHINE[info.machine].word}, live` : MACHINE[info.machine].word}
         </b>
       )}
       <code className="command" title={info?.command}>

@@ -126,10 +126,11 @@ function Speed() {
 
 function EngineState() {
   const status = useScreen((state) => state.status)
+  const isReal = useScreen((state) => state.info?.machine === 'kernel')
   if (!status) return null
   return (
     <span className="pair engine-state">
-      <span className="faint">engine</span>{' '}
+      <span className="faint">{isReal ? 'kernel' : 'engine'}</span>{' '}
       <span className="number">
         {status.state === 'running' ? `at ${formatTime(status.endNs)}` : `${status.state}, ${formatCount(status.rows)} events`}
       </span>

@@ -23,7 +23,7 @@ const LATER = Number.POSITIVE_INFINITY
 function logged(rows: number) {
   const clock = hands()
   const room = cells(rows)
-  const reader = new LogReader(room, clock.now)
+  const reader = new LogReader(0, room, clock.now)
   const all = () => {
     reader.look(true)
     return reader.take(LATER)
@@ -83,7 +83,7 @@ describe('the log of a thread', () => {
 
   it('tells of no sleep that may still turn out to be none', () => {
     const { clock, log, room } = logged(8)
-    const reader = new LogReader(room, () => clock.atNs + CLOCKS_DIFFER_NS)
+    const reader = new LogReader(0, room, () => clock.atNs + CLOCKS_DIFFER_NS)
     log.touches(5)
     clock.atNs += 500
     expect(reader.take(reader.look(false))).toEqual([])

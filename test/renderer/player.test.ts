@@ -34,7 +34,9 @@ async function opened() {
   return { clock, engine, player }
 }
 
-beforeEach(() => {
+beforeEach(async () => {
+  // The player of the test before has looked at its engine for the last time.
+  await new Promise((resolve) => setTimeout(resolve, 10))
   useScreen.setState({ playing: false, info: null, status: null, report: null, running: null, pinnedPage: -1 })
   shownFrame.set(null)
   playheadNs.set(0)
@@ -145,5 +147,25 @@ describe('player', () => {
     expect(await player.run('help', silent, 80)).toBe(0)
     expect(useScreen.getState().info).toEqual(info)
     expect(useScreen.getState().running).toBeNull()
+  })
+
+  test('a run on the real kernel is followed while it goes on, and a short one is then played again, slowly', async () => {
+    const clock = new TestClock()
+    const engine = new EngineDouble(64, 4)
+    engine.machine = 'kernel'
+    const followed: boolean[] = []
+    const stop = playheadNs.watch(() => {
+      const { status } = useScreen.getState()
+      if (status?.state === 'running') followed.push(playheadNs.value === status.endNs)
+    })
+    const player = new Player(engine, clock)
+    await player.run('migrate', silent, 80)
+    await settled()
+    stop()
+    expect(followed.length).toBeGreaterThan(0)
+    expect(followed).not.toContain(false)
+    const { status, playing } = useScreen.getState()
+    expect([status?.state, playing]).toEqual(['done', true])
+    expect(playheadNs.value).toBeLessThan(status?.startedNs ?? 0)
   })
 })

@@ -38,6 +38,7 @@ const LONGEST_ARG = 2 ** 31 - 1
 
 export interface LoggedEvent {
   readonly atNs: number
+  readonly lane: number
   readonly kind: EventKind
   readonly page: number
   readonly count: number
@@ -168,7 +169,12 @@ export class LogReader {
   #sleep: { readonly sinceNs: number; readonly page: number } | null = null
   #toldNs = 0
 
-  constructor(cells: Float64Array, clock: Clock) {
+  constructor(
+    /** Of the thread, among those of all. */
+    readonly lane: number,
+    cells: Float64Array,
+    clock: Clock,
+  ) {
     this.#cells = cells
     this.#words = wordsOf(cells)
     this.#clock = clock
@@ -206,6 +212,7 @@ export class LogReader {
   /** 4. Of what there was at the last look, oldest first; no later than that look answered. */
   take(beforeNs: number): LoggedEvent[] {
     const cells = this.#cells
+    const { lane } = this
     const events: LoggedEvent[] = []
     const asleep = this.#sleep
     const toldNs = this.#toldNs
@@ -217,10 +224,11 @@ export class LogReader {
       if (atNs >= beforeNs) break
       const kind = cells[at + 1] as EventKind
       if (kind === EventKind.Fault && (atNs === toldNs || atNs === this.#toldNs)) continue
-      events.push({ atNs, kind, page: cells[at + 2] as number, count: cells[at + 3] as number, arg: cells[at + 4] as number })
+      const [page, count, arg] = [cells[at + 2] as number, cells[at + 3] as number, cells[at + 4] as number]
+      events.push({ atNs, lane, kind, page, count, arg })
     }
     Atomics.store(this.#words, TAKEN, this.#taken)
-    if (isNew) events.push({ atNs: asleep.sinceNs, kind: EventKind.Fault, page: asleep.page, count: 1, arg: 0 })
+    if (isNew) events.push({ atNs: asleep.sinceNs, lane, kind: EventKind.Fault, page: asleep.page, count: 1, arg: 0 })
     return events
   }
 }

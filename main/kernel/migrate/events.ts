@@ -19,8 +19,6 @@ import {
 } from '../../../core/trace/event.ts'
 import { type LoggedEvent, LogReader } from './event_log.ts'
 
-type LanedEvent = LoggedEvent & { readonly lane: number }
-
 /** Index into CHECK_NAME. */
 const PAGES_COMPARED = 0
 
@@ -39,11 +37,11 @@ export class EventFeed {
   readonly #bootNs: number
   readonly #migration: number
   /** What no thread of a machine knows. */
-  #own: LanedEvent[] = []
+  #own: LoggedEvent[] = []
 
   constructor({ rooms, vcpus, bootNs, clock }: FeedOptions) {
     this.#lanes = kernelLanes(vcpus)
-    this.#readers = rooms.map((room) => new LogReader(room, clock))
+    this.#readers = rooms.map((room, lane) => new LogReader(lane, room, clock))
     this.#bootNs = bootNs
     this.#migration = this.#lanes.findIndex(({ name }) => name === 'migration')
   }
@@ -60,22 +58,18 @@ export class EventFeed {
   }
 
   #tell(atNs: number, kind: LoggedEvent['kind'], page: number, arg: number): void {
-    this.#own.push({ atNs, kind, lane: this.#migration, page, count: 1, arg })
+    this.#own.push({ atNs, lane: this.#migration, kind, page, count: 1, arg })
   }
 
   /** 1. */
   portion(isGone: (machine: Lane['machine']) => boolean): KernelEvents {
     let beforeNs = Number.POSITIVE_INFINITY
-    this.#readers.forEach((reader, lane) => {
-      beforeNs = Math.min(beforeNs, reader.look(isGone((this.#lanes[lane] as Lane).machine)))
-    })
+    for (const reader of this.#readers)
+      beforeNs = Math.min(beforeNs, reader.look(isGone((this.#lanes[reader.lane] as Lane).machine)))
     const missedNs = Math.min(...this.#readers.map((reader) => reader.missedNs))
     const untilNs = Math.min(beforeNs, missedNs)
-    const events: LanedEvent[] = []
-    this.#readers.forEach((reader, lane) => {
-      for (const event of reader.take(untilNs)) events.push({ ...event, lane })
-    })
-    for (const event of this.#own) if (event.atNs < untilNs) events.push(event)
+    const events = this.#readers.flatMap((reader) => reader.take(untilNs))
+    events.push(...this.#own.filter(({ atNs }) => atNs < untilNs))
     this.#own = this.#own.filter(({ atNs }) => atNs >= untilNs)
     events.sort((a, b) => a.atNs - b.atNs)
     return {

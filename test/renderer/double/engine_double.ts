@@ -32,6 +32,7 @@ const VCPUS = 2
 
 export class EngineDouble implements EngineApi {
   readonly calls: string[] = []
+  machine: RunInfo['machine'] = 'simulated'
   #generation = 0
   #command = ''
   #events: DoubleEvent[] = []
@@ -86,7 +87,7 @@ export class EngineDouble implements EngineApi {
     )
     const wire = { bandwidthBitsPerSec: 1e9, rttNs: 150_000, urgentChannel: false, multifdChannels: 0 }
     return {
-      machine: 'simulated',
+      machine: this.machine,
       command: this.#command,
       seed: 1,
       pages: this.pages,
