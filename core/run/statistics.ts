@@ -6,7 +6,7 @@
  * narrowest symmetric pair that still holds it with 95 % is taken.
  * Source: David and Nagaraja, Order Statistics, 7.1.
  */
-import { median as medianOf } from 'simple-statistics'
+import { median as medianOf, quantile } from 'simple-statistics'
 
 const CONFIDENCE = 0.95
 
@@ -20,6 +20,11 @@ export function summary(values: readonly number[]): Metric {
   const sorted = [...values].sort((a, b) => a - b)
   const cut = valuesOutside(sorted.length)
   return { median: medianOf(sorted), low: sorted[cut], high: sorted[sorted.length - 1 - cut] }
+}
+
+/** A quarter of the values lies below the first, and above the second. */
+export function quartiles(values: readonly number[]): readonly [low: number, high: number] {
+  return [quantile([...values], 0.25), quantile([...values], 0.75)]
 }
 
 /** How many values may be left out at either end with the median still between the others. */

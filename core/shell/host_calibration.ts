@@ -5,6 +5,8 @@
  *  2. It migrates a guest that is busy on a little of its memory, by each way, `pipelineRuns` times in turn; medians count.
  *  3. The model finds what the programs take (core/run/calibrated_host.ts). The file has all of it.
  *
+ * If the same migration took very different times, something else was at work, and the costs are its as well: that is said.
+ *
  * A kept one is good for the kernel's release and the CPU that it was measured on; else `kernel migrate` measures anew, shortly, and keeps that.
  */
 import { asciiJson } from '../base/ascii.ts'
@@ -17,7 +19,7 @@ import { optionsOnHost, PIPELINE_WAYS, pipelineOptions, programCosts } from '../
 import { driveRun } from '../run/drive.ts'
 import type { KernelMigrateOptions } from '../run/kernel_report.ts'
 import { MigrationRun } from '../run/migration_run.ts'
-import { summary } from '../run/statistics.ts'
+import { quartiles, summary } from '../run/statistics.ts'
 import type { Recorder } from '../trace/recorder.ts'
 import { calibrationFile, isOf, presetOf } from './calibration_file.ts'
 import type { CommandContext } from './command.ts'
@@ -32,6 +34,9 @@ import { Stopwatch } from './stopwatch.ts'
 const WATCHDOG_NS = 10e9
 /** Where nothing was kept, and a migration waits to be predicted. */
 const SHORT = { passes: 1, pipelineRuns: 3 }
+
+/** Between the quartiles of one migration's times: 1.1 to 1.3 on a quiet host, 1.6 and more beside other work. */
+const MOST_SPREAD = 1.5
 
 export interface HostCalibration {
   readonly calibration: Calibration
@@ -60,6 +65,16 @@ export async function calibrateHost(context: Context, path: string | null, how: 
   const pipeline = await migrateToMeasure(context, kernel, how.pipelineRuns)
   if (pipeline === null) return null
   // 3.
+  for (const { totals } of pipeline) {
+    const [low, high] = quartiles(totals)
+    if (high <= MOST_SPREAD * low) continue
+    terminal.err(
+      sentence(
+        `This host was busy while it was measured: the same migration took ${formatTime(low)} and ${formatTime(high)}; measure it again with kernel calibrate when it is not`,
+      ),
+    )
+    break
+  }
   const calibration = { ...single, pipeline }
   const preset = presetOf(calibration)
   const program = await programCosts(calibration, preset, host, stop)

@@ -84,6 +84,19 @@ it.each([
   expect([text.code, text.out.includes('copyBatch'), text.out.includes('written to')]).toEqual([1, true, false])
 })
 
+it('a host that was busy meanwhile is told so, and a quiet one is not', async () => {
+  // Four ways in turn: each meets both.
+  let migrations = 0
+  const totals = vi.spyOn(KERNEL, 'migrate').mockImplementation(async () => {
+    const total = migrations++ % 3 === 0 ? 200 : 100
+    return { ...REPORT, migration: { ...REPORT.migration, 'total-time': total } }
+  })
+  const { err } = await pageferry('kernel', 'calibrate')
+  expect(err).toContain('This host was busy while it was measured: the same migration took 100 ms and 200 ms; measure it again')
+  totals.mockRestore()
+  expect((await pageferry('kernel', 'calibrate')).err).not.toContain('busy')
+})
+
 it('a migration is predicted by a calibration that could not be kept', async () => {
   const { code, out, err } = await pageferry('kernel', 'migrate', '--mem', '4M', '--json')
   expect([code, JSON.parse(out).predicted.migration.status]).toEqual([0, 'completed'])

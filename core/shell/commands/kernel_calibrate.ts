@@ -76,23 +76,24 @@ function text({ calibration, cpu: { program }, unwritten }: HostCalibration, pat
     term: one.name,
     meaning: `${spell(one, one.value)} (seen ${spell(one, one.seen)}, ${spell(one, one.low)} to ${spell(one, one.high)}): ${one.what}`,
   }))
-  const migrations = pipeline.map(({ mode, resolver, totalNs, totals }) => {
+  const migrations = pipeline.map(({ mode, resolver, guest, totalNs, totals }) => {
     const [low, high] = [Math.min(...totals), Math.max(...totals)].map(formatTime)
-    return { term: `${mode}, ${resolver}`, meaning: `${formatTime(totalNs)} (${low} to ${high}): all of 128 MiB` }
+    return { term: `${mode}, ${resolver}`, meaning: `${formatTime(totalNs)} (${low} to ${high}): ${guest}` }
   })
-  const { savePageNs, loadCopiedPageNs, loadMovedPageNs, loadPrecopyPageNs } = program ?? {}
+  const { savePageNs, saveRunNs, accessNs, sleepNs, loadCopiedPageNs, loadMovedPageNs, loadPrecopyPageNs } = program ?? {}
   const ours = [savePageNs, loadCopiedPageNs, loadMovedPageNs, loadPrecopyPageNs]
   const pages = ours.map((cost) => formatTime(cost?.value ?? 0)).join(', ')
+  const programs = [
+    { term: 'a page', meaning: `besides the kernel's work: to send; to receive by COPY, by MOVE, in pre-copy: ${pages}` },
+    { term: 'a run', meaning: `of pages that is sent by itself: ${formatTime(saveRunNs?.value ?? 0)}` },
+    { term: 'a vCPU', meaning: `an access: ${formatTime(accessNs?.value ?? 0)}; a sleep: ${formatTime(sleepNs?.value ?? 0)}` },
+  ]
   const chains = reach.map(({ pages, ns }) => `${pages}: ${ns.toFixed(1)}`).join(', ')
   return (
     `${cpu.name}, ${cpu.cpus} CPUs, Linux ${release}\n` +
     columnsOf(rows, columns, '') +
     columnsOf(migrations, columns, '') +
-    columnsOf(
-      [{ term: 'a page', meaning: `besides the kernel's work: to send; to receive by COPY, by MOVE, in pre-copy: ${pages}` }],
-      columns,
-      '',
-    ) +
+    columnsOf(programs, columns, '') +
     columnsOf([{ term: 'TLB reach', meaning: `pages in a chain and ns of a load: ${chains}` }], columns, '') +
     (unwritten === null ? sentence(`written to ${path}; use it with migrate --cpu ${path}`) : '')
   )
