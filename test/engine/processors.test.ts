@@ -38,7 +38,7 @@ describe('processors that are shared', () => {
           // The last is never behind what a list schedule takes: its own work, and an equal share of all the rest.
           expect(last).toBeGreaterThanOrEqual(Math.max(...work, Math.ceil(sum / count)))
           expect(last).toBeLessThanOrEqual(sum / count + Math.max(...work) + 2 * QUANTUM_NS)
-          at.forEach((ns, i) => expect(ns).toBeGreaterThanOrEqual(work[i] ?? 0))
+          for (const [i, ns] of at.entries()) expect(ns).toBeGreaterThanOrEqual(work[i] ?? 0)
         },
       ),
     ))
