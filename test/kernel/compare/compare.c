@@ -26,7 +26,7 @@
 
 #define PAGE 4096UL
 #define FAULTS 256UL
-#define FAULT_ROUNDS 15
+#define FAULT_ROUNDS 61
 #define BULK_BYTES (64UL << 20)
 #define BULK_ROUNDS 5
 

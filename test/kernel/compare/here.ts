@@ -12,7 +12,7 @@ import { MADV, UFFDIO_REGISTER_MODE } from '../../../main/kernel/sys/uapi.ts'
 import { Userfaultfd } from '../../../main/kernel/sys/userfaultfd.ts'
 
 const FAULTS = 256
-const FAULT_ROUNDS = 15
+const FAULT_ROUNDS = 61
 const BULK_BYTES = 64 * 2 ** 20
 const BULK_ROUNDS = 5
 const BATCHES = [1, 16, 64]
