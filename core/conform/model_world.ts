@@ -153,7 +153,7 @@ function* live(actor: Actor): Proc<void> {
       yield BLOCK
       continue
     }
-    thread.parked = false
+    thread.unpark()
     actor.outcomes.push(yield* next(actor))
     work.shift()
   }

@@ -15,7 +15,7 @@
  */
 import { fail } from '../base/assert.ts'
 import { touch } from '../engine/footprint.ts'
-import { AccessMode, BLOCK, type Proc, write } from '../engine/op.ts'
+import { AccessMode, type Proc, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import { addressOf, type Mm } from './mm.ts'
 import {
@@ -49,7 +49,7 @@ function* waitCompletion(k: Thread, uffd: Userfaultfd, message: UffdMessage): Pr
     if (sender.done || uffd.released || k.fatalSignal) break
     uffd.eventLock.unlock(k)
     yield* uffd.wakeReaders(k)
-    if (k.parked) yield BLOCK
+    yield* k.block()
     yield* uffd.eventLock.lock(k)
   }
   k.unpark()

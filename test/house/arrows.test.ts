@@ -14,6 +14,7 @@ import {
   importOffences,
   lengthOffences,
   MAX_LINES,
+  parkedOffences,
   type SourceFile,
   shown,
   wordOffences,
@@ -52,6 +53,10 @@ describe('the project', () => {
     expect(shown(generatorOffences(run))).toBe('')
   })
 
+  it('asks the engine alone whether a task is parked', () => {
+    expect(shown(parkedOffences(SOURCES.filter(({ path }) => path.startsWith('core/'))))).toBe('')
+  })
+
   it(`has no file over ${MAX_LINES} lines`, () => expect(shown(lengthOffences(SOURCES))).toBe(''))
 })
 
@@ -64,6 +69,16 @@ describe('the rule about generators', () => {
     ['const a = (b) => c(function* () {})', 'core/mm/a.ts:1: makes a generator function inside another function'],
   ])('of %s says "%s"', (text, what) => {
     expect(shown(generatorOffences(planted('core/mm/a.ts', text)))).toBe(what)
+  })
+})
+
+describe('the rule about parked tasks', () => {
+  it.each([
+    ['core/mm/a.ts', 'if (k.parked) yield BLOCK', 'core/mm/a.ts:1: looks at parked, which leaves no footprint'],
+    ['core/mm/a.ts', 'yield* k.block() // k.parked', ''],
+    ['core/engine/a.ts', 'if (this.parked) yield BLOCK', ''],
+  ])('of %s, %s, says "%s"', (path, text, what) => {
+    expect(shown(parkedOffences(planted(path, text)))).toBe(what)
   })
 })
 

@@ -105,6 +105,15 @@ export function generatorOffences(files: readonly SourceFile[]): Offence[] {
   })
 }
 
+/** Looks at a task's `parked` beside the engine, which sees no footprint of them: the question is Task.block's. */
+export function parkedOffences(files: readonly SourceFile[]): Offence[] {
+  return files.flatMap(({ path, text }) => {
+    const code = blankCommentsAndStrings(text)
+    const looks = path.startsWith('core/engine/') ? [] : [...code.matchAll(/\.parked\b/g)]
+    return looks.map((use) => ({ path, line: lineAt(code, use.index), what: 'looks at parked, which leaves no footprint' }))
+  })
+}
+
 export function lengthOffences(files: readonly SourceFile[]): Offence[] {
   return files.flatMap(({ path, text }) => {
     const lines = text.replace(/\n$/, '').split('\n').length
