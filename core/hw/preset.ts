@@ -36,6 +36,8 @@ export interface EventCosts {
   readonly wakerNs: Sourced
   /** A contended cache line from one CPU's cache to another's. */
   readonly lineTransferNs: Sourced
+  /** To take W from one entry of many in a walk; absent: core/mm/dirty_log.ts WRITE_PROTECT_NS. */
+  readonly writeProtectNs?: Sourced
 }
 
 /** What the program that migrates takes on this CPU: its own work, not the kernel's model's. */

@@ -88,7 +88,7 @@ export const USERFAULT_PROTECTIONS = [
   },
   {
     name: 'uffd-wp-flush',
-    meaning: 'UFFDIO_WRITEPROTECT flushes the range from every TLB before it returns',
+    meaning: 'UFFDIO_WRITEPROTECT and PAGEMAP_SCAN flush what they protect from every TLB before they return',
     prevents: 'a store through an old entry changes a page that is being saved',
   },
   {

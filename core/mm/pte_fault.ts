@@ -213,6 +213,7 @@ function* doWpPage(k: Thread, vmf: Vmf): Proc<Attempt> {
     pte -= PTE_UFFD_WP
     if (k.stepping) yield write(slot, 'pte')
     tables.set(slot, pte)
+    kernel.hooks.logged(k, page)
   }
   const old = ptePfn(pte)
   if ((vma.flags & VM_SHARED) !== 0) {

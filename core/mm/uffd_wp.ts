@@ -103,7 +103,7 @@ export function* uffdWpRange(k: Thread, mm: Mm, vma: Vma, start: number, end: nu
       const pte = kernel.tables.get(at)
       kernel.tables.set(at, arm ? armed(pte, populate) : disarmed(kernel, vma, page, pte))
       if (!ptePresent(pte)) continue
-      k.cpu.nowNs += WRITE_PROTECT_NS
+      k.cpu.nowNs += writeProtectNs(k)
       if (first < 0) first = page
       last = page
     }
@@ -112,7 +112,13 @@ export function* uffdWpRange(k: Thread, mm: Mm, vma: Vma, start: number, end: nu
   if (first >= 0 && arm && kernel.has('uffd-wp-flush')) yield* flushTlbRange(k, mm, first, last + 1)
 }
 
-function armed(pte: Pte, populate: boolean): Pte {
+/** To protect one page of many: as measured on the host, or dirty_log.ts WRITE_PROTECT_NS. */
+export function writeProtectNs(k: Thread): number {
+  return k.cpu.preset.writeProtectNs?.value ?? WRITE_PROTECT_NS
+}
+
+/** An entry write-protected; itself if it is. `populate`: nothing becomes a marker. */
+export function armed(pte: Pte, populate: boolean): Pte {
   if (ptePresent(pte)) return pteWithFlags(pte, (pteFlags(pte) | PTE_UFFD_WP) & ~PTE_W)
   if (pte === PTE_NONE) return populate ? makeMarker(MARKER_UFFD_WP) : pte
   return swapKind(pte) === 'marker' || (pte & PTE_UFFD_WP) !== 0 ? pte : pte + PTE_UFFD_WP

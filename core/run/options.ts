@@ -17,8 +17,8 @@ export type Mode = (typeof MODES)[number]
 /** When a hybrid migration switches: after so many passes over RAM, or so long after it became active. */
 export type PostcopyAfter = { readonly passes: number } | { readonly ns: number }
 
-export const DIRTY_TRACKING = ['bitmap', 'ring'] as const
-/** How the source learns which pages were dirtied: write protection and a bitmap, or a ring for each vCPU. */
+export const DIRTY_TRACKING = ['bitmap', 'ring', 'pagemap'] as const
+/** How the source learns which pages were dirtied: KVM's log and a bitmap, a ring for each vCPU, or PAGEMAP_SCAN of its own page tables. */
 export type DirtyTracking = (typeof DIRTY_TRACKING)[number]
 
 export const RESOLVERS = ['remap', 'move', 'copy'] as const

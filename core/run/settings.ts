@@ -74,7 +74,7 @@ export function settleCapabilities(asked: Asked): Settlement {
       if (on[other]) return refused(conflict(name, other, because))
     }
   }
-  if (on['dirty-limit'] && asked.dirtyTracking === 'bitmap')
+  if (on['dirty-limit'] && (asked.dirtyTracking ?? 'ring') !== 'ring')
     return refused('dirty-limit needs the dirty ring; take dirty-tracking ring')
   // 5.
   const problem = parameterProblem(on, asked.parameters)

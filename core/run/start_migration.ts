@@ -10,6 +10,7 @@ import { Destination } from '../migration/destination.ts'
 import { deviceState, switchoverCostNs } from '../migration/device_state.ts'
 import { DirtyRings } from '../migration/dirty_rings.ts'
 import { mapHostPages } from '../migration/host_page.ts'
+import { PagemapTracker } from '../migration/pagemap_tracker.ts'
 import { PAGE_RECORD_BYTES, placeBatchPages } from '../migration/parameters.ts'
 import type { PrecopyDrive } from '../migration/precopy_drive.ts'
 import { Rates } from '../migration/rates.ts'
@@ -37,11 +38,13 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
   const rates = makeRates(run, multifd)
   run.rates = rates
   const rings = precopied && options.dirtyTracking === 'ring' ? makeRings(run) : null
+  const scans = precopied && options.dirtyTracking === 'pagemap'
+  const tracker = rings ?? (scans ? new PagemapTracker(run.sourceProcess, ramPage, pages) : null)
   const throttling = new Throttling(run, rings)
   run.throttling = throttling
   const outgoing = new Source({
     process: run.sourceProcess,
-    ...(rings === null ? {} : { tracker: rings }),
+    ...(tracker === null ? {} : { tracker }),
     ramPage,
     pages,
     hostPages,

@@ -67,6 +67,7 @@ const FIELDS = {
   lockNs: cost,
   wakerNs: cost,
   lineTransferNs: cost,
+  writeProtectNs: cost.optional(),
 } satisfies Record<Exclude<keyof CpuPreset, 'id' | 'name' | 'program'>, z.ZodType>
 
 const bytes = sourced(1, 2 ** 40)

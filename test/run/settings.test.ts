@@ -111,6 +111,7 @@ describe('what is refused', () => {
       settle('precopy', { 'dirty-limit': true, 'auto-converge': true }),
     ],
     ['dirty-limit needs the dirty ring; take dirty-tracking ring', settle('precopy', { 'dirty-limit': true }, {}, 'bitmap')],
+    ['dirty-limit needs the dirty ring; take dirty-tracking ring', settle('precopy', { 'dirty-limit': true }, {}, 'pagemap')],
     [
       'multifd-compression=zstd needs multifd; add capability multifd=on',
       settle('precopy', {}, { 'multifd-compression': 'zstd' }),

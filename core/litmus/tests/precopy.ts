@@ -5,6 +5,7 @@
  * Source: QEMU, migration/ram.c; virt/kvm/kvm_main.c.
  */
 import { DirtyRings } from '../../migration/dirty_rings.ts'
+import { PagemapTracker } from '../../migration/pagemap_tracker.ts'
 import { precopy } from '../../migration/precopy.ts'
 import type { RamState } from '../../migration/ram_save.ts'
 import { RESERVED_ENTRIES } from '../../mm/dirty_ring.ts'
@@ -13,11 +14,12 @@ import { Guest, litmusLink, outgoingRam } from '../migration_scenes.ts'
 import { contentOf } from '../scenes.ts'
 import type { World } from '../world.ts'
 
-/** One guest page, its RAM, and a vCPU that stores 2 to it before it is stopped. The log is on, and 1 was stored since. */
-function storeWhileSending(world: World, iterations: number, prepare: (ram: RamState) => void): Scene {
+/** One guest page, its RAM, and a vCPU that stores 2 to it before it is stopped. The log (or PAGEMAP_SCAN) is on, and 1 was stored since. */
+function storeWhileSending(world: World, iterations: number, prepare: (ram: RamState) => void, scans = false): Scene {
   const page = world.map(1)
   const stream = litmusLink('the stream')
-  const ram = outgoingRam(world.process, page, 1, stream)
+  const tracker = scans ? new PagemapTracker(world.process, page, 1) : null
+  const ram = outgoingRam(world.process, page, 1, stream, tracker === null ? {} : { tracker })
   world.call((k) => ram.setup(k))
   world.store(page, 1, 1)
   world.call((k) => ram.sync(k))
@@ -96,5 +98,18 @@ export const PRECOPY: readonly Litmus[] = [
       vcpu: page = 2        reaper: collect, reset        migration: sync, read, send; sync; stop; sync; send the rest`,
     world: {},
     build: (world) => storeWhileReaping(world, 1),
+  },
+  {
+    name: 'store-while-pagemap-is-scanned',
+    title: 'Pre-copy ends, and a store that the guest made while PAGEMAP_SCAN protected its page is not at the destination',
+    result: 'never',
+    refs: ['R63'],
+    protections: ['uffd-wp-flush'],
+    memoryModel: 'sc',
+    start: `
+      page 1: written since it was protected with WP_ASYNC, dirty in the bitmap, writable in the vCPU's TLB
+      vcpu: page = 2                            migration: read, send; scan; stop; scan; send the rest`,
+    world: {},
+    build: (world) => storeWhileSending(world, 2, () => {}, true),
   },
 ]

@@ -47,6 +47,7 @@ const MODE_MEANING: Record<Mode, string> = {
 const TRACKING_MEANING: Record<DirtyTracking, string> = {
   bitmap: 'write protection and a bitmap of RAM',
   ring: 'a ring for each vCPU, which stops when it is full',
+  pagemap: 'PAGEMAP_SCAN and asynchronous write protection, without KVM: what kernel migrate does',
 }
 
 /** Also for `bench faults`. */

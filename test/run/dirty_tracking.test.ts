@@ -1,5 +1,5 @@
 /**
- * Migrations whose dirty pages are known from the vCPUs' rings.
+ * Migrations whose dirty pages are known from the vCPUs' rings, or from PAGEMAP_SCAN.
  */
 import { describe, expect, it } from 'vitest'
 import type { MigrateOptions } from '../../core/run/options.ts'
@@ -7,23 +7,21 @@ import { finish, MIB, small } from './small.ts'
 
 const report = (options: Partial<MigrateOptions>) => finish({ memBytes: 8 * MIB, ...options }).report()
 
-describe('a guest that writes all the time, with dirty rings', () => {
+describe.each(['ring', 'pagemap'] as const)('a guest that writes all the time, tracked by %s', (dirtyTracking) => {
   const writer = { guest: 'uniform:rate=40MB/s', bandwidthBitsPerSec: 5e8, downtimeLimitNs: 30e6 } as const
 
   it.each(['precopy', 'hybrid'] as const)('is migrated by %s without a store lost', (mode) => {
-    const { migration, consistency, options } = report({ ...writer, mode, dirtyTracking: 'ring' })
+    const { migration, consistency, options } = report({ ...writer, mode, dirtyTracking })
     expect(migration.status).toBe('completed')
     expect(consistency.verdict).toBe('consistent')
     expect(migration.ram['dirty-sync-count']).toBeGreaterThan(1)
-    expect(options['dirty-tracking']).toBe('ring')
+    expect(options['dirty-tracking']).toBe(dirtyTracking)
   })
 
   it('sends what the log by write protection would have sent, within a tenth', () => {
-    const [ring, bitmap] = (['ring', 'bitmap'] as const).map((dirtyTracking) =>
-      report({ ...writer, mode: 'precopy', dirtyTracking }),
+    const [pages = 0, expected = 0] = ([dirtyTracking, 'bitmap'] as const).map(
+      (tracking) => report({ ...writer, mode: 'precopy', dirtyTracking: tracking }).migration.ram.normal,
     )
-    const pages = ring?.migration.ram.normal ?? 0
-    const expected = bitmap?.migration.ram.normal ?? 0
     expect(Math.abs(pages - expected)).toBeLessThan(expected / 10)
   })
 
@@ -32,13 +30,14 @@ describe('a guest that writes all the time, with dirty rings', () => {
       ...writer,
       memBytes: 16 * MIB,
       mode: 'precopy',
-      dirtyTracking: 'ring',
+      dirtyTracking,
       inject: [{ what: 'cancel', state: 'active', afterNs: 5e6, durationNs: null }],
     })
     expect(run.state.status).toBe('cancelled')
     expect(run.check.verdict).toBe('consistent')
     expect(run.check.pagesCompared).toBeGreaterThan(0)
     expect(run.sourceProcess.mm.dirtyLog).toBeNull()
+    expect(run.sourceProcess.mm.tree.areas.filter(({ uffd }) => uffd !== null)).toEqual([])
   })
 })
 
