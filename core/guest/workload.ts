@@ -9,6 +9,8 @@
 export const BLOCK_ACCESSES = 2048
 /** On a real kernel a vCPU makes the accesses of so much time in one go, sleeps until more are due, and is as hard to stop. */
 export const VCPU_SLICE_NS = 100_000
+/** There it makes up for what it is late, up to this: more, and the host did not run it. */
+export const MOST_LATE_NS = 5_000_000
 
 export interface Workload {
   /** Accesses that make one operation, on the average of a cycle, for `ops` in reports. */

@@ -6,7 +6,7 @@
  * thread is half of what a userfault takes besides its fault, its calls and the page. What was not measured, and the geometry of TLBs
  * and caches, is that of the preset `base`. Pairs with main/kernel/calibrate, which measures, and cpu_file.ts, which reads the file.
  */
-import type { CpuPreset, Sourced } from './preset.ts'
+import type { CpuPreset, EventCosts, Sourced } from './preset.ts'
 
 export interface Measured {
   readonly name: string
@@ -72,6 +72,9 @@ export function nearestPreset({ vendor, family, model, name }: HostCpu): string 
   return /apple/i.test(name) ? 'apple-m1' : 'neoverse-v2'
 }
 
+/** main/kernel/calibrate/memory_costs.ts BATCH */
+const PROTECTED_BY_A_CALL = 64
+
 /** `base`: whatever was not measured. */
 export function calibratedPreset(calibration: Calibration, base: CpuPreset): CpuPreset {
   const { release, cpu } = calibration
@@ -102,7 +105,7 @@ export function calibratedPreset(calibration: Calibration, base: CpuPreset): Cpu
     allocPageNs: made(allocNs, 'what a write fault takes more than a read, less the clearing'),
     copyPageNs: made(copyNs, 'UFFDIO_COPY of a page, 64 by one call, less the page taken'),
   }
-  const overrides: Partial<Record<'wakeupNs' | 'ipiSendNs' | 'ipiHandleNs' | 'ipiClusterCpus' | 'lineTransferNs', Sourced>> = {}
+  const overrides: Partial<Record<keyof EventCosts, Sourced>> = {}
   if (roundNs > 0)
     overrides.wakeupNs = made(roundNs / 2, 'half of a userfault handled on another CPU, less its fault, its calls and the page')
   const ipiNs = value('madviseShared', 0) - value('madvise', 0)
@@ -117,5 +120,10 @@ export function calibratedPreset(calibration: Calibration, base: CpuPreset): Cpu
   }
   const line = take('lineTransfer')
   if (line !== null) overrides.lineTransferNs = made(line.value, line.what)
+  const batch = take('writeprotectBatch')
+  if (batch !== null) {
+    const ns = batch.value - syscallNs / PROTECTED_BY_A_CALL
+    overrides.writeProtectNs = made(ns, 'a page of UFFDIO_WRITEPROTECT of 64 pages, less its share of the call')
+  }
   return { ...preset, ...overrides }
 }

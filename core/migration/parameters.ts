@@ -52,7 +52,17 @@ const RECEIVE_BUFFER_BYTES = 2 * 1024 * 1024
  */
 const PLACE_BATCH_PAGES = 32
 
-/** The same where the CPU's preset has them measured (core/hw/preset.ts). */
+/** How long the guest runs before the migration starts. Ours. */
+const BEFORE_NS = 20_000_000
+/** On the real kernel: long enough for its code to be compiled. */
+export const REAL_BEFORE_NS = 100_000_000
+
+/** Where it stands in its work when the migration starts decides what it writes ahead of the sender: on a measured host, as long as there. */
+export function guestRunsBeforeNs({ program }: CpuPreset): number {
+  return program === undefined ? BEFORE_NS : REAL_BEFORE_NS
+}
+
+/** This and the next: where the CPU's preset has them measured (core/hw/preset.ts), those. */
 export function setupNs({ program }: CpuPreset): number {
   return program === undefined ? SETUP_NS : program.setupNs.value
 }

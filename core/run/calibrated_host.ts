@@ -78,6 +78,7 @@ export function optionsOnHost(
     ...options,
     cpu: 'calibrated',
     faults: 'vma-lock',
+    dirtyTracking: 'pagemap',
     bandwidthBitsPerSec: isPaced ? options.bandwidthBitsPerSec : Math.round(socketBits),
     rttNs: Math.round(measured(`${wire}RoundTrip`) ?? 0),
   }

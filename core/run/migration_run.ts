@@ -37,7 +37,7 @@ import type { Compressor } from '../migration/compression.ts'
 import type { Destination } from '../migration/destination.ts'
 import { type Backing, mapHostPages, targetPages } from '../migration/host_page.ts'
 import { MigrationState } from '../migration/migration_state.ts'
-import { placeBatchPages } from '../migration/parameters.ts'
+import { guestRunsBeforeNs, placeBatchPages } from '../migration/parameters.ts'
 import type { ForeignPolicy } from '../migration/prepaging/checked.ts'
 import type { Rates } from '../migration/rates.ts'
 import type { Source } from '../migration/source.ts'
@@ -72,8 +72,6 @@ export class RunError extends Error {
 
 /** How far a CPU may run ahead of another. */
 const QUANTUM_NS = 10_000
-/** How long the guest runs before the migration starts. */
-const BEFORE_NS = 20_000_000
 /** Frames and window pages beyond guest RAM: buffers and page-sized areas of the migrating process. */
 const SPARE_FRAMES = 4096
 const SPARE_WINDOW_PAGES = 128
@@ -301,7 +299,7 @@ export class MigrationRun {
     yield* this.vm.boot(k, this.sourceProcess, this.ramPage)
     // 2.
     this.#enter('before', k)
-    yield* this.#sleep(k, BEFORE_NS)
+    yield* this.#sleep(k, guestRunsBeforeNs(k.cpu.preset))
     if (options.balloonBytes > 0)
       yield* this.free.inflate(k, this.sourceProcess, this.ramPage, this.hostPages, options.balloonBytes)
     checkSource(this, k)

@@ -7,7 +7,7 @@ import type { ProgramCosts } from '../../core/hw/preset.ts'
 import { ZEN5 } from '../../core/hw/presets/zen5.ts'
 import { optionsOnHost, PIPELINE_WAYS, pipelineOptions, programCosts } from '../../core/run/calibrated_host.ts'
 import { MigrationRun } from '../../core/run/migration_run.ts'
-import { DEFAULT_OPTIONS } from '../../core/run/options.ts'
+import { DEFAULT_OPTIONS, type MigrateOptions } from '../../core/run/options.ts'
 import { Recorder } from '../../core/trace/recorder.ts'
 import { MemoryHost } from '../shell/memory_host.ts'
 import { small } from './small.ts'
@@ -39,35 +39,58 @@ function calibration(totalNs: number, way = WAY): Calibration {
   }
 }
 
+const sourced = (value: number) => ({ value, kind: 'ours' as const, source: 'a test' })
+const nought = sourced(0)
+
+/** A small pre-copy over a fast link, where programs cost nothing but this. */
+function reportOf(costs: Partial<ProgramCosts>, options: Partial<MigrateOptions>) {
+  const program: ProgramCosts = {
+    setupNs: nought,
+    savePageNs: nought,
+    saveRunNs: nought,
+    loadCopiedPageNs: nought,
+    loadMovedPageNs: nought,
+    loadPrecopyPageNs: nought,
+    discardNs: nought,
+    deviceSaveNs: nought,
+    deviceLoadNs: nought,
+    deviceBytes: sourced(64),
+    haltNs: sourced(1000),
+    sendBufferBytes: sourced(212_992),
+    receiveBufferBytes: sourced(212_992),
+    placeBatchPages: sourced(64),
+    ...costs,
+  }
+  const asked = small({ mode: 'precopy', bandwidthBitsPerSec: 400e9, rttNs: 1000, ...options })
+  const run = new MigrationRun(asked, new Recorder({ keep: false }), { lockdep: false }, null, { ...ZEN5, program })
+  while (run.advance(10_000) !== 'done');
+  return run.report()
+}
+
 describe('the model on a calibrated host', () => {
   it('pays for each call that sends, once for as many pages in a row as one call takes', () => {
-    const sourced = (value: number) => ({ value, kind: 'ours' as const, source: 'a test' })
-    const nought = sourced(0)
-    const program = (saveRunNs: number): ProgramCosts => ({
-      setupNs: nought,
-      savePageNs: nought,
-      saveRunNs: sourced(saveRunNs),
-      loadCopiedPageNs: nought,
-      loadMovedPageNs: nought,
-      loadPrecopyPageNs: nought,
-      discardNs: nought,
-      deviceSaveNs: nought,
-      deviceLoadNs: nought,
-      deviceBytes: sourced(64),
-      haltNs: sourced(1000),
-      sendBufferBytes: sourced(212_992),
-      receiveBufferBytes: sourced(212_992),
-      placeBatchPages: sourced(64),
-    })
-    const total = (saveRunNs: number) => {
-      const cpu = { ...ZEN5, program: program(saveRunNs) }
-      const options = small({ mode: 'precopy', guest: 'idle', bandwidthBitsPerSec: 400e9, rttNs: 1000 })
-      const run = new MigrationRun(options, new Recorder({ keep: false }), { lockdep: false }, null, cpu)
-      while (run.advance(10_000) !== 'done');
-      return run.report().migration['total-time']
-    }
+    const total = (saveRunNs: number) => reportOf({ saveRunNs: sourced(saveRunNs) }, { guest: 'idle' }).migration['total-time']
     // 256 pages in a row, which nobody asks for: four calls of a millisecond.
     expect(total(1e6) - total(0)).toBeCloseTo(4, 0)
+  })
+
+  it.each([
+    ['has a processor to itself', 4],
+    ['waits for one now and then', 1],
+  ])('keeps a vCPU to its rate for the 100 ms before the migration where it %s', (_which, processors) => {
+    // Two vCPUs that take half of a processor.
+    const costs = { accessNs: sourced(2000), sleepNs: nought, processors: sourced(processors) }
+    const { guest } = reportOf(costs, { guest: 'uniform:rate=250k/s' })
+    expect(guest.opsBefore).toBeGreaterThan(24_900)
+    expect(guest.opsBefore).toBeLessThan(25_100)
+  })
+
+  it('does not let a vCPU make up for more than a real one does', () => {
+    // They would take twice what there is.
+    const costs = { accessNs: sourced(4000), sleepNs: nought, processors: sourced(1) }
+    const { guest } = reportOf(costs, { guest: 'uniform:rate=500k/s' })
+    expect(guest.opsBefore).toBeLessThan(26_000)
+    expect(guest.opsBefore).toBeGreaterThan(20_000)
   })
 
   it.each([
@@ -99,6 +122,7 @@ describe('the model on a calibrated host', () => {
   it('has the socket for a link, unless a rate was asked for', () => {
     const measured = calibration(150e6)
     const free = optionsOnHost(DEFAULT_OPTIONS, measured, false)
+    expect(free.dirtyTracking).toBe('pagemap')
     // 4 GB/s of payload, and what frames would take beside it.
     expect(free.bandwidthBitsPerSec).toBeGreaterThan(32e9)
     expect(free.rttNs).toBe(30_000)

@@ -13,7 +13,7 @@ import { hostKernelOf } from '../host_kernel.ts'
 import { columnsOf, sentence } from '../layout.ts'
 
 const PASSES = 2
-const PIPELINE_RUNS = 5
+const PIPELINE_RUNS = 9
 
 export const kernelCalibrateCommand: Command = {
   name: 'kernel calibrate',
@@ -21,7 +21,7 @@ export const kernelCalibrateCommand: Command = {
   summary: 'measures what this host takes for what a migration does',
   description:
     'Faults, userfaults, UFFDIO_COPY, MOVE, ZEROPAGE and WRITEPROTECT, madvise, mprotect, munmap, switches, pipes, sockets, memory, ' +
-    'TLB reach; then migrations of a guest that is busy on a MiB of its memory, from which the model learns what a page costs the programs. Takes about 20 s.\n\n' +
+    'TLB reach; then migrations of two guests, from which the model learns what a page costs the programs. Takes less than a minute.\n\n' +
     `Everything is measured in several passes; the one with the lowest median counts, and low and high are the quartiles of its rounds. ` +
     'What a call from JavaScript into C takes is measured, too, and taken off: the kernel alone stands first, then what was seen.\n\n' +
     'The file is a CPU preset for --cpu. Without --output it is kept in $XDG_STATE_HOME/pageferry (~/.local/state/pageferry), ' +

@@ -44,7 +44,7 @@ const PAGE_BYTES = 4096
 
 /** Why an option of migrate is none here. */
 const REFUSED: Readonly<Record<string, string>> = {
-  'dirty-tracking': 'the log is the kernel, by PAGEMAP_SCAN and asynchronous write protection',
+  'dirty-tracking': 'it is always as pagemap in migrate, by PAGEMAP_SCAN and asynchronous write protection',
   'free-page-hints': 'the guest is threads, and has no balloon device to tell by',
   balloon: 'the guest is threads, and has no balloon device',
   faults: 'how the kernel finds its VMAs is its own',

@@ -16,6 +16,7 @@
 import { randomBytes } from 'node:crypto'
 import { type GuestData, NO_DATA } from '../../../core/guest/guest_data.ts'
 import { payloadBytesPerNs } from '../../../core/hw/wire.ts'
+import { REAL_BEFORE_NS } from '../../../core/migration/parameters.ts'
 import type { TimedInjection } from '../../../core/run/injection.ts'
 import type { KernelMigrateOptions, KernelReport } from '../../../core/run/kernel_report.ts'
 import type { IncidentReport } from '../../../core/run/report.ts'
@@ -32,11 +33,9 @@ import { checkMemory } from './host_memory.ts'
 import { MachineProcess, type NewsOf } from './machine_process.ts'
 import type { Comparison, MachineSetup, PHASES, Side, Usage } from './setup.ts'
 import { Teller } from './teller.ts'
-import { warmMemory } from './warm_memory.ts'
+import { WarmMemory } from './warm_memory.ts'
 import { Watchdog } from './watchdog.ts'
 
-/** How long the guest runs before the migration starts: long enough for its code to be compiled. */
-const BEFORE_MS = 100
 const LOOK_MS = 2
 const STARTED_WITHIN_MS = 30_000
 /** Comparing goes at several GB a second; a machine that takes longer is stuck. */
@@ -170,11 +169,12 @@ class Coordinator {
     this.teller.begin(bootNs)
     source.tell({ order: 'boot' })
     if ((await this.#expect(source, 'booted')) === null) return null
-    await warmMemory(options.memBytes, this.#watcher.stop)
+    const { stop } = this.#watcher
+    const warm = await WarmMemory.take(options.memBytes, stop)
     this.#enter('before')
     const beforeNs = nowNs()
     source.tell({ order: 'run' })
-    await this.#watch(BEFORE_MS)
+    await this.#watch(REAL_BEFORE_NS / 1e6).finally(() => warm.giveBack(stop))
     // 3.
     this.#enter('during')
     const duringNs = nowNs()

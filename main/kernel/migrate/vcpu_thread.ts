@@ -16,7 +16,7 @@ import { Prng } from '../../../core/base/prng.ts'
 import { freedPages, parseGuest } from '../../../core/guest/catalog.ts'
 import { workloadsOf } from '../../../core/guest/guest_data.ts'
 import { faultOf, ownStamp, ownWordAt, PAGE_WORDS, versionAt, versionOf } from '../../../core/guest/own_words.ts'
-import { BLOCK_ACCESSES, VCPU_SLICE_NS, type Workload } from '../../../core/guest/workload.ts'
+import { BLOCK_ACCESSES, MOST_LATE_NS, VCPU_SLICE_NS, type Workload } from '../../../core/guest/workload.ts'
 import { EventKind, VIOLATION_CAUSE } from '../../../core/trace/event.ts'
 import { threadNs } from '../sys/thread_time.ts'
 import type { Area } from './area.ts'
@@ -29,8 +29,6 @@ import { PHASES, type ThreadSetup } from './setup.ts'
 
 /** Shorter sleeps are not worth it. */
 const WORTH_NS = 30_000
-/** More than this is not made up for: the host did not run us. */
-const MOST_LATE_NS = 5_000_000
 /** Between two words of how far the boot has come. */
 const BOOT_PAGES = 512
 /** Between two words of how much was done. */
