@@ -119,8 +119,13 @@ export class Task {
 
   /** Second half: sleeps unless somebody woke this task since `park`. */
   *block(): Generator<Op, void, void> {
+    if (this.staysParked()) yield BLOCK
+  }
+
+  /** The question of `block`, for who yields BLOCK itself because it often sleeps: a generator less. */
+  staysParked(): boolean {
     touch(this.id, 'task', AccessMode.read)
-    if (this.parked) yield BLOCK
+    return this.parked
   }
 
   /** Ends what `park` began, without a sleep: the condition holds already. @kernel __set_current_state */

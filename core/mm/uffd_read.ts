@@ -80,7 +80,7 @@ export function* nextMessage(k: Thread, uffd: Userfaultfd, noWait: boolean): Pro
     else {
       if (!parksFirst) k.park(NEWS)
       uffd.fdLock.unlock(k)
-      yield* k.block()
+      if (k.staysParked()) yield BLOCK
       yield* uffd.fdLock.lock(k)
       if (!uffd.fd.has(self)) uffd.fd.add(self)
       continue

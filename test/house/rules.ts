@@ -105,7 +105,7 @@ export function generatorOffences(files: readonly SourceFile[]): Offence[] {
   })
 }
 
-/** Looks at a task's `parked` beside the engine, which sees no footprint of them: the question is Task.block's. */
+/** Looks at a task's `parked` beside the engine, which sees no footprint of them: the question is Task.staysParked's. */
 export function parkedOffences(files: readonly SourceFile[]): Offence[] {
   return files.flatMap(({ path, text }) => {
     const code = blankCommentsAndStrings(text)
