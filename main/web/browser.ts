@@ -19,7 +19,6 @@ export interface BrowserCommand {
 export interface Surroundings {
   readonly platform: NodeJS.Platform
   readonly env: Readonly<Record<string, string | undefined>>
-  /** Chromium's sandbox does not start for the superuser. */
   readonly superuser: boolean
   exists(path: string): boolean
 }
@@ -40,6 +39,9 @@ const SETTLE_MS = 1_500
 
 /** What could show `url`, best first. */
 export function browserCommands(url: string, here: Surroundings): BrowserCommand[] {
+  // Not for the superuser: the screen belongs to another user, who would read the token among the arguments (peer.ts), and a Chromium
+  // would need --no-sandbox.
+  if (here.superuser) return []
   return [...chromiumCommands(url, here), ...defaultCommands(url, here.platform)]
 }
 
@@ -56,8 +58,6 @@ export function surroundings(): Surroundings {
 }
 
 function chromiumCommands(url: string, here: Surroundings): BrowserCommand[] {
-  // No --no-sandbox for the superuser: a browser without its sandbox is worse than the default one.
-  if (here.superuser) return []
   return chromiumFiles(here).map(({ name, file }) => ({ name, file, args: [`--app=${url}`] }))
 }
 

@@ -14,7 +14,7 @@ export async function hostInBrowser(root: string, say: (line: string) => void): 
   const url = serving.kernelUrl ?? serving.url
   say(`Pageferry is at ${url} (this machine only); Ctrl-C ends it.`)
   const browser = await openBrowser(url)
-  say(browser === null ? 'No browser would start here: open that address in one yourself.' : `Opened in ${browser}.`)
+  say(browser === null ? 'No browser was started: open that address in one yourself.' : `Opened in ${browser}.`)
   await ended
   await serving.close()
 }

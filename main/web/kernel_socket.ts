@@ -5,7 +5,8 @@
  * 2. Its Origin is this server: a page from elsewhere has another, and cannot choose it.
  * 3. It offers the protocol and, as a second one, the token that was drawn when the server started. A process or page of this machine
  *    that was not told the token cannot guess it; it stands behind the # of the address, which is never sent in a request.
- * 4. Each message is one that deskMessage knows; anything else ends the connection.
+ * 4. Who connected is the user who runs this server (peer.ts): the token can be read in the list of processes.
+ * 5. Each message is one that deskMessage knows; anything else ends the connection.
  *
  * Messages are comlink's, as JSON. Pairs with core/shell/kernel_desk.ts, which answers, and renderer/kernel_line.ts, which asks.
  */
@@ -15,6 +16,7 @@ import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { HostKernel } from '../../core/shell/host_kernel.ts'
 import { serveDesk } from '../kernel/desk_server.ts'
+import { mayUse, peerOf } from './peer.ts'
 
 export const SOCKET_PATH = '/kernel'
 export const SOCKET_PROTOCOL = 'pageferry-kernel'
@@ -26,6 +28,8 @@ const POLICY_VIOLATION = 1008
 export interface KernelSocketOptions {
   readonly kernel: HostKernel
   readonly token: string
+  /** Who runs this server; undefined on a system without user ids. */
+  readonly user: number | undefined
   /** Whether a Host header names this server. */
   isOwnHost(host: string | undefined): boolean
 }
@@ -37,10 +41,10 @@ export function listenForKernel(server: Server, options: KernelSocketOptions): (
     maxPayload: MOST_MESSAGE_BYTES,
     handleProtocols: () => SOCKET_PROTOCOL,
   })
-  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+  server.on('upgrade', async (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     // From here on nobody but us listens for its end: whoever hangs up in the middle would end the server.
     socket.on('error', () => socket.destroy())
-    const refusal = whyNot(request, options)
+    const refusal = whyNot(request, options) ?? (await whyNotWho(request, options))
     if (refusal !== null) return refuse(socket, refusal)
     sockets.handleUpgrade(request, socket, head, (open) => answer(open, options.kernel))
   })
@@ -63,6 +67,12 @@ export function whyNot({ url, headers }: IncomingMessage, { token, isOwnHost }: 
   return null
 }
 
+async function whyNotWho({ socket }: IncomingMessage, { user }: KernelSocketOptions): Promise<string | null> {
+  // 4.
+  const peer = await peerOf(socket.remotePort ?? 0, socket.localPort ?? 0)
+  return mayUse(peer, user) ? null : '403 Forbidden'
+}
+
 function isSame(given: string, token: string): boolean {
   const [a, b] = [Buffer.from(given), Buffer.from(token)]
   return a.length === b.length && timingSafeEqual(a, b)
@@ -75,7 +85,7 @@ function refuse(socket: Duplex, status: string): void {
 function answer(socket: WebSocket, kernel: HostKernel): void {
   const desk = serveDesk(kernel, (message) => socket.send(JSON.stringify(message)))
   socket.on('message', (data, isBinary) => {
-    // 4.
+    // 5.
     if (isBinary || !desk.receive(parsed(String(data)))) socket.close(POLICY_VIOLATION, 'not a message of the desk')
   })
   socket.on('close', () => desk.close())

@@ -6,7 +6,7 @@
  *    127.0.0.1 still carries its own name there.
  * 3. It answers GET and HEAD, from the closed list of site.ts, with the headers of headers.ts.
  *
- * 4. Where it is given the kernel of this machine, the page that has the token may ask it (kernel_socket.ts).
+ * 4. Where it is given the kernel of this machine, the page that has the token, of the user who runs it, may ask it (kernel_socket.ts).
  *
  * The engine runs in the page's worker, so nothing else passes here. Pairs with main/cli, which owns the command.
  */
@@ -31,6 +31,8 @@ export interface ServeOptions {
   readonly root: string
   /** What the page may ask of this machine's kernel; absent: nothing. */
   readonly kernel?: HostKernel
+  /** The user id for whom the kernel answers; absent: whoever runs this process. */
+  readonly user?: number
 }
 
 export interface Serving {
@@ -55,6 +57,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const hangUp = listenForKernel(server, {
     kernel: options.kernel,
     token,
+    user: options.user ?? process.getuid?.(),
     isOwnHost: (host) => isOwnHost(host, portOf(server)),
   })
   const end = () => {
