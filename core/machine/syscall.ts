@@ -19,7 +19,7 @@ import { exitMmap, munmap } from '../mm/mmap.ts'
 import { MAP_ANONYMOUS, MAP_PRIVATE, mmap } from '../mm/mmap_call.ts'
 import { mprotect, PROT_READ, PROT_WRITE } from '../mm/mprotect.ts'
 import { mremap } from '../mm/mremap.ts'
-import { pagemapScanWritten } from '../mm/pagemap_scan.ts'
+import { pagemapScanHolding, pagemapScanWritten } from '../mm/pagemap_scan.ts'
 import { remapAnonPages } from '../mm/remap_anon_pages.ts'
 import { OpenFile, putInode, ShmemInode } from '../mm/shmem.ts'
 import { newUserfaultfd2014, Userfaultfd2014 } from '../mm/userfaultfd_2014.ts'
@@ -146,6 +146,10 @@ export const sys = {
   /** PAGEMAP_SCAN of a range for PAGE_IS_WRITTEN, with PM_SCAN_WP_MATCHING; sets in `out` the bits of the pages, bit 0 for the first. */
   pagemapScanWritten: (k: Thread, p: Process, address: number, length: number, out: Bitmap): Proc<number> =>
     pagemapScanWritten(k, p.mm, pageOf(address), pageOf(address) + length / 4096, out),
+
+  /** The same for pages that hold something: are there or swapped out, and not the kernel's zero page. Protects nothing. */
+  pagemapScanHolding: (k: Thread, p: Process, address: number, length: number, out: Bitmap): Proc<number> =>
+    pagemapScanHolding(k, p.mm, pageOf(address), pageOf(address) + length / 4096, out),
 
   /** userfaultfd(2) as proposed in 2014; the handshake is the caller's. */
   userfaultfd2014: (p: Process): Userfaultfd2014 => new Userfaultfd2014(p.mm, p.mm.kernel.newId()),

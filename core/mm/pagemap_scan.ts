@@ -1,5 +1,10 @@
 /**
- * PAGEMAP_SCAN, asked for pages that were written since they were last protected, with PM_SCAN_WP_MATCHING: get and clear in one walk.
+ * PAGEMAP_SCAN, asked for two things.
+ *
+ * Which pages hold something (PAGE_IS_PRESENT or PAGE_IS_SWAPPED, without PAGE_IS_PFNZERO): a walk under the same locks that changes nothing. What is
+ * swapped out or being moved holds something; markers of write protection cannot be told from it.
+ *
+ * Which were written since they were last protected, with PM_SCAN_WP_MATCHING: get and clear in one walk.
  *
  * Of memory that is registered for write protection with WP_ASYNC, a page without the UW bit was written since: the store's fault took it
  * away by itself, and nobody was told. Under mmap_lock for reading, each table of 512 entries under its lock:
@@ -7,16 +12,17 @@
  *     is left: what the caller reads after the call includes every store that is not found by the next.
  * Where there is no table nothing was written, since whoever protected the range made tables for its markers.
  *
- * Only this use is modelled: one category, told of and protected; no limit of pages, and room for all of them.
+ * Only these uses are modelled; no limit of pages, and room for all of them.
  * 2 MiB at once are split, as everywhere here where protection meets them; Linux protects them whole.
  *
  * Source: fs/proc/task_mmu.c; Documentation/admin-guide/mm/pagemap.rst.
  * @kernel pagemap_scan_pmd_entry, pagemap_scan_test_walk, make_uffd_wp_pte, do_pagemap_scan
  */
 import type { Bitmap } from '../base/bitmap.ts'
-import { type Proc, write } from '../engine/op.ts'
+import { type Proc, read, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
-import { ptePresent } from '../hw/pte.ts'
+import { ZERO_PFN } from '../hw/phys_mem.ts'
+import { PTE_NONE, ptePfn, ptePresent } from '../hw/pte.ts'
 import { ERRNO } from './errno.ts'
 import { splitHugePmd } from './huge_split.ts'
 import type { Mm } from './mm.ts'
@@ -42,6 +48,33 @@ export function* pagemapScanWritten(k: Thread, mm: Mm, start: number, end: numbe
   }
   mm.mmapLock.upRead(k)
   return result
+}
+
+/** Page numbers; sets in `out` the bits of the pages that hold something, bit 0 for `start`. Answers 0. */
+export function* pagemapScanHolding(k: Thread, mm: Mm, start: number, end: number, out: Bitmap): Proc<number> {
+  const { kernel } = mm
+  k.cpu.nowNs += k.cpu.preset.syscallNs.value
+  yield* mm.mmapLock.downRead(k)
+  for (let page = start; page < end; ) {
+    const next = Math.min(end, (page | 511) + 1)
+    k.cpu.nowNs += (next - page) * LOOK_NS
+    const slot = mm.table.walk(page)
+    if (slot < 0) {
+      // None, or one for all of them.
+      for (const isHuge = ptePresent(mm.table.lookup(page)); page < next; page++) if (isHuge) out.set(page - start)
+      continue
+    }
+    const lock = kernel.pteLock(slot)
+    yield* lock.lock(k)
+    for (let at = slot; page < next; page++, at++) {
+      if (k.stepping) yield read(at, 'pte')
+      const pte = kernel.tables.get(at)
+      if (pte !== PTE_NONE && !(ptePresent(pte) && ptePfn(pte) === ZERO_PFN)) out.set(page - start)
+    }
+    lock.unlock(k)
+  }
+  mm.mmapLock.upRead(k)
+  return 0
 }
 
 /** @kernel userfaultfd_wp_async */

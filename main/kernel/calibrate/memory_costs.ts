@@ -9,8 +9,8 @@ import { closeSync, openSync, statSync } from 'node:fs'
 import { KernelError } from '../sys/errors.ts'
 import { errnoName, isMapFailed, libc } from '../sys/libc.ts'
 import { Mapping, PAGE_BYTES } from '../sys/mapping.ts'
-import { PagemapScanner } from '../sys/pagemap_scan.ts'
-import { MADV, MAP, PAGE_IS, PROT, UFFDIO_REGISTER_MODE, UFFDIO_WRITEPROTECT_MODE } from '../sys/uapi.ts'
+import { HOLDS_SOMETHING, PagemapScanner } from '../sys/pagemap_scan.ts'
+import { MADV, MAP, PROT, UFFDIO_REGISTER_MODE, UFFDIO_WRITEPROTECT_MODE } from '../sys/uapi.ts'
 import { Userfaultfd } from '../sys/userfaultfd.ts'
 import { besideSpinner, type Measurement, type Timer, timed } from './measurement.ts'
 
@@ -197,11 +197,10 @@ function protecting(name: string, batch: number): Measurement {
 function pagemapScan(): number[] {
   const mapping = Mapping.anonymous(BYTES, { populate: true })
   const scanner = new PagemapScanner()
-  const options = { all: PAGE_IS.present | PAGE_IS.pfnZero, inverted: PAGE_IS.pfnZero, tell: PAGE_IS.present }
   let found = 0
   const values = timed(ROUNDS, PAGES, () => {
     for (let at = mapping.address; at < mapping.address + BYTES; at += PAGE_BYTES)
-      scanner.each(at, at + PAGE_BYTES, options, () => found++)
+      scanner.each(at, at + PAGE_BYTES, HOLDS_SOMETHING, () => found++)
   })
   if (found !== ROUNDS * PAGES) throw new Error(`PAGEMAP_SCAN found ${found} of ${ROUNDS * PAGES} pages`)
   scanner.close()

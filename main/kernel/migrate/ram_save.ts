@@ -4,7 +4,7 @@
  *  1. start: RAM is write-protected with WP_ASYNC; the kernel takes the protection away at the first write, and remembers.
  *  2. sync: PAGEMAP_SCAN finds what was written and protects it again, in one walk: get and clear. What it finds is dirty.
  *  3. send: a run of dirty pages in one write. A page that was never touched, or holds zeros only, goes as a zero record; that nothing
- *     is mapped is learned by another scan, without touching it.
+ *     is there is learned by another scan, without touching it.
  *
  * It is the PrecopyRam of core/migration/precopy.ts, which decides when enough was sent. With an urgent channel two threads send,
  * each with one of these: `sent` says who takes a page. Pairs with core/migration/ram_save.ts, the model's.
@@ -14,7 +14,7 @@ import { NOTHING, type Proc } from '../../../core/engine/op.ts'
 import type { PrecopyRam } from '../../../core/migration/precopy.ts'
 import { EventKind } from '../../../core/trace/event.ts'
 import { PAGE_BYTES } from '../sys/mapping.ts'
-import { PagemapScanner } from '../sys/pagemap_scan.ts'
+import { HOLDS_SOMETHING, PagemapScanner } from '../sys/pagemap_scan.ts'
 import { PAGE_IS, UFFDIO_REGISTER_MODE, UFFDIO_WRITEPROTECT_MODE } from '../sys/uapi.ts'
 import type { Userfaultfd } from '../sys/userfaultfd.ts'
 import type { Area } from './area.ts'
@@ -55,9 +55,9 @@ export class RamSave implements PrecopyRam<RealClock> {
   isBroken = false
   readonly #o: RamSaveOptions
   readonly #scanner = new PagemapScanner()
-  /** Of the run that is sent: 1 for a page that is mapped, and not to the zero page. */
-  readonly #present = new Uint8Array(RECORDS_A_FLUSH)
-  #presentFrom = 0
+  /** Of the run that is sent: 1 for a page that may hold something. */
+  readonly #holds = new Uint8Array(RECORDS_A_FLUSH)
+  #lookedFrom = 0
   /** Where the next pass goes on. */
   #at = 0
   #found = 0
@@ -175,17 +175,16 @@ export class RamSave implements PrecopyRam<RealClock> {
       if (control.sent[page] === 1) this.dirty.clear(page)
   }
 
-  /** Which pages of a run are mapped. */
+  /** Which pages of a run hold something; where that is swapped out, reading brings it back. */
   #look(first: number, count: number): void {
     const { address } = this.#o.area
-    this.#presentFrom = address + first * PAGE_BYTES
-    this.#present.fill(0, 0, count)
-    const mapped = { all: PAGE_IS.present | PAGE_IS.pfnZero, inverted: PAGE_IS.pfnZero, tell: PAGE_IS.present }
-    this.#scanner.each(this.#presentFrom, this.#presentFrom + count * PAGE_BYTES, mapped, this.#see)
+    this.#lookedFrom = address + first * PAGE_BYTES
+    this.#holds.fill(0, 0, count)
+    this.#scanner.each(this.#lookedFrom, this.#lookedFrom + count * PAGE_BYTES, HOLDS_SOMETHING, this.#see)
   }
 
   readonly #see = (start: number, end: number): void => {
-    this.#present.fill(1, (start - this.#presentFrom) / PAGE_BYTES, (end - this.#presentFrom) / PAGE_BYTES)
+    this.#holds.fill(1, (start - this.#lookedFrom) / PAGE_BYTES, (end - this.#lookedFrom) / PAGE_BYTES)
   }
 
   #add(page: number): void {
@@ -193,7 +192,7 @@ export class RamSave implements PrecopyRam<RealClock> {
     // Another thread has sent it.
     if (shares && Atomics.exchange(control.sent, page, 1) !== 0) return
     const at = area.address + page * PAGE_BYTES
-    const isZero = this.#present[(at - this.#presentFrom) / PAGE_BYTES] === 0 || isZeroPage(area.ram, page)
+    const isZero = this.#holds[(at - this.#lookedFrom) / PAGE_BYTES] === 0 || isZeroPage(area.ram, page)
     if (isZero) this.writer.zero(page)
     else this.writer.page(page, page === plantedFault ? at + PAGE_BYTES : at)
     events.note(EventKind.Send, page, isZero ? ZERO_RECORD_BYTES : PAGE_RECORD_BYTES)

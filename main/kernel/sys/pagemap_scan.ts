@@ -33,6 +33,17 @@ export interface ScanOptions {
   readonly protect?: boolean
 }
 
+/**
+ * Pages that hold something: not those where nothing is, nor the kernel's zero page. What was swapped out, or is being moved just now, is not
+ * present and yet holds something; markers of write protection cannot be told from it, and are found as well.
+ */
+export const HOLDS_SOMETHING: ScanOptions = {
+  all: PAGE_IS.pfnZero,
+  inverted: PAGE_IS.pfnZero,
+  anyOf: PAGE_IS.present | PAGE_IS.swapped,
+  tell: PAGE_IS.present | PAGE_IS.swapped,
+}
+
 export class PagemapScanner {
   readonly #arena = new Arena(REGIONS_A_CALL * PageRegion.size + 8192)
   readonly #argument = this.#arena.place(PmScanArg)

@@ -24,6 +24,7 @@ export const MADV = {
   doFork: 11,
   hugePage: 14,
   noHugePage: 15,
+  pageOut: 21,
   populateRead: 22,
   populateWrite: 23,
   collapse: 25,
