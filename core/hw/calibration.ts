@@ -39,7 +39,7 @@ export interface HostCpu {
 }
 
 export interface PipelineWay {
-  readonly mode: 'precopy' | 'postcopy'
+  readonly mode: 'precopy' | 'postcopy' | 'hybrid'
   readonly resolver: 'copy' | 'move'
   readonly guest: string
 }

@@ -52,6 +52,11 @@ export interface ProgramCosts {
   readonly loadCopiedPageNs: Sourced
   readonly loadMovedPageNs: Sourced
   readonly loadPrecopyPageNs: Sourced
+  /** The same for a zero record: besides UFFDIO_ZEROPAGE; and in pre-copy, besides reading the page. What the source does for it is in these. */
+  readonly loadZeroNs: Sourced
+  readonly loadPrecopyZeroNs: Sourced
+  /** Destination work for each call that places, of a page or of several, besides the kernel's. */
+  readonly loadRunNs: Sourced
   /** Destination work a range that is discarded, besides the kernel's. */
   readonly discardNs: Sourced
   /** The device state: stop and save, load and start, bytes in the stream. */

@@ -74,7 +74,7 @@ export function outgoingRam(
   ramPage: number,
   pages: number,
   stream: Link,
-  more: Pick<RamOptions, 'tracker' | 'multifd'> = {},
+  more: Pick<RamOptions, 'tracker' | 'multifd' | 'looksFirst'> = {},
 ): RamState {
   const { recorder } = process.machine
   return new RamState({ process, ramPage, pages, hostPages: 1, stream, state: new MigrationState(recorder), recorder, ...more })

@@ -214,7 +214,9 @@ export class Destination {
     const { hostPages } = resolver
     const buffer = channel === this.#o.urgent ? 1 : 0
     const batch = placement.makeBatch()
-    const loadNs = loadPageNs(k.cpu.preset, resolver.name === 'copy')
+    const copies = resolver.name === 'copy'
+    const loadNs = loadPageNs(k.cpu.preset, copies, false)
+    const loadZeroNs = loadPageNs(k.cpu.preset, copies, true)
     const host = hostPages > 1 ? new HostPage(hostPages, (thread, at, page) => resolver.fill(thread, at, page, buffer)) : null
     for (;;) {
       if (batch.count > 0) {
@@ -248,7 +250,7 @@ export class Destination {
           break
         default: {
           const { page } = m
-          k.cpu.nowNs += loadNs
+          k.cpu.nowNs += m.type === StreamMessage.Zero ? loadZeroNs : loadNs
           recorder.event(k.nowNs, EventKind.Receive, k.lane, page, m.bytes)
           if (host === null) {
             batch.add(m)

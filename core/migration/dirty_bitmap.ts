@@ -84,6 +84,12 @@ export class DirtyBitmap {
     return this.#owing.has(Math.floor(page / CHUNK_PAGES))
   }
 
+  /** How many pages behind `page` are dirty without a gap and in its chunk, so that they owe nothing once it has been cleared; at most `most`. */
+  runBehind(page: number, most: number): number {
+    touch(0, PENDING, AccessMode.read)
+    return this.bits.run(page + 1, Math.min(most, CHUNK_PAGES - 1 - (page % CHUNK_PAGES)))
+  }
+
   /** Clock gear: 2. at once, where 1. has nothing to do; false: ask `clear`. */
   clearUnowed(k: Thread, page: number): boolean {
     return !k.stepping && !this.owes(page) && this.bits.clear(page)

@@ -67,18 +67,30 @@ export function setupNs({ program }: CpuPreset): number {
   return program === undefined ? SETUP_NS : program.setupNs.value
 }
 
-export function savePageNs({ program }: CpuPreset): number {
-  return program === undefined ? SAVE_PAGE_NS : program.savePageNs.value
+/** `isRead`: it was not known to be zeros without. */
+export function savePageNs({ program }: CpuPreset, isRead: boolean): number {
+  if (program === undefined) return SAVE_PAGE_NS
+  return isRead ? program.savePageNs.value : 0
+}
+
+export function saveRunNs({ program }: CpuPreset): number {
+  return program === undefined ? 0 : program.saveRunNs.value
 }
 
 /** `copies`: the page is placed by UFFDIO_COPY. */
-export function loadPageNs({ program }: CpuPreset, copies: boolean): number {
+export function loadPageNs({ program }: CpuPreset, copies: boolean, isZero: boolean): number {
   if (program === undefined) return LOAD_PAGE_NS
+  if (isZero) return program.loadZeroNs.value
   return copies ? program.loadCopiedPageNs.value : program.loadMovedPageNs.value
 }
 
-export function loadPrecopyPageNs({ program }: CpuPreset): number {
-  return program === undefined ? LOAD_PAGE_NS : program.loadPrecopyPageNs.value
+export function loadRunNs({ program }: CpuPreset): number {
+  return program === undefined ? 0 : program.loadRunNs.value
+}
+
+export function loadPrecopyPageNs({ program }: CpuPreset, isZero: boolean): number {
+  if (program === undefined) return LOAD_PAGE_NS
+  return isZero ? program.loadPrecopyZeroNs.value : program.loadPrecopyPageNs.value
 }
 
 /** In the model's constants it is part of the call. */

@@ -19,6 +19,7 @@ import type { Recorder } from '../trace/recorder.ts'
 import { type HostPage, PlaceError } from './host_page.ts'
 import { PageBatch } from './page_batch.ts'
 import { type PageMap, PageMapState } from './page_map.ts'
+import { loadRunNs } from './parameters.ts'
 import type { Placing, Resolver } from './resolver.ts'
 
 export interface PlacementOptions {
@@ -103,6 +104,7 @@ export class Placement {
 
   /** Steps 1 to 3 for pages that came one behind the other; the batch is empty then. */
   placeBatch(k: Thread, batch: PageBatch, buffer: number): Proc<void> {
+    k.cpu.nowNs += loadRunNs(k.cpu.preset)
     if (batch.count === 1) {
       batch.count = 0
       return this.#placeAlone(k, batch.first, batch.content(0), buffer)

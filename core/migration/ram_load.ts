@@ -65,7 +65,7 @@ export function* ramLoadPrecopy(k: Thread, o: RamLoadOptions): Proc<'listen' | '
 function* loadPage(k: Thread, { process, ramPage, map, recorder }: RamLoadOptions, m: Message): Proc<void> {
   const { type, page, word0, word1, version } = m
   const content: PageContent = { word0, word1, version }
-  k.cpu.nowNs += loadPrecopyPageNs(k.cpu.preset)
+  k.cpu.nowNs += loadPrecopyPageNs(k.cpu.preset, type === StreamMessage.Zero)
   recorder?.event(k.nowNs, EventKind.Receive, k.lane, page, m.bytes)
   let isThere = false
   if (type === StreamMessage.Zero || type === StreamMessage.Xbzrle) {

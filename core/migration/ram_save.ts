@@ -17,7 +17,6 @@ import { touch } from '../engine/footprint.ts'
 import { AccessMode, BLOCK, NOTHING, type Proc, QUANTUM, write } from '../engine/op.ts'
 import type { Thread } from '../hw/cpu.ts'
 import type { Link } from '../hw/link.ts'
-import type { ProgramCosts } from '../hw/preset.ts'
 import type { PageContent, Process } from '../machine/process.ts'
 import { addressOf, MADV_DONTNEED, sys } from '../machine/syscall.ts'
 import type { Kernel } from '../mm/kernel.ts'
@@ -29,6 +28,7 @@ import { check } from './host_page.ts'
 import type { MigrationState } from './migration_state.ts'
 import { HEADER_BYTES, PAGE_RECORD_BYTES, SYNC_BYTES, savePageNs, ZERO_RECORD_BYTES, ZERO_TEST_NS } from './parameters.ts'
 import { StreamMessage } from './ram_stream.ts'
+import { SaveRun } from './save_run.ts'
 import { Encoded, type Xbzrle } from './xbzrle_save.ts'
 
 /** What takes pre-copy's pages instead of the stream. @qemu multifd */
@@ -59,6 +59,8 @@ export interface RamOptions {
   readonly findsZerosFirst?: boolean
   /** Sends pages as differences in pre-copy. @qemu xbzrle */
   readonly xbzrle?: Xbzrle
+  /** Asks which pages of a run hold anything, and reads no others (save_run.ts). */
+  readonly looksFirst?: boolean
   /** Nobody looks whether a page is zeros: all go with their content. @qemu zero-page-detection none */
   readonly sendsZeroPages?: boolean
   /** Takes requested pages, which the return path thread then sends at once. @qemu postcopy-preempt */
@@ -87,8 +89,9 @@ function* turn(): Proc<void> {
 export class RamState {
   readonly dirty: DirtyBitmap
   readonly #o: RamOptions
-  readonly #content: PageContent = { word0: 0, word1: 0, version: 0 }
-  readonly #urgentContent: PageContent = { word0: 0, word1: 0, version: 0 }
+  /** What the migration thread sends, and the return path thread. */
+  readonly #run = new SaveRun()
+  readonly #urgentRun = new SaveRun()
   /** The huge host page that goes by the stream just now; -1: none. @qemu host_page_sending */
   #sending = -1
   /** One goes by the urgent channel just now, and who waits until it has. @qemu bitmap_mutex */
@@ -99,9 +102,6 @@ export class RamState {
   /** The search has gone over the end since the last barrier. */
   #isNewPass = false
   #isLastPass = false
-  /** The last page that was saved, and how many before it go by the same call. */
-  #lastSaved = -2
-  #run = 0
   /** Where the search for the next dirty page goes on. */
   #cursor = 0
   /** Pages whose memory has failed: nobody may read them, and the destination is told so. @qemu hwpoison_page_list */
@@ -145,6 +145,7 @@ export class RamState {
   *sync(k: Thread): Proc<void> {
     const { state } = this.#o
     const startNs = k.nowNs
+    this.#run.end()
     const dirtied = yield* this.dirty.sync(k)
     state.passed(k, startNs, dirtied, this.pending)
     this.#o.onSync?.(k, dirtied)
@@ -232,7 +233,7 @@ export class RamState {
     if (hostPages > 1 || this.#sendsUrgent || this.#channels !== null || !this.#isQuiet(k, first)) return 0
     let n = 0
     // What was quiet stays so: nobody else runs meanwhile.
-    do atOnce(this.#savePage(k, first + n++, stream, this.#content))
+    do atOnce(this.#savePage(k, first + n++, stream, this.#run))
     while (n < most && !k.expired && stream.takesAtOnce(k.nowNs) && !this.dirty.owes(first + n))
     this.#cursor = first + n
     return n
@@ -250,8 +251,8 @@ export class RamState {
   #saveOne(k: Thread, page: number): Proc<void> {
     const { stream } = this.#o
     if (this.#channels !== null) return this.#queuePage(k, page, this.#channels)
-    if (!this.#isQuiet(k, page)) return this.#savePage(k, page, stream, this.#content)
-    atOnce(this.#savePage(k, page, stream, this.#content))
+    if (!this.#isQuiet(k, page)) return this.#savePage(k, page, stream, this.#run)
+    atOnce(this.#savePage(k, page, stream, this.#run))
     return k.expired ? turn() : NOTHING
   }
 
@@ -266,10 +267,11 @@ export class RamState {
   *#queuePage(k: Thread, page: number, channels: PageChannels): Proc<void> {
     if (this.#o.findsZerosFirst === true) {
       const { process, ramPage } = this.#o
-      yield* process.readPage(k, ramPage + page, this.#content)
+      const { content } = this.#run
+      yield* process.readPage(k, ramPage + page, content)
       k.cpu.nowNs += ZERO_TEST_NS
-      if (this.#content.word0 === 0 && this.#content.word1 === 0) {
-        yield* this.#savePage(k, page, this.#o.stream, this.#content)
+      if (content.word0 === 0 && content.word1 === 0) {
+        yield* this.#savePage(k, page, this.#o.stream, this.#run)
         return
       }
     }
@@ -289,7 +291,7 @@ export class RamState {
     if (k.stepping) yield write(0, 'ram.urgent')
     if (this.#sending === first) return
     this.#sendsUrgent = true
-    for (let n = 0; n < this.#o.hostPages; n++) yield* this.#savePage(k, first + n, urgent, this.#urgentContent)
+    for (let n = 0; n < this.#o.hostPages; n++) yield* this.#savePage(k, first + n, urgent, this.#urgentRun)
     touch(0, 'ram.urgent', AccessMode.write)
     this.#sendsUrgent = false
     this.#waiter?.wake(k.nowNs)
@@ -306,8 +308,9 @@ export class RamState {
     this.#waiter = null
   }
 
-  *#savePage(k: Thread, page: number, channel: Link, content: PageContent): Proc<void> {
-    const { process, ramPage, state, recorder, xbzrle } = this.#o
+  *#savePage(k: Thread, page: number, channel: Link, run: SaveRun): Proc<void> {
+    const { process, ramPage, state, recorder, xbzrle, looksFirst = false } = this.#o
+    const { content } = run
     const clearsFirst = this.kernel.has('dirty-clear-before-copy')
     // 1.
     if (clearsFirst && !this.dirty.clearUnowed(k, page) && !(yield* this.dirty.clear(k, page))) return
@@ -317,11 +320,13 @@ export class RamState {
       return
     }
     // 2.
-    yield* process.readPage(k, ramPage + page, content)
+    if (looksFirst || k.cpu.preset.program !== undefined)
+      yield* run.join(k, page, this.dirty, process, looksFirst ? ramPage : null)
+    const isRead = !looksFirst || run.holds(page)
+    if (isRead) yield* process.readPage(k, ramPage + page, content)
+    else content.word0 = content.word1 = content.version = 0
     if (!clearsFirst && !(yield* this.dirty.clear(k, page))) return
-    k.cpu.nowNs += savePageNs(k.cpu.preset)
-    const { program } = k.cpu.preset
-    if (program !== undefined) this.#joinRun(k, page, program)
+    k.cpu.nowNs += savePageNs(k.cpu.preset, isRead)
     const zero = content.word0 === 0 && content.word1 === 0 && this.#o.sendsZeroPages !== true
     state.remaining = this.pending
     // 3.
@@ -335,14 +340,6 @@ export class RamState {
     // A host page goes whole and in order: this was the last of it.
     if (this.#releasesSent && (page + 1) % this.#o.hostPages === 0) yield* this.release(k, page)
     if (k.expired) yield QUANTUM
-  }
-
-  /** Where that was measured: what each call that sends takes beside its pages. */
-  #joinRun(k: Thread, page: number, { saveRunNs, placeBatchPages }: ProgramCosts): void {
-    const joins = page === this.#lastSaved + 1 && this.#run < placeBatchPages.value
-    this.#run = joins ? this.#run + 1 : 1
-    this.#lastSaved = page
-    if (!joins) k.cpu.nowNs += saveRunNs.value
   }
 
   /** In pre-copy: sends a page as what differs from what was sent before, or not at all; false: it has to go whole. */

@@ -2,16 +2,17 @@
  * The model on a host that was measured: its options there, and what the two programs of a migration take on it.
  *
  * What a page costs a thread that is written in JavaScript and has only just begun is not the sum of calls that were measured one by one. So
- * two guests are migrated on the real kernel, in fresh processes: a calm one, whose vCPUs are busy on one MiB of its memory, by each of
- * the ways there are, and by pre-copy one that writes here and there. The model is asked what a page, and a run of pages, must cost the
+ * three guests are migrated on the real kernel, in fresh processes: a calm one, whose vCPUs are busy on one MiB of its memory, by each of
+ * the ways there are; a sparse one, the same with the rest of its memory never touched; and by pre-copy and hybrid one that writes here and there. The model is asked what a page, and a run of pages, must cost the
  * programs so that it takes the same time (`programCosts`). Everything else (faults, requests, what is written meanwhile, who waits for a
  * processor, when a pre-copy ends) follows from the guest and the model. No run that is predicted was measured for it.
  *
  *  1. setup is that of the post-copies; so is the downtime, beyond the model's own: what it takes to stop and start.
  *  2. savePageNs is a page's share of a long write() to the socket, by the processor time of the writer, as seen from here, since programs
  *     call from here. accessNs and sleepNs are processor time of a vCPU's thread, by its own clock.
- *  3. What a page costs its receiver in post-copy by COPY, by MOVE, and in pre-copy, and then what each run of pages costs that is sent
- *     by itself: sought, since the time grows with it.
+ *  3. What a page costs its receiver in post-copy by COPY, by MOVE, and in pre-copy, then what a zero page costs in post-copy and in pre-copy,
+ *     and then what each run of pages costs that is sent by itself, and that is placed by itself in post-copy: sought, since the time grows with it.
+ *     Then those of post-copy once more: its pages, too, are placed in runs.
  */
 import { median } from 'simple-statistics'
 import { VCPU_SLICE_NS } from '../guest/workload.ts'
@@ -27,6 +28,7 @@ import { settleCapabilities } from './settings.ts'
 
 /** All of its memory was written once. The rate is between those of kv and uniform. Ours. */
 const CALM = 'uniform:set=1M,rate=500k/s,freed=127M'
+const SPARSE = 'uniform:set=1M,rate=500k/s'
 /** From one access of a vCPU to the next: an operation of uniform is one access. */
 const CALM_THINK_NS = (DEFAULT_OPTIONS.vcpus * 1e9) / 500_000
 /** What it writes while it is copied lies in runs of a page or two. Ours. */
@@ -37,8 +39,16 @@ export const PIPELINE_WAYS: readonly PipelineWay[] = [
   { mode: 'postcopy', resolver: 'copy', guest: CALM },
   { mode: 'postcopy', resolver: 'move', guest: CALM },
   { mode: 'precopy', resolver: 'copy', guest: CALM },
+  { mode: 'postcopy', resolver: 'copy', guest: SPARSE },
+  { mode: 'precopy', resolver: 'copy', guest: SPARSE },
   { mode: 'precopy', resolver: 'copy', guest: SCATTERED },
+  { mode: 'hybrid', resolver: 'move', guest: SCATTERED },
 ]
+
+/** The ways that are measured in a turn: what most pages cost in each, the rest in every other. */
+export function waysOfTurn(turn: number): readonly PipelineWay[] {
+  return PIPELINE_WAYS.filter(({ guest }) => guest === CALM || turn % 2 === 0)
+}
 
 /** Bytes that a Unix socket holds, and as many that its reader has taken and not looked at. */
 const SOCKET_BYTES = 212_992
@@ -92,7 +102,7 @@ export async function programCosts(
   stop: { readonly aborted: boolean },
 ): Promise<ProgramCosts | null> {
   const { pipeline } = calibration
-  const ways = (mode: PipelineWay['mode']) => pipeline.filter((runs) => runs.mode === mode)
+  const calm = pipeline.filter(({ mode, guest }) => mode === 'postcopy' && guest === CALM)
   const because = (text: string) => `kernel calibrate on ${calibration.cpu.name}, Linux ${calibration.release}: ${text}`
   const made = (value: number, text: string): Sourced => ({
     value: Math.round(Math.max(0, value)),
@@ -105,7 +115,7 @@ export async function programCosts(
   const write = value('socketWrite')
   let costs: ProgramCosts = {
     // 1.
-    setupNs: made(median(ways('postcopy').map(({ setupNs }) => setupNs)), `${those} by post-copy: until the stream is connected`),
+    setupNs: made(median(calm.map(({ setupNs }) => setupNs)), `${those} by post-copy: until the stream is connected`),
     // 2.
     savePageNs: made(write, 'processor time of a page in a write() of 64 pages to a Unix socket'),
     saveRunNs: ours(0, 'not yet found'),
@@ -116,12 +126,15 @@ export async function programCosts(
     loadCopiedPageNs: ours(0, 'not yet found'),
     loadMovedPageNs: ours(0, 'not yet found'),
     loadPrecopyPageNs: ours(0, 'not yet found'),
+    loadZeroNs: ours(0, 'not yet found'),
+    loadPrecopyZeroNs: ours(0, 'not yet found'),
+    loadRunNs: ours(0, 'not yet found'),
     deviceSaveNs: ours(0, 'not yet found'),
     deviceLoadNs: ours(0, 'not yet found'),
     deviceBytes: ours(STATE_BYTES, 'two vCPUs of 16 bytes, and a header'),
     haltNs: ours(HALT_NS, 'vCPU threads do what is due, and sleep until more is (main/kernel/migrate/vcpu_thread.ts)'),
     accessNs: made(
-      median(ways('postcopy').map(({ accessNs }) => accessNs)) - (value('sleep') * CALM_THINK_NS) / VCPU_SLICE_NS,
+      median(calm.map(({ accessNs }) => accessNs)) - (value('sleep') * CALM_THINK_NS) / VCPU_SLICE_NS,
       `${those} by post-copy: processor time of a vCPU's thread for an access, less its share of a sleep`,
     ),
     sleepNs: made(value('sleep'), 'processor time of a sleep of 100 us on a busy CPU'),
@@ -139,7 +152,7 @@ export async function programCosts(
     return { totalNs: run.timedOut ? Number.POSITIVE_INFINITY : total * 1e6, downtimeNs: downtime * 1e6 }
   }
   const beyond: number[] = []
-  for (const runs of ways('postcopy')) {
+  for (const runs of calm) {
     const answer = await ask(runs, costs)
     if (answer === null) return null
     beyond.push(runs.downtimeNs - answer.downtimeNs)
@@ -147,7 +160,7 @@ export async function programCosts(
   const half = made(median(beyond) / 2, `half of the downtime of ${those} by post-copy, beyond the model's own`)
   costs = { ...costs, deviceSaveNs: half, deviceLoadNs: half }
   // 3.
-  for (const runs of pipeline) {
+  for (const runs of [...pipeline, ...pipeline.filter(({ mode }) => mode === 'postcopy')]) {
     const field = fieldOf(runs)
     const ns = await costThatTakes(runs.totalNs, (tried) => ask(runs, { ...costs, [field]: made(tried, 'tried') }))
     if (ns === null) return null
@@ -161,6 +174,8 @@ export async function programCosts(
 
 /** 3. What its time tells. */
 function fieldOf({ mode, resolver, guest }: PipelineWay) {
+  if (mode === 'hybrid') return 'loadRunNs'
+  if (guest === SPARSE) return mode === 'postcopy' ? 'loadZeroNs' : 'loadPrecopyZeroNs'
   if (mode === 'postcopy') return resolver === 'copy' ? 'loadCopiedPageNs' : 'loadMovedPageNs'
   return guest === CALM ? 'loadPrecopyPageNs' : 'saveRunNs'
 }

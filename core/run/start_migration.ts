@@ -54,6 +54,8 @@ export function startMigration(run: MigrationRun, main: Thread): Sides {
     ...(urgent === null ? {} : { urgent }),
     ...(xbzrle === null ? {} : { xbzrle }),
     ...(multifd === null ? {} : { multifd: multifd.send }),
+    // As the real one does.
+    looksFirst: preset.program !== undefined,
     findsZerosFirst: options.parameters['zero-page-detection'] === 'legacy',
     sendsZeroPages: options.parameters['zero-page-detection'] === 'none',
     ...(options.capabilities['release-ram'] ? { releases: 'when sent' } : {}),

@@ -78,6 +78,9 @@ const PROGRAM = z.strictObject({
   loadCopiedPageNs: cost,
   loadMovedPageNs: cost,
   loadPrecopyPageNs: cost,
+  loadZeroNs: cost,
+  loadPrecopyZeroNs: cost,
+  loadRunNs: cost,
   discardNs: cost,
   deviceSaveNs: cost,
   deviceLoadNs: cost,
@@ -115,7 +118,7 @@ const calibration = z.strictObject({
   reach: z.array(z.strictObject({ pages: finite, ns: finite })),
   pipeline: z.array(
     z.strictObject({
-      mode: z.enum(['precopy', 'postcopy']),
+      mode: z.enum(['precopy', 'postcopy', 'hybrid']),
       resolver: z.enum(['copy', 'move']),
       guest: z.string(),
       setupNs: finite,

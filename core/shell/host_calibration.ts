@@ -2,7 +2,7 @@
  * The calibration of this host: measured now, or kept from an earlier time; and what the model says of a run on it.
  *
  *  1. The host's kernel measures single operations (main/kernel/calibrate).
- *  2. It migrates a guest that is busy on a little of its memory, by each way, `pipelineRuns` times in turn; medians count.
+ *  2. It migrates guests by several ways in turn, `pipelineRuns` times by those that count most; medians count.
  *  3. The model finds what the programs take (core/run/calibrated_host.ts). The file has all of it.
  *
  * If the same migration took very different times, something else was at work, and the costs are its as well: that is said.
@@ -15,7 +15,7 @@ import type { Capture } from '../guest/capture.ts'
 import { parseGuest } from '../guest/catalog.ts'
 import type { Calibration, PipelineRuns } from '../hw/calibration.ts'
 import type { CpuPreset } from '../hw/preset.ts'
-import { optionsOnHost, PIPELINE_WAYS, pipelineOptions, programCosts } from '../run/calibrated_host.ts'
+import { optionsOnHost, PIPELINE_WAYS, pipelineOptions, programCosts, waysOfTurn } from '../run/calibrated_host.ts'
 import { driveRun } from '../run/drive.ts'
 import type { KernelMigrateOptions } from '../run/kernel_report.ts'
 import { MigrationRun } from '../run/migration_run.ts'
@@ -66,6 +66,8 @@ export async function calibrateHost(context: Context, path: string | null, how: 
   if (pipeline === null) return null
   // 3.
   for (const { totals } of pipeline) {
+    // The others are few, and short.
+    if (totals.length < how.pipelineRuns) continue
     const [low, high] = quartiles(totals)
     if (high <= MOST_SPREAD * low) continue
     terminal.err(
@@ -85,11 +87,13 @@ export async function calibrateHost(context: Context, path: string | null, how: 
   return { calibration, cpu, unwritten }
 }
 
+/** Of one way, each run's. */
+type Figures = Record<'setup' | 'down' | 'total' | 'access', number[]>
+
 async function migrateToMeasure({ terminal, stop }: Context, kernel: HostKernel, runs: number): Promise<PipelineRuns[] | null> {
-  const all: Record<'setup' | 'down' | 'total' | 'access', number[]>[] = []
-  for (const _ of PIPELINE_WAYS) all.push({ setup: [], down: [], total: [], access: [] })
-  for (let n = 0; n < runs; n++) {
-    for (const [i, way] of PIPELINE_WAYS.entries()) {
+  const all = new Map(PIPELINE_WAYS.map((way) => [way, { setup: [], down: [], total: [], access: [] } as Figures]))
+  for (let turn = 0; turn < runs; turn++) {
+    for (const way of waysOfTurn(turn)) {
       terminal.status?.(`migrating a guest by ${way.mode} with ${way.resolver}`)
       const asked = { options: pipelineOptions(way), isPaced: false, wire: 'unix' as const, watchdogNs: WATCHDOG_NS }
       const report = await kernel.migrate(asked, { onProgress: () => undefined, stop })
@@ -97,19 +101,20 @@ async function migrateToMeasure({ terminal, stop }: Context, kernel: HostKernel,
       const { migration } = report
       if (migration.status !== 'completed')
         throw new HostError(`a guest could not be migrated to measure it: ${migration['error-desc'] ?? migration.status}`)
-      all[i].setup.push(migration['setup-time'] * 1e6)
-      all[i].down.push(migration.downtime * 1e6)
-      all[i].total.push(migration['total-time'] * 1e6)
-      all[i].access.push(report.kernel.accessNs ?? 0)
+      const figures = all.get(way)
+      figures?.setup.push(migration['setup-time'] * 1e6)
+      figures?.down.push(migration.downtime * 1e6)
+      figures?.total.push(migration['total-time'] * 1e6)
+      figures?.access.push(report.kernel.accessNs ?? 0)
     }
   }
-  return PIPELINE_WAYS.map((way, i) => ({
+  return [...all].map(([way, { setup, down, total, access }]) => ({
     ...way,
-    setupNs: summary(all[i].setup).median,
-    downtimeNs: summary(all[i].down).median,
-    totalNs: summary(all[i].total).median,
-    totals: all[i].total,
-    accessNs: summary(all[i].access).median,
+    setupNs: summary(setup).median,
+    downtimeNs: summary(down).median,
+    totalNs: summary(total).median,
+    totals: total,
+    accessNs: summary(access).median,
   }))
 }
 

@@ -12,7 +12,13 @@ import { Recorder } from '../../core/trace/recorder.ts'
 import { MemoryHost } from '../shell/memory_host.ts'
 import { small } from './small.ts'
 
-const [WAY, , , SCATTERED] = PIPELINE_WAYS as [PipelineWay, PipelineWay, PipelineWay, PipelineWay]
+const WAY = PIPELINE_WAYS[0] as PipelineWay
+const [SPARSE, SPARSE_PRECOPY, SCATTERED, SCATTERED_HYBRID] = PIPELINE_WAYS.slice(3) as [
+  PipelineWay,
+  PipelineWay,
+  PipelineWay,
+  PipelineWay,
+]
 const GO_ON = { aborted: false }
 
 function runs(way: PipelineWay, totalNs: number): PipelineRuns {
@@ -51,6 +57,9 @@ function reportOf(costs: Partial<ProgramCosts>, options: Partial<MigrateOptions>
     loadCopiedPageNs: nought,
     loadMovedPageNs: nought,
     loadPrecopyPageNs: nought,
+    loadZeroNs: nought,
+    loadPrecopyZeroNs: nought,
+    loadRunNs: nought,
     discardNs: nought,
     deviceSaveNs: nought,
     deviceLoadNs: nought,
@@ -95,7 +104,10 @@ describe('the model on a calibrated host', () => {
 
   it.each([
     ['a page', WAY, 150, 'loadCopiedPageNs'],
+    ['a zero page', SPARSE, 60, 'loadZeroNs'],
+    ['a zero page in pre-copy', SPARSE_PRECOPY, 140, 'loadPrecopyZeroNs'],
     ['a run of pages', SCATTERED, 130, 'saveRunNs'],
+    ['a run of pages that is placed', SCATTERED_HYBRID, 300, 'loadRunNs'],
   ] as const)('takes as long as the real migration that the cost of %s comes from', async (_what, way, ms, field) => {
     const measured = calibration(ms * 1e6, way)
     const program = await programCosts(measured, ZEN5, new MemoryHost(), GO_ON)
@@ -108,6 +120,16 @@ describe('the model on a calibrated host', () => {
     expect(run.report().migration['total-time']).toBeCloseTo(ms, -0.6)
     expect(program?.[field].value).toBeGreaterThan(0)
     expect(program?.loadPrecopyPageNs.kind).toBe('ours')
+  })
+
+  it('leaves alone what the guest has never touched, and pays for its records only', () => {
+    const costs = { savePageNs: sourced(1e5), loadPrecopyPageNs: sourced(1e5), loadZeroNs: sourced(1e5) }
+    const sparse = reportOf(costs, { mode: 'postcopy', guest: 'idle:set=256k' })
+    const { ram, 'total-time': total } = sparse.migration
+    // A tenth of a millisecond for each: sent where it is there, received where it is not.
+    expect([ram.normal, ram.duplicate]).toEqual([64, sparse.guest.pages - 64])
+    expect(total).toBeGreaterThan(0.1 * ram.duplicate)
+    expect(total).toBeLessThan(0.1 * (ram.duplicate + 2 * ram.normal))
   })
 
   it('is given no negative cost where the real one was faster than anything', async () => {

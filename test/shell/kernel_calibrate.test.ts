@@ -16,7 +16,7 @@ vi.mock('../../core/run/calibrated_host.ts', async (importOriginal) => {
   const real = await importOriginal<typeof import('../../core/run/calibrated_host.ts')>()
   const names = [
     ...['setup', 'savePage', 'saveRun', 'discard', 'loadCopiedPage', 'loadMovedPage', 'loadPrecopyPage'],
-    ...['deviceSave', 'deviceLoad', 'halt'],
+    ...['loadZero', 'loadPrecopyZero', 'loadRun', 'deviceSave', 'deviceLoad', 'halt'],
   ]
   const counts = { deviceBytes: 100, sendBufferBytes: 212_992, receiveBufferBytes: 212_992, placeBatchPages: 64 }
   const costs = [...names.map((name) => [`${name}Ns`, 1000] as const), ...Object.entries(counts)]
@@ -85,7 +85,7 @@ it.each([
 })
 
 it('a host that was busy meanwhile is told so, and a quiet one is not', async () => {
-  // Four ways in turn: each meets both.
+  // Ways in turn: each meets both.
   let migrations = 0
   const totals = vi.spyOn(KERNEL, 'migrate').mockImplementation(async () => {
     const total = migrations++ % 3 === 0 ? 200 : 100

@@ -4,6 +4,9 @@
  * The destination is what the stream holds at the end: of each page, what was sent last.
  * Source: QEMU, migration/ram.c; virt/kvm/kvm_main.c.
  */
+import type { Proc } from '../../engine/op.ts'
+import type { Thread } from '../../hw/cpu.ts'
+import type { Link } from '../../hw/link.ts'
 import { DirtyRings } from '../../migration/dirty_rings.ts'
 import { PagemapTracker } from '../../migration/pagemap_tracker.ts'
 import { precopy } from '../../migration/precopy.ts'
@@ -24,15 +27,20 @@ function storeWhileSending(world: World, iterations: number, prepare: (ram: RamS
   world.store(page, 1, 1)
   world.call((k) => ram.sync(k))
   prepare(ram)
-  const guest = new Guest()
-  world.actor('vcpu', 1, (k) => guest.run(world.process.writePage(k, page, contentOf(2))))
-  world.actor('migration', 0, (k) =>
-    precopy(k, { ram, threshold: () => 0, batch: () => 1, iterations, stopVcpus: () => guest.stop() }),
-  )
-  return {
-    judge: () => expectEqual('I-DATA', 'the page as it was sent last', world.word(page), stream.inFlight().at(-1)?.word0),
-    outcome: () => `sent=${stream.inFlight().map((m) => m.word0)}`,
-  }
+  const guest = storingGuest(world, page)
+  world.actor('migration', 0, (k) => precopyOfAPage(k, ram, iterations, guest))
+  return lastSentIsTheNewest(world, page, stream)
+}
+
+/** A page that nobody has touched: the migration thread looks whether it holds anything, and sends zeros if not; a vCPU stores the first word meanwhile. */
+function storeToAnEmptyPage(world: World): Scene {
+  const page = world.map(1)
+  const stream = litmusLink('the stream')
+  const ram = outgoingRam(world.process, page, 1, stream, { looksFirst: true })
+  world.call((k) => ram.setup(k))
+  const guest = storingGuest(world, page)
+  world.actor('migration', 0, (k) => precopyOfAPage(k, ram, 2, guest))
+  return lastSentIsTheNewest(world, page, stream)
 }
 
 /**
@@ -47,12 +55,24 @@ function storeWhileReaping(world: World, iterations: number): Scene {
   world.call((k) => ram.setup(k))
   world.call((k) => ram.iterate(k, 1))
   world.store(page, 1, 1)
+  const guest = storingGuest(world, page)
+  world.actor('reaper', 0, (k) => rings.reap(k))
+  world.actor('migration', 0, (k) => precopyOfAPage(k, ram, iterations, guest))
+  return lastSentIsTheNewest(world, page, stream)
+}
+
+/** A vCPU that stores 2 to the page before it is stopped. */
+function storingGuest(world: World, page: number): Guest {
   const guest = new Guest()
   world.actor('vcpu', 1, (k) => guest.run(world.process.writePage(k, page, contentOf(2))))
-  world.actor('reaper', 0, (k) => rings.reap(k))
-  world.actor('migration', 0, (k) =>
-    precopy(k, { ram, threshold: () => 0, batch: () => 1, iterations, stopVcpus: () => guest.stop() }),
-  )
+  return guest
+}
+
+function precopyOfAPage(k: Thread, ram: RamState, iterations: number, guest: Guest): Proc<void> {
+  return precopy(k, { ram, threshold: () => 0, batch: () => 1, iterations, stopVcpus: () => guest.stop() })
+}
+
+function lastSentIsTheNewest(world: World, page: number, stream: Link): Scene {
   return {
     judge: () => expectEqual('I-DATA', 'the page as it was sent last', world.word(page), stream.inFlight().at(-1)?.word0),
     outcome: () => `sent=${stream.inFlight().map((m) => m.word0)}`,
@@ -111,5 +131,19 @@ export const PRECOPY: readonly Litmus[] = [
       vcpu: page = 2                            migration: read, send; scan; stop; scan; send the rest`,
     world: {},
     build: (world) => storeWhileSending(world, 2, () => {}, true),
+  },
+  {
+    name: 'store-to-a-page-that-held-nothing',
+    title:
+      'Pre-copy ends, and a store that the guest made while its page was looked at and found to hold nothing is not at the destination',
+    result: 'never',
+    refs: ['R63', 'R64'],
+    protections: ['dirty-clear-before-copy'],
+    memoryModel: 'sc',
+    start: `
+      a page that nobody has touched, marked in the log, dirty in the bitmap
+      vcpu: page = 2                            migration: clear, look, send; sync; stop; sync; send the rest`,
+    world: {},
+    build: storeToAnEmptyPage,
   },
 ]

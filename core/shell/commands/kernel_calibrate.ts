@@ -80,12 +80,18 @@ function text({ calibration, cpu: { program }, unwritten }: HostCalibration, pat
     const [low, high] = [Math.min(...totals), Math.max(...totals)].map(formatTime)
     return { term: `${mode}, ${resolver}`, meaning: `${formatTime(totalNs)} (${low} to ${high}): ${guest}` }
   })
-  const { savePageNs, saveRunNs, accessNs, sleepNs, loadCopiedPageNs, loadMovedPageNs, loadPrecopyPageNs } = program ?? {}
+  const { savePageNs, saveRunNs, loadRunNs, accessNs, sleepNs, loadCopiedPageNs, loadMovedPageNs, loadPrecopyPageNs } =
+    program ?? {}
+  const zeros = [program?.loadZeroNs, program?.loadPrecopyZeroNs].map((cost) => formatTime(cost?.value ?? 0)).join(', ')
   const ours = [savePageNs, loadCopiedPageNs, loadMovedPageNs, loadPrecopyPageNs]
   const pages = ours.map((cost) => formatTime(cost?.value ?? 0)).join(', ')
   const programs = [
     { term: 'a page', meaning: `besides the kernel's work: to send; to receive by COPY, by MOVE, in pre-copy: ${pages}` },
-    { term: 'a run', meaning: `of pages that is sent by itself: ${formatTime(saveRunNs?.value ?? 0)}` },
+    { term: 'a zero page', meaning: `besides the kernel's work, both programs: in post-copy, in pre-copy: ${zeros}` },
+    {
+      term: 'a run',
+      meaning: `of pages: to send it by itself; to place it in post-copy: ${formatTime(saveRunNs?.value ?? 0)}, ${formatTime(loadRunNs?.value ?? 0)}`,
+    },
     { term: 'a vCPU', meaning: `an access: ${formatTime(accessNs?.value ?? 0)}; a sleep: ${formatTime(sleepNs?.value ?? 0)}` },
   ]
   const chains = reach.map(({ pages, ns }) => `${pages}: ${ns.toFixed(1)}`).join(', ')
