@@ -2,7 +2,7 @@
  * Sending guest RAM: what pre-copy and post-copy have in common, page by page.
  *
  * One page:  1. its bit goes, and with it the kernel's mark (dirty_bitmap.ts); no bit: nothing to send.   2. its
- *  content is read.   3. it is sent.   1 before 2: a store that 2 does not see leaves a mark, so the page is sent once more (R63).
+ *  content is read, or it is known to hold nothing (save_run.ts).   3. it is sent.   1 before 2: a store that 2 does not see leaves a mark, so the page is sent once more (R63).
  *
  * Host pages of 2 MiB go as one: all their target pages in order, without a break.
  *
@@ -320,8 +320,7 @@ export class RamState {
       return
     }
     // 2.
-    if (looksFirst || k.cpu.preset.program !== undefined)
-      yield* run.join(k, page, this.dirty, process, looksFirst ? ramPage : null)
+    if (looksFirst) yield* run.join(k, page, this.dirty, process, ramPage)
     const isRead = !looksFirst || run.holds(page)
     if (isRead) yield* process.readPage(k, ramPage + page, content)
     else content.word0 = content.word1 = content.version = 0

@@ -161,6 +161,14 @@ export function* splitHugePmd(k: Thread, mm: Mm, page: number): Proc<void> {
   }
 }
 
+/** The slot of the page's PTE, once what maps 2 MiB at once is split; -1: there is no table. `allocates`: missing ones are made. The caller holds mmap_lock. */
+export function* walkSplit(k: Thread, mm: Mm, page: number, allocates = false): Proc<Slot> {
+  const slot = allocates ? mm.table.walkAllocate(page) : mm.table.walk(page)
+  if (slot >= 0) return slot
+  yield* splitHugePmd(k, mm, page)
+  return mm.table.walk(page)
+}
+
 /** Sleeps until a split in progress is over. @kernel wait_split_huge_page */
 export function* waitSplitHugePage(k: Thread, kernel: Kernel, head: Pfn): Proc<void> {
   const anonVma = pageAnonVma(kernel, head)

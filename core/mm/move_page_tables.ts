@@ -13,7 +13,7 @@ import type { Thread } from '../hw/cpu.ts'
 import { PTE_NONE, PTE_UFFD_WP, type Pte, ptePresent } from '../hw/pte.ts'
 import { lockBoth, unlockBoth } from '../sync/spinlock.ts'
 import { anonVmaClone } from './anon_vma.ts'
-import { splitHugePmd } from './huge_split.ts'
+import { walkSplit } from './huge_split.ts'
 import type { Mm } from './mm.ts'
 import { mergeAround } from './mmap.ts'
 import { swapKind, swapValue } from './swapops.ts'
@@ -64,8 +64,7 @@ export function* movePageTables(
     // Up to the end of either table.
     const extent = Math.min(pages - done, 512 - ((from + done) & 511), 512 - ((to + done) & 511))
     // 2 MiB at once are split; the kernel can move them whole.
-    if (mm.table.walk(from + done) < 0) yield* splitHugePmd(k, mm, from + done)
-    if (mm.table.walk(from + done) >= 0) {
+    if ((yield* walkSplit(k, mm, from + done)) >= 0) {
       if (root !== null) yield* root.rwsem.downWrite(k)
       yield* movePtes(k, mm, from + done, to + done, extent, clearsWp)
       if (root !== null) root.rwsem.upWrite(k)

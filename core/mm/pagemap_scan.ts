@@ -24,7 +24,7 @@ import type { Thread } from '../hw/cpu.ts'
 import { ZERO_PFN } from '../hw/phys_mem.ts'
 import { PTE_NONE, ptePfn, ptePresent } from '../hw/pte.ts'
 import { ERRNO } from './errno.ts'
-import { splitHugePmd } from './huge_split.ts'
+import { walkSplit } from './huge_split.ts'
 import type { Mm } from './mm.ts'
 import { flushTlbRange } from './tlb_flush.ts'
 import { UFFD_FEATURE } from './uffd_abi.ts'
@@ -86,10 +86,9 @@ function* scanArea(k: Thread, mm: Mm, first: number, end: number, origin: number
   const { kernel } = mm
   for (let page = first; page < end; ) {
     const next = Math.min(end, (page | 511) + 1)
-    const slot = mm.table.walk(page)
+    const slot = yield* walkSplit(k, mm, page)
     if (slot < 0) {
-      yield* splitHugePmd(k, mm, page)
-      if (mm.table.walk(page) < 0) page = next
+      page = next
       continue
     }
     const lock = kernel.pteLock(slot)

@@ -20,7 +20,7 @@ import { ZERO_PFN } from '../hw/phys_mem.ts'
 import { PTE_NONE, PTE_UFFD_WP, PTE_W, type Pte, pteFlags, ptePfn, ptePresent, pteWithFlags } from '../hw/pte.ts'
 import { WRITE_PROTECT_NS } from './dirty_log.ts'
 import { ERRNO } from './errno.ts'
-import { splitHugePmd } from './huge_split.ts'
+import { walkSplit } from './huge_split.ts'
 import type { Kernel } from './kernel.ts'
 import { type Mm, pageOfAddress } from './mm.ts'
 import { MARKER_POISON, MARKER_UFFD_WP, makeMarker, swapKind, swapValue } from './swapops.ts'
@@ -86,11 +86,10 @@ export function* uffdWpRange(k: Thread, mm: Mm, vma: Vma, start: number, end: nu
   let last = -1
   for (let page = start; page < end; ) {
     const next = Math.min(end, (page | 511) + 1)
-    const slot = populate ? mm.table.walkAllocate(page) : mm.table.walk(page)
+    // Protection is a matter of single pages here: 2 MiB at once are split.
+    const slot = yield* walkSplit(k, mm, page, populate)
     if (slot < 0) {
-      // Protection is a matter of single pages here: 2 MiB at once are split.
-      yield* splitHugePmd(k, mm, page)
-      if (mm.table.walk(page) < 0) page = next
+      page = next
       continue
     }
     const lock = kernel.pteLock(slot)

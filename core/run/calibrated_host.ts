@@ -3,8 +3,8 @@
  *
  * What a page costs a thread that is written in JavaScript and has only just begun is not the sum of calls that were measured one by one. So
  * three guests are migrated on the real kernel, in fresh processes: a calm one, whose vCPUs are busy on one MiB of its memory, by each of
- * the ways there are; a sparse one, the same with the rest of its memory never touched; and by pre-copy and hybrid one that writes here and there. The model is asked what a page, and a run of pages, must cost the
- * programs so that it takes the same time (`programCosts`). Everything else (faults, requests, what is written meanwhile, who waits for a
+ * the ways there are; a sparse one, the same with the rest of its memory never touched; and by pre-copy and hybrid one that writes here and
+ * there. The model is asked what a page, a zero page and a run of pages must cost the programs so that it takes the same time (`programCosts`). Everything else (faults, requests, what is written meanwhile, who waits for a
  * processor, when a pre-copy ends) follows from the guest and the model. No run that is predicted was measured for it.
  *
  *  1. setup is that of the post-copies; so is the downtime, beyond the model's own: what it takes to stop and start.
@@ -28,6 +28,7 @@ import { settleCapabilities } from './settings.ts'
 
 /** All of its memory was written once. The rate is between those of kv and uniform. Ours. */
 const CALM = 'uniform:set=1M,rate=500k/s,freed=127M'
+/** The same, and nobody has touched the rest. */
 const SPARSE = 'uniform:set=1M,rate=500k/s'
 /** From one access of a vCPU to the next: an operation of uniform is one access. */
 const CALM_THINK_NS = (DEFAULT_OPTIONS.vcpus * 1e9) / 500_000
@@ -45,9 +46,9 @@ export const PIPELINE_WAYS: readonly PipelineWay[] = [
   { mode: 'hybrid', resolver: 'move', guest: SCATTERED },
 ]
 
-/** The ways that are measured in a turn: what most pages cost in each, the rest in every other. */
-export function waysOfTurn(turn: number): readonly PipelineWay[] {
-  return PIPELINE_WAYS.filter(({ guest }) => guest === CALM || turn % 2 === 0)
+/** Whether a way is measured in a turn: what most pages cost in each, the rest in every other. */
+export function isOfTurn({ guest }: PipelineWay, turn: number): boolean {
+  return guest === CALM || turn % 2 === 0
 }
 
 /** Bytes that a Unix socket holds, and as many that its reader has taken and not looked at. */

@@ -15,7 +15,7 @@ import type { Capture } from '../guest/capture.ts'
 import { parseGuest } from '../guest/catalog.ts'
 import type { Calibration, PipelineRuns } from '../hw/calibration.ts'
 import type { CpuPreset } from '../hw/preset.ts'
-import { optionsOnHost, PIPELINE_WAYS, pipelineOptions, programCosts, waysOfTurn } from '../run/calibrated_host.ts'
+import { isOfTurn, optionsOnHost, PIPELINE_WAYS, pipelineOptions, programCosts } from '../run/calibrated_host.ts'
 import { driveRun } from '../run/drive.ts'
 import type { KernelMigrateOptions } from '../run/kernel_report.ts'
 import { MigrationRun } from '../run/migration_run.ts'
@@ -93,7 +93,8 @@ type Figures = Record<'setup' | 'down' | 'total' | 'access', number[]>
 async function migrateToMeasure({ terminal, stop }: Context, kernel: HostKernel, runs: number): Promise<PipelineRuns[] | null> {
   const all = new Map(PIPELINE_WAYS.map((way) => [way, { setup: [], down: [], total: [], access: [] } as Figures]))
   for (let turn = 0; turn < runs; turn++) {
-    for (const way of waysOfTurn(turn)) {
+    for (const [way, { setup, down, total, access }] of all) {
+      if (!isOfTurn(way, turn)) continue
       terminal.status?.(`migrating a guest by ${way.mode} with ${way.resolver}`)
       const asked = { options: pipelineOptions(way), isPaced: false, wire: 'unix' as const, watchdogNs: WATCHDOG_NS }
       const report = await kernel.migrate(asked, { onProgress: () => undefined, stop })
@@ -101,11 +102,10 @@ async function migrateToMeasure({ terminal, stop }: Context, kernel: HostKernel,
       const { migration } = report
       if (migration.status !== 'completed')
         throw new HostError(`a guest could not be migrated to measure it: ${migration['error-desc'] ?? migration.status}`)
-      const figures = all.get(way)
-      figures?.setup.push(migration['setup-time'] * 1e6)
-      figures?.down.push(migration.downtime * 1e6)
-      figures?.total.push(migration['total-time'] * 1e6)
-      figures?.access.push(report.kernel.accessNs ?? 0)
+      setup.push(migration['setup-time'] * 1e6)
+      down.push(migration.downtime * 1e6)
+      total.push(migration['total-time'] * 1e6)
+      access.push(report.kernel.accessNs ?? 0)
     }
   }
   return [...all].map(([way, { setup, down, total, access }]) => ({

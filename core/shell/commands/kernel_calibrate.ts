@@ -21,7 +21,7 @@ export const kernelCalibrateCommand: Command = {
   summary: 'measures what this host takes for what a migration does',
   description:
     'Faults, userfaults, UFFDIO_COPY, MOVE, ZEROPAGE and WRITEPROTECT, madvise, mprotect, munmap, switches, pipes, sockets, memory, ' +
-    'TLB reach; then migrations of two guests, from which the model learns what a page costs the programs. Takes less than a minute.\n\n' +
+    'TLB reach; then migrations of three guests, from which the model learns what a page costs the programs. Takes about a minute.\n\n' +
     `Everything is measured in several passes; the one with the lowest median counts, and low and high are the quartiles of its rounds. ` +
     'What a call from JavaScript into C takes is measured, too, and taken off: the kernel alone stands first, then what was seen.\n\n' +
     'The file is a CPU preset for --cpu. Without --output it is kept in $XDG_STATE_HOME/pageferry (~/.local/state/pageferry), ' +
